@@ -1,0 +1,1 @@
+"""In-hand cube spinning, palm down (paper Appendices C and F)."""

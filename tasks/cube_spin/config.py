@@ -1,0 +1,167 @@
+"""Every number of the cube-spin task, with its source; both simulators read these and nothing else.
+
+The defaults are what we recommend for learning. `paper_task()` gives the paper's literal forms;
+each difference is a row of `docs/paper.md` and one field here.
+"""
+
+from dataclasses import dataclass, field
+
+PHYSICS_DT_S = 1.0 / 120.0
+"""Simulation step (paper F.4a: 120 Hz)."""
+DECIMATION = 6
+"""Physics steps per control step (paper F.4a: control at 20 Hz)."""
+CONTROL_DT_S = PHYSICS_DT_S * DECIMATION
+CUBE_SIZE_M = 0.045
+"""Edge of the cube (paper F.4)."""
+CUBE_MASS_KG = 0.08
+"""Mass that the randomisation scales; the paper gives the scale only."""
+CUBE_ORIGIN_M = (0.0416, 0.1825, -0.0641)
+"""Where the cube should stay, relative to the hand's root (world-aligned axes): 63 mm under the palm."""
+
+
+@dataclass
+class ActionConfig:
+    """Joint targets from actions: `centre + scale * action`, clamped to the limits, then EMA."""
+
+    mode: str = "grasp"
+    """"grasp": centred on the mean grasp; "limits": the joint range maps to [-1, 1] (paper F.4b)."""
+    finger_scale_rad: float = 0.4
+    """Target change per unit of action around the grasp, finger joints."""
+    wrist_scale_rad: float = 0.1
+    """The same for the wrist."""
+    smoothing: float = 0.5
+    """Weight of the new target in the moving average (paper F.4b: 0.5)."""
+
+
+@dataclass
+class CommandConfig:
+    """Commanded spin about the vertical (paper F.4b)."""
+
+    speed_rad_s: tuple[float, float] = (0.3, 1.5)
+    """Range of the commanded speed; the paper says up to 1.5 rad/s."""
+    both_directions: bool = False
+    """Draw the sign at random; positive is counter-clockwise seen from above."""
+    hold_s: tuple[float, float] = (8.0, 12.0)
+    """A command is held for a time drawn from this range."""
+
+
+@dataclass
+class ObservationConfig:
+    """What the teacher sees."""
+
+    fingertips: bool = True
+    """Add the five fingertip-to-cube vectors (15); not in the paper's list."""
+    mean_spin: bool = True
+    """Add the running mean of the spin that the reward looks at (1); not in the paper's list."""
+    symmetric_rotation: bool = True
+    """Reduce the cube's rotation by its 24 symmetries; the paper says quaternion."""
+
+
+@dataclass
+class RewardConfig:
+    """Weights of Table III plus our two terms, and the widths the paper leaves open."""
+
+    form: str = "tracking"
+    """"tracking": linear in the mean spin; "alignment": the paper's literal cosine."""
+    object_position: float = 10.0
+    rotation_magnitude: float = 10.0
+    rotation_direction: float = 30.0
+    angular_acceleration: float = 1.0
+    reaching: float = 15.0
+    pose_closure: float = 2.0
+    joint_velocity: float = -1e-4
+    action: float = -5e-4
+    action_rate: float = -1e-2
+    joint_acceleration: float = -1e-7
+    tilt: float = 0.0
+    """Weight of our term: squared tilt of the cube away from a flat pose."""
+    fall: float = 0.0
+    """Weight of our term: one impulse when the cube is lost."""
+    position_width_m: float = 0.02
+    magnitude_width_rad_s: float = 0.5
+    acceleration_width_rad_s2: float = 30.0
+    reaching_width_m: float = 0.03
+    spin_smoothing: float = 0.15
+    """Weight of the newest 50 ms in the running mean of the spin."""
+    slow_command_rad_s: float = 0.5
+    """Commands below this count as this when the error is expressed relative to the command."""
+
+
+@dataclass
+class EpisodeConfig:
+    """How an episode starts and ends."""
+
+    length_s: float = 32.0
+    """Horizon (paper F.4a)."""
+    support_s: tuple[float, float] = (6.0, 6.0)
+    """The platform leaves after a time drawn from this range (paper F.4a: 6 s)."""
+    finite_horizon: bool = True
+    """Treat the time limit as a true end, without bootstrapping (paper F.4a)."""
+    lost_below_m: float = 0.035
+    """The episode terminates when the cube is this far under its origin ..."""
+    lost_beside_m: float = 0.05
+    """... or this far beside it."""
+
+
+@dataclass
+class TaskConfig:
+    """The whole task."""
+
+    action: ActionConfig = field(default_factory=ActionConfig)
+    command: CommandConfig = field(default_factory=CommandConfig)
+    observation: ObservationConfig = field(default_factory=ObservationConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    episode: EpisodeConfig = field(default_factory=EpisodeConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.action.mode in ("grasp", "limits"), "action.mode", self.action.mode)
+        _require(self.reward.form in ("tracking", "alignment"), "reward.form", self.reward.form)
+        _require(0.0 < self.action.smoothing <= 1.0, "action.smoothing", self.action.smoothing)
+        for name, value in (
+            ("command.speed_rad_s", self.command.speed_rad_s),
+            ("command.hold_s", self.command.hold_s),
+            ("episode.support_s", self.episode.support_s),
+        ):
+            _require(len(value) == 2 and 0.0 <= value[0] <= value[1], name, value)
+
+
+def _require(holds: bool, name: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"{name} = {value!r} is not a valid setting")
+
+
+def tuned_rewards() -> RewardConfig:
+    """The reward set that learns in minutes: linear tracking, a flat cube, a price on dropping it.
+
+    Weights are scaled so that one perfect step of 50 ms is worth about 0.5.
+    """
+    return RewardConfig(
+        form="tracking",
+        object_position=1.2,
+        rotation_magnitude=1.6,
+        rotation_direction=6.0,
+        angular_acceleration=0.2,
+        reaching=1.0,
+        pose_closure=0.4,
+        joint_velocity=-2e-5,
+        action=-1e-4,
+        action_rate=-2e-3,
+        joint_acceleration=-2e-8,
+        tilt=-2.0,
+        fall=-40.0,
+        position_width_m=0.03,
+    )
+
+
+def paper_task() -> TaskConfig:
+    """The paper's literal task: joint-limit actions, 83 observations, Table III, cosine direction."""
+    return TaskConfig(
+        action=ActionConfig(mode="limits"),
+        observation=ObservationConfig(False, False, False),
+        reward=RewardConfig(form="alignment"),
+    )
+
+
+def tuned_task() -> TaskConfig:
+    """The task as the shipped teacher learned it."""
+    return TaskConfig(reward=tuned_rewards())

@@ -1,0 +1,12 @@
+"""Termination term; the time limit is Isaac Lab's own."""
+
+from typing import Any
+
+from torch import Tensor
+
+from tasks.cube_spin.mdp.state import tracker
+
+
+def cube_lost(env: Any) -> Tensor:
+    """(N,) bool: the cube has dropped or left, or the simulation has diverged."""
+    return tracker(env).lost

@@ -1,0 +1,79 @@
+"""The teacher as a file: observation filter, network and the contract it was trained under."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+from rsl_rl.modules import MLP
+from tensordict import TensorDict
+from torch import Tensor, nn
+
+from sernf_isaac.checkpoint import load_checkpoint, save_checkpoint
+from sernf_isaac.spec import Contract
+from tasks.cube_spin.config import CONTROL_DT_S, TaskConfig
+from tasks.cube_spin.terms import TaskConstants
+from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
+
+DEFAULT_TEACHER = Path(__file__).resolve().parents[2] / "assets" / "teacher.pt"
+OBSERVATION_GROUP = "teacher"
+
+
+class TeacherPolicy(nn.Module):
+    """Deterministic policy: normalised teacher observations (N, D) to actions (N, 17).
+
+    Args:
+        task: The task it was trained on; tells which observations it wants.
+        centre, scale: Action centre and scale (17,) [rad].
+        hidden: Hidden layer sizes.
+        observation_dim: D.
+    """
+
+    def __init__(
+        self,
+        task: TaskConfig,
+        centre: Tensor,
+        scale: Tensor,
+        hidden: tuple[int, ...],
+        observation_dim: int,
+    ) -> None:
+        super().__init__()
+        self.task, self.hidden = task, hidden
+        self.register_buffer("action_centre", centre)
+        self.register_buffer("action_scale", scale)
+        self.register_buffer("observation_mean", torch.zeros(observation_dim))
+        self.register_buffer("observation_scale", torch.ones(observation_dim))
+        self.mlp = MLP(observation_dim, len(JOINT_NAMES), list(hidden), "elu")
+
+    def forward(self, observations: TensorDict) -> Tensor:
+        """Mean action for the "teacher" group of an environment's observations."""
+        seen = observations[OBSERVATION_GROUP]
+        return self.mlp((seen - self.observation_mean) / self.observation_scale)
+
+    @property
+    def constants(self) -> TaskConstants:
+        """Constants of the task with this policy's own action centre and scale."""
+        from tasks.cube_spin.config import CUBE_ORIGIN_M
+
+        return TaskConstants(
+            joint_lower=torch.from_numpy(JOINT_LOWER).float(),
+            joint_upper=torch.from_numpy(JOINT_UPPER).float(),
+            cube_origin=torch.tensor(CUBE_ORIGIN_M),
+            action_centre=self.action_centre,
+            action_scale=self.action_scale,
+        )
+
+
+def teacher_from_rsl_rl(actor: nn.Module, task: TaskConfig, constants: TaskConstants) -> TeacherPolicy:
+    """A trained RSL-RL actor (`MLPModel` with observation normalisation) as a `TeacherPolicy`."""
+    weights = actor.state_dict()
+    layers = sorted(int(key.split(".")[1]) for key in weights if key.endswith("weight"))
+    hidden = tuple(len(weights[f"mlp.{layer}.weight"]) for layer in layers[:-1])
+    mean, std = weights["obs_normalizer._mean"][0], weights["obs_normalizer._std"][0]
+    policy = TeacherPolicy(
+        task, constants.action_centre, constants.action_scale, hidden, observation_dim=len(mean)
+    )
+    policy.observation_mean.copy_(mean)
+    policy.observation_scale.copy_(std + actor.obs_normalizer.eps)
+    policy.mlp.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("mlp.")})
+    return policy.cpu().eval()

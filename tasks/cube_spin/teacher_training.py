@@ -1,0 +1,225 @@
+"""PPO on the twin with exact resume: RSL-RL's algorithm, our loop around it.
+
+RSL-RL's own runner restarts its random numbers, environments and logs on resume; a laptop that is
+closed and opened again should not change the result, so the loop here saves all of them.
+"""
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from rsl_rl.algorithms import PPO
+from tensordict import TensorDict
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from tasks.cube_spin.twin import CubeSpinTwin
+
+STATE_FILE = "training_state.pt"
+
+
+@dataclass
+class PpoConfig:
+    """PPO settings; the defaults learn fastest on a few CPU cores. `paper_ppo()` is Table IV."""
+
+    rollout_steps: int = 24
+    """Steps per environment and iteration (Table IV)."""
+    hidden: tuple[int, ...] = (256, 128, 128)
+    """Hidden layers of actor and critic; the paper uses 512, 512, 256, 128."""
+    initial_std: float = 0.5
+    """Initial standard deviation of the actions; the paper uses 1."""
+    learning_rate: float = 2.5e-4
+    schedule: str = "fixed"
+    """"fixed" or "adaptive" (Table IV: to a target KL)."""
+    desired_kl: float = 0.01
+    epochs: int = 4
+    minibatches: int = 4
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    clip: float = 0.2
+    entropy_coefficient: float = 1e-4
+    value_coefficient: float = 1.0
+    max_grad_norm: float = 1.0
+
+
+def paper_ppo() -> PpoConfig:
+    """Table IV."""
+    return PpoConfig(
+        hidden=(512, 512, 256, 128),
+        initial_std=1.0,
+        learning_rate=1e-4,
+        schedule="adaptive",
+        epochs=5,
+    )
+
+
+def build_ppo(env: CubeSpinTwin, config: PpoConfig) -> PPO:
+    """RSL-RL's algorithm for this environment's "teacher" observations."""
+    network = {
+        "class_name": "MLPModel",
+        "hidden_dims": list(config.hidden),
+        "activation": "elu",
+        "obs_normalization": True,
+    }
+    noise = {"class_name": "GaussianDistribution", "init_std": config.initial_std, "std_type": "log"}
+    settings = {
+        "multi_gpu": None,
+        "num_steps_per_env": config.rollout_steps,
+        "obs_groups": {"actor": ["teacher"], "critic": ["teacher"]},
+        "actor": network | {"distribution_cfg": noise},
+        "critic": dict(network),
+        "algorithm": {
+            "class_name": "PPO",
+            "num_learning_epochs": config.epochs,
+            "num_mini_batches": config.minibatches,
+            "learning_rate": config.learning_rate,
+            "schedule": config.schedule,
+            "desired_kl": config.desired_kl,
+            "gamma": config.gamma,
+            "lam": config.gae_lambda,
+            "clip_param": config.clip,
+            "entropy_coef": config.entropy_coefficient,
+            "value_loss_coef": config.value_coefficient,
+            "use_clipped_value_loss": True,
+            "max_grad_norm": config.max_grad_norm,
+        },
+    }
+    return PPO.construct_algorithm(env.get_observations(), env, settings, env.device)
+
+
+@dataclass
+class TrainingProgress:
+    """What a resumed run needs to know besides networks and environments."""
+
+    iteration: int = 0
+    wall_s: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class TeacherTraining:
+    """Collect, update, log, save; `run` may be interrupted anywhere and continued exactly.
+
+    Args:
+        env: The environments.
+        config: PPO settings.
+        run_dir: Where TensorBoard events, checkpoints and the resume state go.
+        export: Called with (actor, iteration) whenever a policy file should be written.
+        save_every: Iterations between resume points.
+    """
+
+    def __init__(
+        self,
+        env: CubeSpinTwin,
+        config: PpoConfig,
+        run_dir: Path,
+        export: Callable[[torch.nn.Module, int], None],
+        save_every: int = 25,
+    ) -> None:
+        self.env, self.config, self.run_dir = env, config, run_dir
+        self.export, self.save_every = export, save_every
+        self.ppo = build_ppo(env, config)
+        self.progress = TrainingProgress()
+        self.after_save: Callable[["TeacherTraining"], dict[str, float]] = lambda _: {}
+        """Hook run at every resume point, for evaluation; its numbers go to TensorBoard."""
+
+    def run(self, iterations: int) -> None:
+        """Train until `iterations` in total are done."""
+        self.ppo.train_mode()
+        writer = SummaryWriter(str(self.run_dir), purge_step=self.progress.iteration)
+        bar = tqdm(total=iterations, initial=self.progress.iteration, desc="teacher", unit="it")
+        with writer, bar:
+            while self.progress.iteration < iterations:
+                started = time.monotonic()
+                metrics = self._collect() | self._update()
+                self.progress.wall_s += time.monotonic() - started
+                self.progress.iteration += 1
+                self._log(writer, bar, metrics)
+                last = self.progress.iteration == iterations
+                if last or self.progress.iteration % self.save_every == 0:
+                    self.save()
+                    extra = self.after_save(self)
+                    for name, value in extra.items():
+                        writer.add_scalar(name, value, self.progress.iteration)
+
+    @torch.inference_mode()
+    def _collect(self) -> dict[str, float]:
+        """One rollout; returns the means of what the environment logged."""
+        started = time.monotonic()
+        sums: dict[str, list[float]] = defaultdict(list)
+        observations: TensorDict = self.env.get_observations()
+        for _ in range(self.config.rollout_steps):
+            actions: Tensor = self.ppo.act(observations)
+            observations, rewards, dones, extras = self.env.step(actions)
+            self.ppo.process_env_step(observations, rewards, dones, extras)
+            for name, value in extras["log"].items():
+                sums[name].append(float(value))
+            sums["Train/reward"].append(float(rewards.mean()))
+        self.ppo.compute_returns(observations)
+        means = {name: sum(values) / len(values) for name, values in sums.items()}
+        return means | {"Time/collect_s": time.monotonic() - started}
+
+    def _update(self) -> dict[str, float]:
+        started = time.monotonic()
+        losses = {f"Loss/{name}": float(value) for name, value in self.ppo.update().items()}
+        losses["Loss/learning_rate"] = self.ppo.learning_rate
+        losses["Policy/std"] = float(self.ppo.actor.output_std.detach().mean())
+        return losses | {"Time/learn_s": time.monotonic() - started}
+
+    def _log(self, writer: SummaryWriter, bar: tqdm, metrics: dict[str, float]) -> None:
+        steps = self.progress.iteration * self.config.rollout_steps * self.env.num_envs
+        per_s = self.config.rollout_steps * self.env.num_envs
+        per_s /= metrics["Time/collect_s"] + metrics["Time/learn_s"]
+        metrics |= {"Time/env_steps_per_s": per_s, "Time/wall_s": self.progress.wall_s}
+        for name, value in metrics.items():
+            writer.add_scalar(name, value, self.progress.iteration)
+        shown = ("Episode/hold_s", "Episode/rpm", "Episode/spin_ratio", "Episode/dropped")
+        row = {name.split("/")[1]: metrics[name] for name in shown if name in metrics}
+        self.progress.history.append(row | {"env_steps": steps, "reward": metrics["Train/reward"]})
+        bar.set_postfix({k: f"{v:.2f}" for k, v in row.items()} | {"steps": f"{steps / 1e6:.2f}M"})
+        bar.update()
+
+    # Resume ---------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the resume point by one rename, and export the policy."""
+        state = {
+            "ppo": self.ppo.save(),
+            "learning_rate": self.ppo.learning_rate,
+            "env": self.env.state_dict(),
+            "torch_rng": torch.get_rng_state(),
+            "progress": vars(self.progress),
+        }
+        partial = self.run_dir / f"{STATE_FILE}.partial"
+        torch.save(state, partial)
+        os.replace(partial, self.run_dir / STATE_FILE)
+        self.export(self.ppo.actor, self.progress.iteration)
+
+    def resume(self, run_dir: Path) -> None:
+        """Continue a run from its last resume point.
+
+        Raises:
+            FileNotFoundError: If the folder holds none.
+            ValueError: If it belongs to another network or number of environments.
+        """
+        path = run_dir / STATE_FILE
+        if not path.is_file():
+            raise FileNotFoundError(f"nothing to resume: {path} does not exist")
+        state = torch.load(path, weights_only=True)
+        saved_envs = len(state["env"]["memory"]["command"])
+        if saved_envs != self.env.num_envs:
+            raise ValueError(
+                f"{path} was trained with {saved_envs} environments, not {self.env.num_envs}"
+            )
+        try:
+            self.ppo.load(state["ppo"], None, True)
+        except RuntimeError as error:
+            raise ValueError(f"{path} does not fit this network: {error}") from error
+        self.ppo.learning_rate = state["learning_rate"]
+        self.env.load_state_dict(state["env"])
+        torch.set_rng_state(state["torch_rng"])
+        self.progress = TrainingProgress(**state["progress"])

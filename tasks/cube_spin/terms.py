@@ -1,0 +1,310 @@
+"""The task's mathematics, once: pure torch, batched over N environments, no simulator.
+
+Isaac Lab's manager terms (`mdp/`) and the MuJoCo twin (`twin.py`) both call these functions.
+Frames: positions are relative to the hand's root with world-aligned axes (z up), metres; rotations
+are unit quaternions xyzw from cube to world; spin is the angular velocity about +z [rad/s].
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import roma
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from tasks.cube_spin.config import CONTROL_DT_S, ActionConfig, CommandConfig, RewardConfig
+from tasks.cube_spin.config import EpisodeConfig, ObservationConfig
+
+
+@dataclass
+class TaskState:
+    """All that observations, rewards and terminations may look at after one control step."""
+
+    joint_pos: Tensor  # (N, 17) [rad]
+    joint_vel: Tensor  # (N, 17) [rad/s]
+    cube_pos: Tensor  # (N, 3)
+    cube_quat: Tensor  # (N, 4)
+    cube_lin_vel: Tensor  # (N, 3)
+    cube_ang_vel: Tensor  # (N, 3) [rad/s], world axes
+    tip_pos: Tensor  # (N, 5, 3), thumb first
+    joint_target: Tensor  # (N, 17) smoothed target the servos follow
+    action: Tensor  # (N, 17) newest action, as the policy gave it
+    previous_action: Tensor  # (N, 17)
+    joint_acc: Tensor  # (N, 17) [rad/s^2], finite difference over the control step
+    spin: Tensor  # (N, 3) mean angular velocity over the control step, from the rotation difference
+    previous_spin: Tensor  # (N, 3)
+    mean_spin: Tensor  # (N,) running mean of the vertical spin
+    command: Tensor  # (N,) commanded vertical spin [rad/s]
+    support_left_s: Tensor  # (N,) time until the platform leaves
+
+
+@dataclass
+class TaskConstants:
+    """Vectors every term needs; the same on both simulators."""
+
+    joint_lower: Tensor  # (17,) nominal limits [rad]
+    joint_upper: Tensor  # (17,)
+    cube_origin: Tensor  # (3,)
+    action_centre: Tensor  # (17,) [rad]
+    action_scale: Tensor  # (17,) [rad per unit action]
+
+
+# Actions ------------------------------------------------------------------------------------------
+
+
+def action_centre_and_scale(
+    config: ActionConfig, lower: Tensor, upper: Tensor, grasp_target: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Centre and scale (17,) of the action for the chosen parametrisation; the wrist comes first."""
+    if config.mode == "limits":
+        return (lower + upper) / 2, (upper - lower) / 2
+    scale = torch.full_like(grasp_target, config.finger_scale_rad)
+    scale[0] = config.wrist_scale_rad
+    return grasp_target.clone(), scale
+
+
+def joint_targets(
+    action: Tensor, previous_target: Tensor, constants: TaskConstants, smoothing: float
+) -> Tensor:
+    """Smoothed joint targets (N, 17) of an action (N, 17): paper F.4b, EMA of the clamped command."""
+    wanted = constants.action_centre + constants.action_scale * action
+    wanted = wanted.clamp(constants.joint_lower, constants.joint_upper)
+    return torch.lerp(previous_target, wanted, smoothing)
+
+
+# Commands and support -----------------------------------------------------------------------------
+
+
+def command_from_uniform(uniform: Tensor, config: CommandConfig) -> tuple[Tensor, Tensor]:
+    """Uniform draws (N, 3) in [0, 1) to commands (N,) [rad/s] and how long to hold them (N,) [s]."""
+    slow, fast = config.speed_rad_s
+    speed = slow + (fast - slow) * uniform[:, 0]
+    if config.both_directions:
+        speed = torch.where(uniform[:, 1] < 0.5, -speed, speed)
+    shortest, longest = config.hold_s
+    return speed, shortest + (longest - shortest) * uniform[:, 2]
+
+
+# Spin ---------------------------------------------------------------------------------------------
+
+
+def spin_between(previous_quat: Tensor, quat: Tensor, dt_s: float = CONTROL_DT_S) -> Tensor:
+    """Mean angular velocity (N, 3) [rad/s] in world axes that turns one rotation into the next.
+
+    Unlike the instantaneous velocity it telescopes: rocking back and forth sums to zero.
+    """
+    turn = roma.quat_product(quat, roma.quat_conjugation(previous_quat))
+    return roma.unitquat_to_rotvec(turn) / dt_s
+
+
+def updated_mean_spin(mean_spin: Tensor, spin: Tensor, config: RewardConfig) -> Tensor:
+    """Running mean (N,) of the vertical component of spin (N, 3)."""
+    return torch.lerp(mean_spin, spin[:, 2], config.spin_smoothing)
+
+
+@cache
+def _cube_symmetries() -> Tensor:
+    """The 24 rotations (24, 4) that map a cube onto itself."""
+    return torch.from_numpy(Rotation.create_group("O").as_quat())
+
+
+def random_symmetry(count: int, generator: torch.Generator) -> Tensor:
+    """Random members (count, 4) of the cube's 24 symmetries: which face is up, and how it is turned."""
+    index = torch.randint(24, (count,), generator=generator, device=generator.device)
+    return _cube_symmetries().float().to(generator.device)[index]
+
+
+def reduced_rotation(quat: Tensor) -> Tensor:
+    """The smallest rotation (N, 4), w >= 0, that looks like `quat` (N, 4) on an unmarked cube."""
+    alike = roma.quat_product(quat[:, None], _cube_symmetries().to(quat)[None])  # (N, 24, 4)
+    nearest = alike[..., 3].abs().argmax(dim=1)
+    chosen = alike[torch.arange(len(quat), device=quat.device), nearest]
+    return chosen * torch.where(chosen[:, 3:] < 0, -1.0, 1.0)
+
+
+# Observations -------------------------------------------------------------------------------------
+
+
+def normalised_joints(joint_pos: Tensor, constants: TaskConstants) -> Tensor:
+    """Joint angles (N, 17) mapped from the nominal limits to [-1, 1]."""
+    span = constants.joint_upper - constants.joint_lower
+    return 2.0 * (joint_pos - constants.joint_lower) / span - 1.0
+
+
+def teacher_observations(
+    state: TaskState, constants: TaskConstants, config: ObservationConfig
+) -> dict[str, Tensor]:
+    """The teacher's observation terms in order (paper F.4b): 83 numbers, plus the optional ones."""
+    quat = state.cube_quat * torch.where(state.cube_quat[:, 3:] < 0, -1.0, 1.0)
+    rotation = reduced_rotation(state.cube_quat) if config.symmetric_rotation else quat
+    terms = {
+        "joint_pos": normalised_joints(state.joint_pos, constants),
+        "joint_vel": state.joint_vel,
+        "cube_pos": state.cube_pos - constants.cube_origin,
+        "cube_quat": rotation,
+        "cube_lin_vel": state.cube_lin_vel,
+        "cube_ang_vel": state.cube_ang_vel,
+        "command": state.command[:, None],
+        "previous_action": state.action,
+        "joint_command": normalised_joints(state.joint_target, constants),
+        "support_left": state.support_left_s[:, None],
+    }
+    if config.fingertips:
+        terms["tip_to_cube"] = (state.cube_pos[:, None] - state.tip_pos).flatten(1)
+    if config.mean_spin:
+        terms["mean_spin"] = state.mean_spin[:, None]
+    return terms
+
+
+def student_observations(state: TaskState, constants: TaskConstants) -> tuple[Tensor, Tensor]:
+    """What the student sees of one step (paper F.3, Fig. 7).
+
+    Returns:
+        `history` (N, 24): joints 17, cube position 3, cube rotation 4, one row of the 4-step history;
+        `current` (N, 35): previous action 17, joint command 17, goal 1.
+    """
+    quat = state.cube_quat * torch.where(state.cube_quat[:, 3:] < 0, -1.0, 1.0)
+    joints = normalised_joints(state.joint_pos, constants)
+    history = torch.cat([joints, state.cube_pos - constants.cube_origin, quat], dim=1)
+    command = normalised_joints(state.joint_target, constants)
+    current = torch.cat([state.action, command, state.command[:, None]], dim=1)
+    return history, current
+
+
+# Rewards ------------------------------------------------------------------------------------------
+
+
+def object_position(state: TaskState, constants: TaskConstants, config: RewardConfig) -> Tensor:
+    """Table III, object position tracking: a Gaussian kernel on the distance to the origin."""
+    distance = (state.cube_pos - constants.cube_origin).norm(dim=1)
+    return torch.exp(-((distance / config.position_width_m) ** 2))
+
+
+def rotation_magnitude(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
+    """Table III, rotation magnitude tracking: a Gaussian kernel on the spin error."""
+    if config.form == "alignment":
+        error = state.cube_ang_vel.norm(dim=1) - state.command.abs()
+    else:
+        error = state.mean_spin - state.command
+    return torch.exp(-((error / config.magnitude_width_rad_s) ** 2))
+
+
+def rotation_direction(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
+    """Table III, rotation direction alignment.
+
+    "alignment" is the paper's cosine of instantaneous and commanded angular velocity. It is blind
+    to speed, so creeping forward and slipping back fast is paid in full. "tracking" is linear in
+    the mean spin: 0 at rest, 1 on the command, falling again beyond it, and it penalises
+    spinning about the other axes.
+    """
+    if config.form == "alignment":
+        speed = state.cube_ang_vel.norm(dim=1).clamp_min(1e-6)
+        return state.cube_ang_vel[:, 2] * state.command.sign() / speed
+    scale = state.command.abs().clamp_min(config.slow_command_rad_s)
+    tracking = 1.0 - (state.mean_spin - state.command).abs() / scale
+    rolling = state.spin[:, :2].norm(dim=1).clamp_max(5.0)
+    return tracking.clamp_min(-2.0) - 0.02 * rolling
+
+
+def angular_acceleration(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
+    """Table III, angular acceleration: a smoothness kernel, which makes sense of its weight of +1."""
+    acceleration = (state.spin - state.previous_spin).norm(dim=1) / CONTROL_DT_S
+    return torch.exp(-((acceleration / config.acceleration_width_rad_s2) ** 2))
+
+
+def reaching(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
+    """Table III, reaching object: mean exponential kernel on the fingertip distances."""
+    distance = (state.tip_pos - state.cube_pos[:, None]).norm(dim=2)  # (N, 5)
+    return torch.exp(-distance / config.reaching_width_m).mean(dim=1)
+
+
+def pose_closure(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
+    """Table III, pose closure: thumb and fingers should push from opposite sides."""
+    del config
+    inward = torch.nn.functional.normalize(state.cube_pos[:, None] - state.tip_pos, dim=2)
+    fingers = torch.nn.functional.normalize(inward[:, 1:].mean(dim=1), dim=1)
+    return -(inward[:, 0] * fingers).sum(dim=1)
+
+
+def joint_velocity(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
+    """Table III, squared joint velocities."""
+    del config
+    return state.joint_vel.square().sum(dim=1)
+
+
+def action(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
+    """Table III, squared actions."""
+    del config
+    return state.action.square().sum(dim=1)
+
+
+def action_rate(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
+    """Table III, squared action differences."""
+    del config
+    return (state.action - state.previous_action).square().sum(dim=1)
+
+
+def joint_acceleration(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
+    """Table III, squared joint accelerations."""
+    del config
+    return state.joint_acc.square().sum(dim=1)
+
+
+def tilt(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
+    """Ours: sin^2 of how far the cube's nearest face normal leans from the vertical."""
+    del config
+    return cube_tilt_rad(state.cube_quat).sin().square()
+
+
+def cube_tilt_rad(quat: Tensor) -> Tensor:
+    """Angle (N,) between the vertical and the nearest face normal of a cube with rotation (N, 4)."""
+    x, y, z, w = quat.unbind(dim=1)
+    up = torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], dim=1)
+    return up.abs().amax(dim=1).clamp(max=1.0).acos()
+
+
+REWARD_TERMS = {
+    term.__name__: term
+    for term in (
+        object_position,
+        rotation_magnitude,
+        rotation_direction,
+        angular_acceleration,
+        reaching,
+        pose_closure,
+        joint_velocity,
+        action,
+        action_rate,
+        joint_acceleration,
+        tilt,
+    )
+}
+"""Every term but the fall impulse; each is (state, constants, config) -> (N,), unweighted."""
+
+
+def rewards(
+    state: TaskState, constants: TaskConstants, config: RewardConfig, lost: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Sum of weight * term * dt (N,), and each weighted part (N,) by name.
+
+    `lost` (N,) bool pays the fall impulse, which is not a rate.
+    """
+    parts = {
+        name: getattr(config, name) * CONTROL_DT_S * term(state, constants, config)
+        for name, term in REWARD_TERMS.items()
+        if getattr(config, name) != 0.0
+    }
+    if config.fall != 0.0:
+        parts["fall"] = config.fall * CONTROL_DT_S * lost.to(state.command)
+    return torch.stack(list(parts.values())).sum(dim=0), parts
+
+
+# Terminations -------------------------------------------------------------------------------------
+
+
+def cube_lost(cube_pos: Tensor, constants: TaskConstants, config: EpisodeConfig) -> Tensor:
+    """(N,) bool: the cube (N, 3) has dropped below or left beside the hand, or is not finite."""
+    offset = cube_pos - constants.cube_origin
+    inside = (offset[:, 2] > -config.lost_below_m) & (offset[:, :2].norm(dim=1) < config.lost_beside_m)
+    return ~inside

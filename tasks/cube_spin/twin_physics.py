@@ -1,0 +1,183 @@
+"""N differently randomised MuJoCo worlds stepped together on all cores (`mujoco.rollout`)."""
+
+import copy
+import os
+
+import mujoco
+import numpy as np
+import torch
+from mujoco.rollout import Rollout
+from torch import Tensor
+
+from tasks.cube_spin.config import CUBE_ORIGIN_M, DECIMATION
+from tasks.cube_spin.physics import STARTUP_PARAMETERS, Physics
+from tasks.cube_spin.twin_scene import platform_height_m, twin_model
+from tasks.orca.joints import JOINT_LOWER, JOINT_UPPER, JOINTS
+
+NUM_JOINTS = len(JOINTS)
+PLATFORM_GONE_M = -0.6
+"""Height of the platform once it has left; out of reach of a falling cube's episode."""
+MAX_SPEED = 200.0
+"""A joint or cube faster than this [rad/s, m/s] is a diverged simulation."""
+_CONTROL = int(
+    mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_MOCAP_POS | mujoco.mjtState.mjSTATE_MOCAP_QUAT
+)
+# State vector: time, joint angles, cube position and wxyz rotation, joint and cube velocities.
+_JOINT_POS = slice(1, 1 + NUM_JOINTS)
+_CUBE_POS = slice(_JOINT_POS.stop, _JOINT_POS.stop + 3)
+_CUBE_QUAT = slice(_CUBE_POS.stop, _CUBE_POS.stop + 4)
+_JOINT_VEL = slice(_CUBE_QUAT.stop, _CUBE_QUAT.stop + NUM_JOINTS)
+_CUBE_LIN_VEL = slice(_JOINT_VEL.stop, _JOINT_VEL.stop + 3)
+_CUBE_ANG_VEL = slice(_CUBE_LIN_VEL.stop, _CUBE_LIN_VEL.stop + 3)
+_XYZW = [1, 2, 3, 0]
+_WXYZ = [3, 0, 1, 2]
+
+
+class TwinPhysics:
+    """N worlds that share a model's structure but not its parameters.
+
+    Results depend on the seed of the drawn parameters only, not on the number of threads: each
+    world is stepped by exactly one thread, from its own full state.
+    """
+
+    def __init__(
+        self, num_envs: int, physics: Physics, generator: torch.Generator, threads: int | None = None
+    ) -> None:
+        self.nominal = twin_model(
+            elliptic_cone=physics.elliptic_cone, collisions=physics.collisions
+        )
+        self.physics = physics
+        self._generator = generator
+        self.models = [copy.copy(self.nominal) for _ in range(num_envs)]
+        threads = threads or len(os.sched_getaffinity(0))
+        self._data = [mujoco.MjData(self.nominal) for _ in range(threads)]
+        self._rollout = Rollout(nthread=threads)
+        size = mujoco.mj_stateSize(self.nominal, int(mujoco.mjtState.mjSTATE_FULLPHYSICS))
+        if size != _CUBE_ANG_VEL.stop:
+            raise RuntimeError(f"MuJoCo's state has {size} numbers, expected {_CUBE_ANG_VEL.stop}")
+        self.state = np.zeros((num_envs, size))
+        self._trace = np.zeros((num_envs, DECIMATION, size))
+        self._control = np.zeros((num_envs, DECIMATION, NUM_JOINTS + 7))
+        self._control[:, :, NUM_JOINTS : NUM_JOINTS + 2] = CUBE_ORIGIN_M[:2]
+        self._control[:, :, NUM_JOINTS + 3] = 1.0
+        self.drawn = self._nominal_draws(num_envs)
+        """Parameter values (N, ...) in force, by name."""
+        for name in STARTUP_PARAMETERS:
+            self.drawn[name] = physics.sample(name, (num_envs,), generator).double().numpy()
+        self._cube = self.nominal.body("cube").id
+        self._cube_geom = self.nominal.geom("cube").id
+
+    def step(self, joint_target: Tensor, supported: Tensor) -> None:
+        """Advance one control step: servo targets (N, 17) [rad], platform present (N,) bool."""
+        self._control[:, :, :NUM_JOINTS] = joint_target.numpy()[:, None]
+        height = np.where(supported.numpy(), platform_height_m(), PLATFORM_GONE_M)
+        self._control[:, :, NUM_JOINTS + 2] = height[:, None]
+        self._rollout.rollout(
+            self.models,
+            self._data,
+            self.state,
+            self._control,
+            control_spec=_CONTROL,
+            skip_checks=True,
+            nstep=DECIMATION,
+            state=self._trace,
+        )
+        self.state[:] = self._trace[:, -1]
+
+    def diverged(self) -> Tensor:
+        """(N,) bool: worlds whose state is not finite or absurdly fast."""
+        speed = np.abs(self.state[:, _JOINT_VEL.start :]).max(axis=1)
+        return torch.from_numpy(~(np.isfinite(self.state).all(axis=1) & (speed < MAX_SPEED)))
+
+    def read(self) -> dict[str, Tensor]:
+        """Joint and cube state as float32, in the task's frames; angular velocity in world axes."""
+        now = torch.from_numpy(self.state).float()
+        quat = now[:, _CUBE_QUAT][:, _XYZW]
+        return {
+            "joint_pos": now[:, _JOINT_POS],
+            "joint_vel": now[:, _JOINT_VEL],
+            "cube_pos": now[:, _CUBE_POS],
+            "cube_quat": quat,
+            "cube_lin_vel": now[:, _CUBE_LIN_VEL],
+            "cube_ang_vel": rotate(quat, now[:, _CUBE_ANG_VEL]),  # MuJoCo keeps it in cube axes
+        }
+
+    def write(
+        self, envs: np.ndarray, *, joint_pos: Tensor, cube_pos: Tensor, cube_quat: Tensor, cube_vel: Tensor
+    ) -> None:
+        """Put worlds `envs` (K,) into a resting state; shapes (K, 17), (K, 3), (K, 4), (K, 3)."""
+        fresh = np.zeros((len(envs), self.state.shape[1]))
+        fresh[:, _JOINT_POS] = joint_pos.numpy().clip(JOINT_LOWER, JOINT_UPPER)
+        fresh[:, _CUBE_POS] = cube_pos.numpy()
+        fresh[:, _CUBE_QUAT] = cube_quat.numpy()[:, _WXYZ]
+        fresh[:, _CUBE_LIN_VEL] = cube_vel.numpy()
+        self.state[envs] = fresh
+
+    def randomize(self, envs: np.ndarray) -> None:
+        """Draw the reset-time parameters of worlds `envs` (K,) anew and write them to their models."""
+        for name, values in self.drawn.items():
+            if name not in STARTUP_PARAMETERS:
+                shape = (len(envs), *values.shape[1:])
+                values[envs] = self.physics.sample(name, shape, self._generator).double().numpy()
+        self._apply(envs)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that makes the worlds' future: their states and drawn parameters."""
+        drawn = {f"drawn.{name}": torch.from_numpy(v.copy()) for name, v in self.drawn.items()}
+        return {"state": torch.from_numpy(self.state.copy()), **drawn}
+
+    def load_state_dict(self, saved: dict[str, Tensor]) -> None:
+        """Continue from `state_dict()` of a world of the same size."""
+        self.state[:] = saved["state"].numpy()
+        for name, values in self.drawn.items():
+            values[:] = saved[f"drawn.{name}"].numpy()
+        self._apply(np.arange(len(self.models)))
+
+    def _nominal_draws(self, num_envs: int) -> dict[str, np.ndarray]:
+        """Room for one value per world, or per world and joint."""
+        world, joint = (num_envs,), (num_envs, NUM_JOINTS)
+        shapes = dict.fromkeys(("link_friction", "link_mass_scale", "cube_friction"), world)
+        shapes |= dict.fromkeys(("cube_mass_kg", "cube_size_m", "gravity_m_s2"), world)
+        shapes |= dict.fromkeys(("stiffness_scale", "damping_scale"), joint)
+        shapes["joint_limit_offset_rad"] = (*joint, 2)
+        return {name: np.zeros(shape) for name, shape in shapes.items()}
+
+    def _apply(self, envs: np.ndarray) -> None:
+        for env in envs:
+            self._edit(self.models[env], {name: v[env] for name, v in self.drawn.items()})
+
+    def _edit(self, model: mujoco.MjModel, draw: dict[str, np.ndarray]) -> None:
+        """Write one world's parameters; every value is set from the nominal model, never scaled twice."""
+        nominal, cube, joints = self.nominal, self._cube, slice(0, NUM_JOINTS)
+        links = slice(1, cube)
+        model.body_mass[links] = nominal.body_mass[links] * draw["link_mass_scale"]
+        model.body_inertia[links] = nominal.body_inertia[links] * draw["link_mass_scale"]
+        gain = nominal.actuator_gainprm[:, 0] * draw["stiffness_scale"]
+        model.actuator_gainprm[:, 0], model.actuator_biasprm[:, 1] = gain, -gain
+        model.dof_damping[joints] = nominal.dof_damping[joints] * draw["damping_scale"]
+        model.jnt_range[joints] = nominal.jnt_range[joints] + draw["joint_limit_offset_rad"]
+        model.geom_friction[self._cube_geom, 0] = (draw["cube_friction"] + draw["link_friction"]) / 2
+        model.opt.gravity[2] = draw["gravity_m_s2"]
+        self._edit_cube(model, float(draw["cube_mass_kg"]), float(draw["cube_size_m"]))
+
+    def _edit_cube(self, model: mujoco.MjModel, mass: float, size: float) -> None:
+        cube, dofs = self._cube, slice(NUM_JOINTS, NUM_JOINTS + 6)
+        inertia = mass * size**2 / 6.0
+        model.body_mass[cube], model.body_inertia[cube] = mass, inertia
+        model.body_subtreemass[cube] = mass
+        # Contact softness depends on these inverse weights; for a free body they are exact.
+        model.body_invweight0[cube] = (1.0 / mass, 1.0 / inertia)
+        model.dof_invweight0[dofs] = [1.0 / mass] * 3 + [1.0 / inertia] * 3
+        geom = self._cube_geom
+        model.geom_size[geom] = size / 2
+        model.geom_rbound[geom] = size / 2 * np.sqrt(3.0)
+        model.geom_aabb[geom, 3:] = size / 2
+
+
+def rotate(quat: Tensor, vector: Tensor) -> Tensor:
+    """Rotate vectors (N, 3) by unit quaternions xyzw (N, 4)."""
+    axis, w = quat[:, :3], quat[:, 3:]
+    cross = 2.0 * torch.linalg.cross(axis, vector)
+    return vector + w * cross + torch.linalg.cross(axis, cross)
+
+

@@ -1,0 +1,1 @@
+"""The ORCA right hand: joint tables, simulation description (MJCF and USD), forward kinematics."""

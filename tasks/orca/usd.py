@@ -1,0 +1,65 @@
+"""The hand as USD for Isaac Lab, converted from the same edited MJCF that the twin loads."""
+
+import math
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from tasks.orca.cache import cached_folder
+from tasks.orca.hand import hand_spec, source_hash
+from tasks.orca.joints import JOINTS, ROOT_BODY
+
+USD_NAME = "orca.usdc"
+
+
+def hand_usd(collisions: str = "primitives") -> Path:
+    """Cached USD file of the hand, its root unrotated: Isaac Lab turns it palm down by the root pose.
+
+    Args:
+        collisions: As in `hand_spec`.
+
+    Raises:
+        ModuleNotFoundError: If `mujoco_usd_converter` (extra "isaac") is not installed.
+    """
+
+    def build(folder: Path) -> None:
+        spec = hand_spec(collisions=collisions)
+        # Isaac Lab writes root poses relative to the environment, so a rotation here would apply twice.
+        spec.body(ROOT_BODY).quat = np.array([1.0, 0.0, 0.0, 0.0])
+        _convert(spec, folder)
+        _author_drives(folder / USD_NAME)
+
+    return cached_folder("orca-usd", source_hash("usd", collisions), build) / USD_NAME
+
+
+def _convert(spec: mujoco.MjSpec, folder: Path) -> None:
+    """Write `spec` as one USD file into `folder`."""
+    from mujoco_usd_converter import Converter
+
+    spec.compile()
+    mjcf = folder / "hand.xml"
+    mjcf.write_text(spec.to_xml())
+    Converter(layer_structure=False, scene=False).convert(str(mjcf), str(folder))
+    if not (folder / USD_NAME).is_file():
+        raise RuntimeError(f"mujoco_usd_converter wrote no {USD_NAME} into {folder}")
+
+
+def _author_drives(path: Path) -> None:
+    """Add the position drives PhysX needs; the converter writes MuJoCo actuators only."""
+    from pxr import Usd, UsdPhysics
+
+    stage = Usd.Stage.Open(str(path))
+    rows = {row.name: row for row in JOINTS}
+    for prim in stage.Traverse():
+        row = rows.pop(prim.GetName(), None) if prim.IsA(UsdPhysics.RevoluteJoint) else None
+        if row is None:
+            continue
+        drive = UsdPhysics.DriveAPI.Apply(prim, "angular")
+        drive.CreateTypeAttr("force")
+        drive.CreateStiffnessAttr(math.radians(row.stiffness))  # USD counts in degrees
+        drive.CreateDampingAttr(math.radians(row.damping))
+        drive.CreateMaxForceAttr(row.effort_limit)
+    if rows:
+        raise RuntimeError(f"{path} lacks the joints {sorted(rows)}")
+    stage.Save()
