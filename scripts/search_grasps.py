@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import torch
+from _cli import run_main
 from tqdm import tqdm
 
 from tasks.cube_spin.grasp_search import GraspSearch
@@ -21,7 +22,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--count", type=int, default=600, help="grasps to keep")
-    parser.add_argument("--yaws", type=int, default=6, help="cube yaws to search, over a quarter turn")
+    parser.add_argument(
+        "--yaws", type=int, default=6, help="cube yaws to search, over a quarter turn"
+    )
     parser.add_argument("--generations", type=int, default=12, help="search iterations per yaw")
     parser.add_argument("--batch", type=int, default=256, help="grasps tried at once")
     parser.add_argument("--seed", type=int, default=0)
@@ -46,8 +49,10 @@ def main() -> None:
     bank = GraspBank.joined(banks).first(args.count)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     bank.save(args.out)
-    print(f"{len(bank)} grasps ({sum(map(len, banks)) / tried:.0%} of {tried} tries held) -> {args.out}")
+    print(
+        f"{len(bank)} grasps ({sum(map(len, banks)) / tried:.0%} of {tried} tries held) -> {args.out}"
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -4,7 +4,7 @@ The defaults are what we recommend for learning. `paper_task()` gives the paper'
 each difference is a row of `docs/paper.md` and one field here.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 PHYSICS_DT_S = 1.0 / 120.0
 """Simulation step (paper F.4a: 120 Hz)."""
@@ -41,8 +41,15 @@ class CommandConfig:
     """Range of the commanded speed; the paper says up to 1.5 rad/s."""
     both_directions: bool = False
     """Draw the sign at random; positive is counter-clockwise seen from above."""
+    clockwise: bool = False
+    """Turn the other way round, when the sign is not drawn."""
     hold_s: tuple[float, float] = (8.0, 12.0)
     """A command is held for a time drawn from this range."""
+
+    @classmethod
+    def fixed(cls, spin_rad_s: float) -> "CommandConfig":
+        """One spin for whole episodes; negative is clockwise seen from above."""
+        return cls(speed_rad_s=(abs(spin_rad_s), abs(spin_rad_s)), clockwise=spin_rad_s < 0.0)
 
 
 @dataclass
@@ -163,5 +170,19 @@ def paper_task() -> TaskConfig:
 
 
 def tuned_task() -> TaskConfig:
-    """The task as the shipped teacher learned it."""
+    """The task as it is evaluated: our action, observations and rewards, the paper's episode."""
     return TaskConfig(reward=tuned_rewards())
+
+
+def training_task() -> TaskConfig:
+    """The task as the shipped teacher learns it: shorter, with less support, over more commands."""
+    return TaskConfig(
+        command=CommandConfig(speed_rad_s=(0.3, 3.0), both_directions=True),
+        reward=tuned_rewards(),
+        episode=EpisodeConfig(length_s=14.0, support_s=(0.0, 4.0), finite_horizon=False),
+    )
+
+
+def evaluation_task(trained: TaskConfig) -> TaskConfig:
+    """The paper's episode and commands, with a policy's own actions and observations."""
+    return replace(trained, episode=EpisodeConfig(), command=CommandConfig())

@@ -35,7 +35,10 @@ class EpisodeEnv(Protocol):
 
 @torch.inference_mode()
 def run_episodes(
-    env: EpisodeEnv, policy: Callable[[TensorDict], Tensor], episodes: int, label: str = "evaluating"
+    env: EpisodeEnv,
+    policy: Callable[[TensorDict], Tensor],
+    episodes: int,
+    label: str = "evaluating",
 ) -> EpisodeRecords:
     """Play whole episodes and return the records of exactly `episodes` of them.
 
@@ -106,4 +109,22 @@ def _sum(table: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     """top / bottom, and nan where nothing was ever in the air."""
-    return np.divide(top, bottom, out=np.full_like(np.asarray(top, float), np.nan), where=bottom > 0)
+    return np.divide(
+        top, bottom, out=np.full_like(np.asarray(top, float), np.nan), where=bottom > 0
+    )
+
+
+def report_table(result: dict) -> str:
+    """The numbers as aligned text: the task's commands first, then one column per fixed spin."""
+    columns = {"task": result} | {
+        f"{speed} rad/s": row for speed, row in result["by_speed"].items()
+    }
+    names = [name for name in result if f"{name}_ci95" in result]
+    lines = [f"{'':18s}" + "".join(f"{title:>26s}" for title in columns)]
+    for name in names:
+        cells = (
+            f"{c[name]:8.3g} [{c[f'{name}_ci95'][0]:.3g}, {c[f'{name}_ci95'][1]:.3g}]"
+            for c in columns.values()
+        )
+        lines.append(f"{name:18s}" + "".join(f"{cell:>26s}" for cell in cells))
+    return "\n".join(lines)

@@ -30,7 +30,9 @@ SEED_TARGET = (
     *(0.10, 1.00, 0.75),
     *(-0.35, 1.20, 1.10),
 )
-SEARCH_PHYSICS = Physics(link_friction=(0.8, 0.8), cube_friction=(0.8, 0.8), cube_mass_kg=(0.08, 0.08))
+SEARCH_PHYSICS = Physics(
+    link_friction=(0.8, 0.8), cube_friction=(0.8, 0.8), cube_mass_kg=(0.08, 0.08)
+)
 """Heavy and not very rough: what holds here holds over most of the randomisation."""
 CLOSE_S, SUPPORT_S, TRIAL_S = 0.5, 1.0, 3.0
 OPENING_RAD = 0.25
@@ -88,7 +90,9 @@ class GraspSearch:
         elite = self.batch // 8
         for _ in range(generations):
             candidates = self._around(mean.expand(self.batch, -1), std)
-            best = candidates[self.attempt(candidates, self._yaw(yaw_rad)).score.topk(elite).indices]
+            best = candidates[
+                self.attempt(candidates, self._yaw(yaw_rad)).score.topk(elite).indices
+            ]
             mean, std = best.mean(dim=0), best.std(dim=0) + 0.01
             report()
         return mean
@@ -107,7 +111,9 @@ class GraspSearch:
     def attempt(self, targets: Tensor, cube_quat: Tensor) -> Trial:
         """Close on the cube, take the platform away, and look at what is left."""
         opening = torch.zeros(len(JOINT_NAMES))
-        opening[[i for i, name in enumerate(JOINT_NAMES) if name.endswith(("mcp", "pip"))]] = OPENING_RAD
+        opening[[i for i, name in enumerate(JOINT_NAMES) if name.endswith(("mcp", "pip"))]] = (
+            OPENING_RAD
+        )
         opening[JOINT_NAMES.index("right_thumb_mcp")] = 0.0
         start = targets - opening
         origin = torch.tensor(CUBE_ORIGIN_M).expand(self.batch, -1)
@@ -141,7 +147,9 @@ class GraspSearch:
     def _touching(self, now: dict[str, Tensor]) -> Tensor:
         """Fingertips (N,) whose rounding reaches the cube's surface."""
         towards = self.tips_of(now["joint_pos"]) - now["cube_pos"][:, None]  # (N, 5, 3)
-        rotation = torch.from_numpy(Rotation.from_quat(now["cube_quat"].numpy()).as_matrix()).float()
+        rotation = torch.from_numpy(
+            Rotation.from_quat(now["cube_quat"].numpy()).as_matrix()
+        ).float()
         beyond = (towards @ rotation).abs() - CUBE_SIZE_M / 2  # in the cube's frame
         gap = beyond.clamp_min(0.0).norm(dim=2) - FINGERTIP_RADIUS_M
         return (gap < TOUCH_GAP_M).sum(dim=1).float()

@@ -54,7 +54,9 @@ def load_grasps(path: Path | str = DEFAULT_BANK) -> GraspBank:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no grasp bank at {path}; make one: python scripts/search_grasps.py")
+        raise FileNotFoundError(
+            f"no grasp bank at {path}; make one: python scripts/search_grasps.py"
+        )
     with np.load(path) as data:
         names = tuple(data["joint_names"].tolist())
         if names != JOINT_NAMES:

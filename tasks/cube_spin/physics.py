@@ -101,7 +101,9 @@ class Physics:
 _KINDS = {f.name: f.metadata["kind"] for f in fields(Physics) if "kind" in f.metadata}
 STARTUP_PARAMETERS = tuple(f.name for f in fields(Physics) if f.metadata.get("startup"))
 _SENSOR_PARAMETERS = tuple(
-    name for name in _KINDS if name.startswith("observation_") or "_noise_" in name or "_bias_" in name
+    name
+    for name in _KINDS
+    if name.startswith("observation_") or "_noise_" in name or "_bias_" in name
 )
 
 NOMINAL = Physics()
@@ -141,7 +143,24 @@ REALITY = Physics(
 )
 """A stand-in for the real hand: physics and sensors that training never saw."""
 
-PRESETS = {"nominal": NOMINAL, "randomized": RANDOMIZED, "reality": REALITY}
+DISTILLATION = replace(
+    RANDOMIZED,
+    joint_noise_rad=(0.02, 0.02),
+    joint_velocity_noise_rad_s=(0.2, 0.2),
+    cube_position_noise_m=(0.003, 0.003),
+    cube_rotation_noise_rad=(0.05, 0.05),
+    joint_bias_rad=(0.02, 0.02),
+    cube_position_bias_m=(0.003, 0.003),
+    cube_rotation_bias_rad=(0.05, 0.05),
+)
+"""Randomisation plus the strong sensor noise the student is distilled under (paper F.5)."""
+
+PRESETS = {
+    "nominal": NOMINAL,
+    "randomized": RANDOMIZED,
+    "reality": REALITY,
+    "distillation": DISTILLATION,
+}
 
 
 def load_physics(name_or_file: str) -> Physics:
@@ -156,7 +175,9 @@ def load_physics(name_or_file: str) -> Physics:
         return PRESETS[name_or_file]
     path = Path(name_or_file)
     if not path.is_file():
-        raise ValueError(f"--physics '{name_or_file}' is neither a file nor one of {sorted(PRESETS)}")
+        raise ValueError(
+            f"--physics '{name_or_file}' is neither a file nor one of {sorted(PRESETS)}"
+        )
     try:
         content = yaml.safe_load(path.read_text()) or {}
     except yaml.YAMLError as error:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from sernf_isaac.checkpoint import load_checkpoint, save_checkpoint
 from sernf_isaac.spec import Contract
-from tasks.cube_spin.config import CONTROL_DT_S, TaskConfig
-from tasks.cube_spin.terms import TaskConstants
+from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, TaskConfig
+from tasks.cube_spin.terms import TaskConstants, observation_sizes
 from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
 
 DEFAULT_TEACHER = Path(__file__).resolve().parents[2] / "assets" / "teacher.pt"
@@ -53,8 +53,6 @@ class TeacherPolicy(nn.Module):
     @property
     def constants(self) -> TaskConstants:
         """Constants of the task with this policy's own action centre and scale."""
-        from tasks.cube_spin.config import CUBE_ORIGIN_M
-
         return TaskConstants(
             joint_lower=torch.from_numpy(JOINT_LOWER).float(),
             joint_upper=torch.from_numpy(JOINT_UPPER).float(),
@@ -64,7 +62,9 @@ class TeacherPolicy(nn.Module):
         )
 
 
-def teacher_from_rsl_rl(actor: nn.Module, task: TaskConfig, constants: TaskConstants) -> TeacherPolicy:
+def teacher_from_rsl_rl(
+    actor: nn.Module, task: TaskConfig, constants: TaskConstants
+) -> TeacherPolicy:
     """A trained RSL-RL actor (`MLPModel` with observation normalisation) as a `TeacherPolicy`."""
     weights = actor.state_dict()
     layers = sorted(int(key.split(".")[1]) for key in weights if key.endswith("weight"))
@@ -77,3 +77,65 @@ def teacher_from_rsl_rl(actor: nn.Module, task: TaskConfig, constants: TaskConst
     policy.observation_scale.copy_(std + actor.obs_normalizer.eps)
     policy.mlp.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("mlp.")})
     return policy.cpu().eval()
+
+
+def teacher_contract(task: TaskConfig, constants: TaskConstants) -> Contract:
+    """What a policy file promises: joints, rates, observation layout and action meaning."""
+    return Contract(
+        kind="teacher",
+        task="cube_spin",
+        joint_names=JOINT_NAMES,
+        joint_lower_rad=tuple(JOINT_LOWER.tolist()),
+        joint_upper_rad=tuple(JOINT_UPPER.tolist()),
+        control_rate_hz=1.0 / CONTROL_DT_S,
+        quaternion_order="xyzw",
+        observations=observation_sizes(task.observation),
+        action={
+            "mode": task.action.mode,
+            "smoothing": task.action.smoothing,
+            "centre_rad": constants.action_centre.tolist(),
+            "scale_rad": constants.action_scale.tolist(),
+        },
+    )
+
+
+def save_teacher(path: Path, policy: TeacherPolicy, notes: dict) -> None:
+    """Write a policy file.
+
+    Args:
+        path: Target; replaced atomically.
+        policy: The policy.
+        notes: Plain values to keep beside it: command, seed, commit, results.
+    """
+    save_checkpoint(
+        path,
+        contract=teacher_contract(policy.task, policy.constants),
+        config={"task": asdict(policy.task), "hidden": list(policy.hidden), "notes": notes},
+        weights=policy.state_dict(),
+    )
+
+
+def load_teacher(path: Path | str = DEFAULT_TEACHER) -> TeacherPolicy:
+    """Read a policy file and hold it against this task.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is no policy file, or joints, limits, rate or observations differ; the
+            message names each difference.
+    """
+    content = load_checkpoint(path)
+    contract, config = content.contract, content.config
+    task = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TaskConfig), config["task"]))
+    weights = content.weights
+    policy = TeacherPolicy(
+        task,  # type: ignore[arg-type]  # OmegaConf.to_object is typed loosely
+        weights["action_centre"],
+        weights["action_scale"],
+        tuple(config["hidden"]),
+        observation_dim=len(weights["observation_mean"]),
+    )
+    expected = teacher_contract(policy.task, policy.constants)
+    if differences := contract.differences(expected):
+        raise ValueError(f"{path} does not fit this task: {'; '.join(differences)}")
+    policy.load_state_dict(weights)
+    return policy.eval()

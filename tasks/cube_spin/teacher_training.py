@@ -66,7 +66,11 @@ def build_ppo(env: CubeSpinTwin, config: PpoConfig) -> PPO:
         "activation": "elu",
         "obs_normalization": True,
     }
-    noise = {"class_name": "GaussianDistribution", "init_std": config.initial_std, "std_type": "log"}
+    noise = {
+        "class_name": "GaussianDistribution",
+        "init_std": config.initial_std,
+        "std_type": "log",
+    }
     settings = {
         "multi_gpu": None,
         "num_steps_per_env": config.rollout_steps,
@@ -124,22 +128,22 @@ class TeacherTraining:
         self.export, self.save_every = export, save_every
         self.ppo = build_ppo(env, config)
         self.progress = TrainingProgress()
-        self.after_save: Callable[["TeacherTraining"], dict[str, float]] = lambda _: {}
+        self.after_save: Callable[[TeacherTraining], dict[str, float]] = lambda _: {}
         """Hook run at every resume point, for evaluation; its numbers go to TensorBoard."""
 
-    def run(self, iterations: int) -> None:
-        """Train until `iterations` in total are done."""
+    def run(self, iterations: int, max_wall_s: float = float("inf")) -> None:
+        """Train until `iterations` in total are done, or the training time is used up."""
         self.ppo.train_mode()
         writer = SummaryWriter(str(self.run_dir), purge_step=self.progress.iteration)
         bar = tqdm(total=iterations, initial=self.progress.iteration, desc="teacher", unit="it")
         with writer, bar:
-            while self.progress.iteration < iterations:
+            while self.progress.iteration < iterations and self.progress.wall_s < max_wall_s:
                 started = time.monotonic()
                 metrics = self._collect() | self._update()
                 self.progress.wall_s += time.monotonic() - started
                 self.progress.iteration += 1
                 self._log(writer, bar, metrics)
-                last = self.progress.iteration == iterations
+                last = self.progress.iteration == iterations or self.progress.wall_s >= max_wall_s
                 if last or self.progress.iteration % self.save_every == 0:
                     self.save()
                     extra = self.after_save(self)

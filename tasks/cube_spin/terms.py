@@ -82,6 +82,8 @@ def command_from_uniform(uniform: Tensor, config: CommandConfig) -> tuple[Tensor
     speed = slow + (fast - slow) * uniform[:, 0]
     if config.both_directions:
         speed = torch.where(uniform[:, 1] < 0.5, -speed, speed)
+    elif config.clockwise:
+        speed = -speed
     shortest, longest = config.hold_s
     return speed, shortest + (longest - shortest) * uniform[:, 2]
 
@@ -155,6 +157,18 @@ def teacher_observations(
     if config.mean_spin:
         terms["mean_spin"] = state.mean_spin[:, None]
     return terms
+
+
+def observation_sizes(config: ObservationConfig) -> dict[str, int]:
+    """Terms of `teacher_observations` in order, and how many numbers each has."""
+    sizes = {"joint_pos": 17, "joint_vel": 17, "cube_pos": 3, "cube_quat": 4, "cube_lin_vel": 3}
+    sizes |= {"cube_ang_vel": 3, "command": 1, "previous_action": 17, "joint_command": 17}
+    sizes |= {"support_left": 1}
+    if config.fingertips:
+        sizes["tip_to_cube"] = 15
+    if config.mean_spin:
+        sizes["mean_spin"] = 1
+    return sizes
 
 
 def student_observations(state: TaskState, constants: TaskConstants) -> tuple[Tensor, Tensor]:
@@ -306,5 +320,7 @@ def rewards(
 def cube_lost(cube_pos: Tensor, constants: TaskConstants, config: EpisodeConfig) -> Tensor:
     """(N,) bool: the cube (N, 3) has dropped below or left beside the hand, or is not finite."""
     offset = cube_pos - constants.cube_origin
-    inside = (offset[:, 2] > -config.lost_below_m) & (offset[:, :2].norm(dim=1) < config.lost_beside_m)
+    inside = (offset[:, 2] > -config.lost_below_m) & (
+        offset[:, :2].norm(dim=1) < config.lost_beside_m
+    )
     return ~inside

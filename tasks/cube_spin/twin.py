@@ -35,6 +35,7 @@ def task_constants(config: TaskConfig, bank: GraspBank) -> TaskConstants:
     centre, scale = terms.action_centre_and_scale(config.action, lower, upper, bank.mean_target)
     return TaskConstants(lower, upper, torch.tensor(CUBE_ORIGIN_M), centre, scale)
 
+
 _MEMORY = (
     *("episode_length_buf", "joint_target", "_sent_targets", "_delay", "command"),
     *("_command_left_s", "support_left_s", "mean_spin", "_history"),
@@ -53,6 +54,7 @@ class CubeSpinTwin(VecEnv):
         student: Also compute the student's observation groups.
         bank: Start states; the shipped bank by default.
         constants: Action centre and limits of a trained policy, if they are not the bank's.
+        auto_reset: Start the next episode within the step that ends one.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class CubeSpinTwin(VecEnv):
         student: bool = False,
         bank: GraspBank | None = None,
         constants: TaskConstants | None = None,
+        auto_reset: bool = True,
     ) -> None:
         self.task, self.num_envs, self.num_actions, self.device = task, num_envs, NUM_JOINTS, "cpu"
         self.cfg = asdict(task)
@@ -80,7 +83,7 @@ class CubeSpinTwin(VecEnv):
         """Records of the episodes that ended in the last step."""
         self.diverged_count = 0
         """Worlds that were reset because the simulation left all bounds."""
-        self._student = student
+        self._student, self._auto_reset = student, auto_reset
         self._tips_of = FingertipKinematics(self.world.nominal)
         self._longest_delay = int(physics.action_delay_steps[1])
         self._allocate()
@@ -105,6 +108,11 @@ class CubeSpinTwin(VecEnv):
         self._reset(torch.arange(self.num_envs))
         self.state = self._resting_state()
         return self._observe(torch.ones(self.num_envs, dtype=torch.bool)), {}
+
+    def seed(self, seed: int) -> None:
+        """Restart the random numbers and redraw what is drawn once; call `reset` afterwards."""
+        self.generator.manual_seed(seed)
+        self.world.draw_startup()
 
     def get_observations(self) -> TensorDict:
         """Observation groups after the last step or reset."""
@@ -136,7 +144,8 @@ class CubeSpinTwin(VecEnv):
         extras = self._finish(done, parts)
         if not self.task.episode.finite_horizon:
             extras["time_outs"] = timeout
-        return self._observe(done), reward, done.long(), extras
+        extras["terminated"] = lost
+        return self._observe(done & self._auto_reset), reward, done.long(), extras
 
     def state_dict(self) -> dict:
         """Everything a later step depends on, as tensors; `load_state_dict` continues bit for bit."""
@@ -214,13 +223,12 @@ class CubeSpinTwin(VecEnv):
         if len(envs):
             self.finished = self.recorder.finish(envs)
             log |= _episode_log(self.finished)
-            self._reset(envs)
-            self.state = _merged(self.state, self._resting_state(), done)
+            if self._auto_reset:
+                self._reset(envs)
+                self.state = _merged(self.state, self._resting_state(), done)
         self._command_left_s -= CONTROL_DT_S
         self._resample_commands((self._command_left_s <= 0.0).nonzero()[:, 0])
-        self.state = replace(
-            self.state, command=self.command, support_left_s=self.support_left_s
-        )
+        self.state = replace(self.state, command=self.command, support_left_s=self.support_left_s)
         log["Twin/diverged"] = torch.tensor(float(self.diverged_count))
         return {"log": log}
 

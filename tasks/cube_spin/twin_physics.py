@@ -20,7 +20,9 @@ PLATFORM_GONE_M = -0.6
 MAX_SPEED = 200.0
 """A joint or cube faster than this [rad/s, m/s] is a diverged simulation."""
 _CONTROL = int(
-    mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_MOCAP_POS | mujoco.mjtState.mjSTATE_MOCAP_QUAT
+    mujoco.mjtState.mjSTATE_CTRL
+    | mujoco.mjtState.mjSTATE_MOCAP_POS
+    | mujoco.mjtState.mjSTATE_MOCAP_QUAT
 )
 # State vector: time, joint angles, cube position and wxyz rotation, joint and cube velocities.
 _JOINT_POS = slice(1, 1 + NUM_JOINTS)
@@ -41,7 +43,11 @@ class TwinPhysics:
     """
 
     def __init__(
-        self, num_envs: int, physics: Physics, generator: torch.Generator, threads: int | None = None
+        self,
+        num_envs: int,
+        physics: Physics,
+        generator: torch.Generator,
+        threads: int | None = None,
     ) -> None:
         self.nominal = twin_model(
             elliptic_cone=physics.elliptic_cone, collisions=physics.collisions
@@ -62,8 +68,7 @@ class TwinPhysics:
         self._control[:, :, NUM_JOINTS + 3] = 1.0
         self.drawn = self._nominal_draws(num_envs)
         """Parameter values (N, ...) in force, by name."""
-        for name in STARTUP_PARAMETERS:
-            self.drawn[name] = physics.sample(name, (num_envs,), generator).double().numpy()
+        self.draw_startup()
         self._cube = self.nominal.body("cube").id
         self._cube_geom = self.nominal.geom("cube").id
 
@@ -103,7 +108,13 @@ class TwinPhysics:
         }
 
     def write(
-        self, envs: np.ndarray, *, joint_pos: Tensor, cube_pos: Tensor, cube_quat: Tensor, cube_vel: Tensor
+        self,
+        envs: np.ndarray,
+        *,
+        joint_pos: Tensor,
+        cube_pos: Tensor,
+        cube_quat: Tensor,
+        cube_vel: Tensor,
     ) -> None:
         """Put worlds `envs` (K,) into a resting state; shapes (K, 17), (K, 3), (K, 4), (K, 3)."""
         fresh = np.zeros((len(envs), self.state.shape[1]))
@@ -112,6 +123,12 @@ class TwinPhysics:
         fresh[:, _CUBE_QUAT] = cube_quat.numpy()[:, _WXYZ]
         fresh[:, _CUBE_LIN_VEL] = cube_vel.numpy()
         self.state[envs] = fresh
+
+    def draw_startup(self) -> None:
+        """Draw what stays for the life of a world; takes effect with its next `randomize`."""
+        for name in STARTUP_PARAMETERS:
+            shape = (len(self.models),)
+            self.drawn[name] = self.physics.sample(name, shape, self._generator).double().numpy()
 
     def randomize(self, envs: np.ndarray) -> None:
         """Draw the reset-time parameters of worlds `envs` (K,) anew and write them to their models."""
@@ -156,7 +173,9 @@ class TwinPhysics:
         model.actuator_gainprm[:, 0], model.actuator_biasprm[:, 1] = gain, -gain
         model.dof_damping[joints] = nominal.dof_damping[joints] * draw["damping_scale"]
         model.jnt_range[joints] = nominal.jnt_range[joints] + draw["joint_limit_offset_rad"]
-        model.geom_friction[self._cube_geom, 0] = (draw["cube_friction"] + draw["link_friction"]) / 2
+        model.geom_friction[self._cube_geom, 0] = (
+            draw["cube_friction"] + draw["link_friction"]
+        ) / 2
         model.opt.gravity[2] = draw["gravity_m_s2"]
         self._edit_cube(model, float(draw["cube_mass_kg"]), float(draw["cube_size_m"]))
 
@@ -179,5 +198,3 @@ def rotate(quat: Tensor, vector: Tensor) -> Tensor:
     axis, w = quat[:, :3], quat[:, 3:]
     cross = 2.0 * torch.linalg.cross(axis, vector)
     return vector + w * cross + torch.linalg.cross(axis, cross)
-
-

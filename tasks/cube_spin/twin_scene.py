@@ -29,7 +29,9 @@ def twin_spec(
     option = spec.option
     option.timestep = PHYSICS_DT_S
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC if elliptic_cone else mujoco.mjtCone.mjCONE_PYRAMIDAL
+    option.cone = (
+        mujoco.mjtCone.mjCONE_ELLIPTIC if elliptic_cone else mujoco.mjtCone.mjCONE_PYRAMIDAL
+    )
     option.impratio = 10.0  # without it a held cube creeps out of the grasp
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a NaN must be seen, not hidden
     _add_cube(spec, condim=4 if elliptic_cone else 3, visual=visual)
@@ -73,7 +75,14 @@ def _add_cube(spec: mujoco.MjSpec, *, condim: int, visual: bool) -> None:
 
 def _cube_material(spec: mujoco.MjSpec) -> str:
     """Six plain colours, one per face, so that a turn can be seen."""
-    colours = [(214, 60, 60), (240, 150, 40), (70, 160, 80), (60, 110, 200), (235, 225, 80), (240,) * 3]
+    colours = [
+        (214, 60, 60),
+        (240, 150, 40),
+        (70, 160, 80),
+        (60, 110, 200),
+        (235, 225, 80),
+        (240,) * 3,
+    ]
     size = 64
     faces = np.zeros((6, size, size, 3), dtype=np.uint8)
     faces[:] = np.array(colours, dtype=np.uint8)[:, None, None]
@@ -106,6 +115,7 @@ def _add_platform(spec: mujoco.MjSpec) -> None:
 def _add_stage(spec: mujoco.MjSpec) -> None:
     """Lights, cameras and a plain background."""
     spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 960
+    spec.visual.quality.offsamples = 0  # software rendering pays dearly for smoothed edges
     spec.visual.headlight.ambient = [0.35] * 3
     spec.visual.headlight.diffuse = [0.35] * 3
     spec.add_texture(
@@ -117,8 +127,12 @@ def _add_stage(spec: mujoco.MjSpec) -> None:
         width=128,
         height=768,
     )
-    spec.worldbody.add_light(pos=[0.3, -0.1, 0.6], dir=[-0.4, 0.4, -0.9], diffuse=[0.6] * 3)
-    spec.worldbody.add_light(pos=[-0.2, 0.5, -0.5], dir=[0.35, -0.45, 0.7], diffuse=[0.35] * 3)
+    spec.worldbody.add_light(
+        pos=[0.3, -0.1, 0.6], dir=[-0.4, 0.4, -0.9], diffuse=[0.6] * 3, castshadow=False
+    )
+    spec.worldbody.add_light(
+        pos=[-0.2, 0.5, -0.5], dir=[0.35, -0.45, 0.7], diffuse=[0.35] * 3, castshadow=False
+    )
     target = np.array(CUBE_ORIGIN_M)
     eyes = {PALM_CAMERA: (0.02, -0.04, -0.27), SIDE_CAMERA: (0.24, 0.16, -0.02)}
     for name, offset in eyes.items():

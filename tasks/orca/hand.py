@@ -50,7 +50,9 @@ def original_spec() -> mujoco.MjSpec:
     """
     for needed in (OPTIONS_XML, HAND_XML):
         if not needed.is_file():
-            raise FileNotFoundError(f"{needed.name} is not in the orca_sim package; need version 0.1.0")
+            raise FileNotFoundError(
+                f"{needed.name} is not in the orca_sim package; need version 0.1.0"
+            )
     spec = mujoco.MjSpec.from_string(
         '<mujoco model="orca"><include file="options.xml"/><include file="hand.xml"/></mujoco>',
         include={"options.xml": OPTIONS_XML.read_bytes(), "hand.xml": HAND_XML.read_bytes()},

@@ -27,6 +27,9 @@ def hand_usd(collisions: str = "primitives") -> Path:
         spec = hand_spec(collisions=collisions)
         # Isaac Lab writes root poses relative to the environment, so a rotation here would apply twice.
         spec.body(ROOT_BODY).quat = np.array([1.0, 0.0, 0.0, 0.0])
+        for pair in list(spec.excludes):
+            if ROOT_BODY in (pair.bodyname1, pair.bodyname2):
+                spec.delete(pair)  # nothing to exclude: the root collides with nothing
         _convert(spec, folder)
         _author_drives(folder / USD_NAME)
 

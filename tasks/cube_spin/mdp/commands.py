@@ -1,5 +1,6 @@
 """Command terms: the wanted spin, and the platform that supports the cube at first."""
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -8,11 +9,14 @@ from isaaclab.utils import configclass
 from torch import Tensor
 
 from tasks.cube_spin import terms
-from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M
+from tasks.cube_spin.config import CUBE_ORIGIN_M
 from tasks.cube_spin.episodes import EpisodeRecords
 from tasks.cube_spin.mdp.state import TaskTracker, tracker
 from tasks.cube_spin.twin_physics import PLATFORM_GONE_M
 from tasks.cube_spin.twin_scene import platform_height_m
+
+ROUNDING_S = 1e-4
+"""A remaining time shorter than this is rounding error."""
 
 
 class SpinCommand(CommandTerm):
@@ -55,7 +59,6 @@ class SupportCommand(CommandTerm):
 
     def __init__(self, cfg: "SupportCommandCfg", env: Any) -> None:
         super().__init__(cfg, env)
-        self._tracker = tracker(env)
         self._platform = env.scene["platform"]
         self._present = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
 
@@ -63,6 +66,10 @@ class SupportCommand(CommandTerm):
     def command(self) -> Tensor:
         """(N, 1)."""
         return self._tracker.support_left_s[:, None]
+
+    @cached_property
+    def _tracker(self) -> TaskTracker:
+        return tracker(self._env)  # cannot be found before all commands are built
 
     def _resample_command(self, env_ids: Tensor | slice) -> None:
         """A new episode: draw how long the platform stays, and put it under the cube."""
@@ -75,7 +82,7 @@ class SupportCommand(CommandTerm):
         self._place(env_ids, shared.support_s > 0.0)
 
     def _update_command(self) -> None:
-        present = self._tracker.support_left_s > 0.5 * CONTROL_DT_S
+        present = self._tracker.support_left_s > ROUNDING_S
         changed = (present != self._present).nonzero()[:, 0]
         if len(changed):
             self._place(changed, present)

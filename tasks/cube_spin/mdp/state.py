@@ -40,8 +40,7 @@ class TaskTracker:
         self.recorder = EpisodeRecorder(count, env.device)
         self.finished: EpisodeRecords | None = None
         """Records of the episodes that ended in the last step, by ascending environment."""
-        self.lost = self._zeros(dtype=torch.bool)
-        """(N,) bool: the cube is lost, or the simulation left all bounds."""
+        self._lost = self._zeros(dtype=torch.bool)
         names = env.scene["robot"].joint_names
         self.joint_ids = torch.tensor(index_of_names(names), device=env.device)
         """(17,) Isaac Lab's indices of our joints."""
@@ -66,12 +65,14 @@ class TaskTracker:
     @property
     def state(self) -> TaskState:
         """The true state now."""
-        if self._env.common_step_counter != self._step:
-            self._step = self._env.common_step_counter
-            self._advance(self._state)
-        if self._any_restarted:
-            self._settle(self._state)
+        self._refresh()
         return self._state
+
+    @property
+    def lost(self) -> Tensor:
+        """(N,) bool: in the last step the cube was lost, or the simulation left all bounds."""
+        self._refresh()
+        return self._lost
 
     @property
     def seen(self) -> TaskState:
@@ -103,6 +104,13 @@ class TaskTracker:
         commands = {"command": self.command, "support_left_s": self.support_left_s}
         self._state, self._seen = replace(self.state, **commands), None
 
+    def _refresh(self) -> None:
+        if self._env.common_step_counter != self._step:
+            self._step = self._env.common_step_counter
+            self._advance(self._state)
+        if self._any_restarted:
+            self._settle(self._state)
+
     def _advance(self, before: TaskState) -> None:
         """The physics ran: read the scene, update the spin, judge the cube."""
         now = self._read()
@@ -123,9 +131,9 @@ class TaskTracker:
             command=self.command,
             support_left_s=self.support_left_s,
         )
-        self.lost = diverged | terms.cube_lost(now["cube_pos"], self.constants, self.task.episode)
+        self._lost = diverged | terms.cube_lost(now["cube_pos"], self.constants, self.task.episode)
         self.finished, self._seen = None, None
-        self.recorder.update(self._state, terms.cube_tilt_rad(now["cube_quat"]), self.lost)
+        self.recorder.update(self._state, terms.cube_tilt_rad(now["cube_quat"]), self._lost)
 
     def _settle(self, running: TaskState) -> None:
         """Replace the part of the state that belongs to restarted environments."""

@@ -1,0 +1,115 @@
+"""What the command lines share: `key=value` overrides, devices, simulators, readable errors."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import TypeVar
+
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+Config = TypeVar("Config")
+ISAAC_TOKENS = ("physics", "renderer", "presets")
+"""Isaac Lab's own selectors, which are not settings."""
+
+
+def apply_overrides(config: Config, overrides: list[str]) -> Config:
+    """A copy of a (nested) dataclass with `group.key=value` settings applied.
+
+    Raises:
+        ValueError: If an override is no `key=value`, names no setting (with the nearest name), or
+            has a value of the wrong type.
+    """
+    structured = OmegaConf.structured(config)
+    known = _leaves(OmegaConf.to_container(structured))
+    for item in overrides:
+        _check_known(item, known)
+    try:
+        merged = OmegaConf.merge(structured, OmegaConf.from_dotlist(overrides))
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely
+    except OmegaConfBaseException as error:
+        raise ValueError(f"bad setting in {overrides}: {error}") from error
+
+
+def check_isaac_overrides(env_cfg: object, agent_cfg: object, overrides: list[str]) -> None:
+    """Refuse misspelt `env.*` and `agent.*` settings, which Isaac Lab would accept silently.
+
+    Raises:
+        ValueError: Naming the unknown part and the nearest known one.
+    """
+    for item in overrides:
+        key = _key_of(item)
+        root, _, rest = key.partition(".")
+        if key in ISAAC_TOKENS:
+            continue
+        if root not in ("env", "agent") or not rest:
+            raise ValueError(f"unknown setting '{key}'; settings start with 'env.' or 'agent.'")
+        _walk(env_cfg if root == "env" else agent_cfg, root, rest.split("."))
+
+
+def resolve_sim(choice: str) -> str:
+    """ "auto" is Isaac Lab where it is installed beside a GPU, else the twin."""
+    if choice != "auto":
+        return choice
+    has_isaac = importlib.util.find_spec("isaaclab") is not None
+    return "isaac" if has_isaac and torch.cuda.is_available() else "twin"
+
+
+def resolve_device(choice: str | None) -> str:
+    """A device name that exists; None and "auto" take the GPU if there is one.
+
+    Raises:
+        ValueError: If a GPU is asked for and there is none.
+    """
+    if choice in (None, "auto"):
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if choice.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {choice}: no CUDA GPU found; pass --device cpu")
+    return "cuda:0" if choice == "cuda" else choice
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a script; errors meant for the user end it with one line instead of a traceback."""
+    try:
+        main()
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+
+
+def _key_of(item: str) -> str:
+    key, separator, _ = item.partition("=")
+    if not separator or not key or key.startswith("-"):
+        raise ValueError(f"'{item}' is neither a flag nor a key=value setting; see --help")
+    return key
+
+
+def _check_known(item: str, known: list[str]) -> None:
+    key = _key_of(item)
+    if key in known:
+        return
+    close = get_close_matches(key, known, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else "; --print_config shows all settings"
+    raise ValueError(f"unknown setting '{key}'{hint}")
+
+
+def _leaves(values: object, prefix: str = "") -> list[str]:
+    """Dotted names of all settings in a nested dictionary, groups included."""
+    if not isinstance(values, dict):
+        return [prefix]
+    below = [_leaves(v, f"{prefix}.{k}" if prefix else str(k)) for k, v in values.items()]
+    return [name for names in below for name in names]
+
+
+def _walk(node: object, path: str, parts: list[str]) -> None:
+    for part in parts:
+        names = list(node) if isinstance(node, dict) else [n for n in dir(node) if n[0] != "_"]
+        if part not in names:
+            close = get_close_matches(part, names, n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            raise ValueError(f"unknown setting '{path}.{part}'{hint}")
+        node = node[part] if isinstance(node, dict) else getattr(node, part)
+        path = f"{path}.{part}"

@@ -1,0 +1,81 @@
+"""Train the teacher: the ORCA hand, palm down, learns to spin a cube (PPO, domain randomisation).
+
+    python scripts/train_teacher.py --sim twin                     # laptop, CPU
+    python scripts/train_teacher.py --sim twin --resume latest     # continue after an interruption
+    python scripts/train_teacher.py --sim isaac --num_envs 8192    # GPU workstation with Isaac Lab
+    isaaclab.sh -p scripts/train_teacher.py                        # the same
+
+Everything beyond the flags is `key=value`: `task.*` and `ppo.*` on the twin, for example
+`task.reward.tilt=-1 ppo.learning_rate=1e-4`; `env.*` and `agent.*` in Isaac Lab. `--print_config`
+shows every key. Results go to runs/teacher/<time>/: teacher.pt, TensorBoard events, a video.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from _cli import apply_overrides, resolve_sim, run_main
+from omegaconf import OmegaConf
+
+RUNS = Path("runs/teacher")
+
+
+def parse() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sim", choices=("auto", "twin", "isaac"), default="auto")
+    parser.add_argument("--preset", choices=("fast", "paper"), default="fast", help="twin settings")
+    parser.add_argument("--num_envs", type=int, default=None, help="parallel environments")
+    parser.add_argument("--max_iterations", type=int, default=None)
+    parser.add_argument("--max_minutes", type=float, default=None, help="training time (twin)")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--device", default=None, help="cpu, cuda or cuda:N (Isaac Lab)")
+    parser.add_argument("--threads", type=int, default=None, help="physics threads (twin)")
+    parser.add_argument("--resume", default=None, help="'latest' or a run folder")
+    parser.add_argument("--out", type=Path, default=RUNS, help="folder of the runs")
+    parser.add_argument("--no-video", dest="video", action="store_false", help="skip the video")
+    parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
+    return parser.parse_known_args()
+
+
+def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
+    from tasks.cube_spin import teacher_runs as runs
+    from tasks.cube_spin.film import film_policy
+    from tasks.cube_spin.teacher import load_teacher
+
+    if args.resume:
+        run_dir = runs.latest_run_dir(args.out) if args.resume == "latest" else Path(args.resume)
+        run = runs.load_run(run_dir)
+    else:
+        run_dir, run = None, apply_overrides(runs.preset(args.preset), overrides)
+    flags = {"num_envs": args.num_envs, "iterations": args.max_iterations, "seed": args.seed}
+    flags |= {"max_minutes": args.max_minutes}
+    run = replace(run, **{name: value for name, value in flags.items() if value is not None})
+    if args.print_config:
+        print(OmegaConf.to_yaml(OmegaConf.structured(run)))
+        return
+    torch.set_num_threads(1)  # small networks: a second thread only steals from the physics
+    resume = run_dir is not None
+    run_dir = run_dir or runs.new_run_dir(args.out)
+    policy_file = runs.train(run, run_dir, threads=args.threads, resume=resume)
+    if args.video:
+        film_policy(load_teacher(policy_file), run_dir / "teacher.mp4")
+    print(f"policy     -> {policy_file}")
+    print(f"curves     -> tensorboard --logdir {run_dir}")
+    print(f"next       -> python scripts/evaluate.py --policy {policy_file}")
+
+
+def main() -> None:
+    args, overrides = parse()
+    if resolve_sim(args.sim) == "twin":
+        train_on_twin(args, overrides)
+        return
+    from tasks.cube_spin.isaac import train
+
+    train(args, overrides)
+
+
+if __name__ == "__main__":
+    run_main(main)

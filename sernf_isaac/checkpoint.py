@@ -1,0 +1,91 @@
+"""Policy files: tensors and plain values under a contract, written atomically, read with suspicion."""
+
+import os
+import pickle
+import zipfile
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sernf_isaac.spec import Contract
+
+FORMAT = "sernf-isaac/1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a policy file."""
+
+    contract: Contract
+    config: dict
+    weights: dict[str, Tensor]
+
+
+def save_checkpoint(
+    path: Path | str, *, contract: Contract, config: dict, weights: dict[str, Tensor]
+) -> None:
+    """Write a policy file by one rename: a reader sees the old file or the new one, never a part.
+
+    Raises:
+        ValueError: If a weight is not finite.
+    """
+    path = Path(path)
+    _require_finite(weights, path)
+    contract_values = contract.to_dict() | {"versions": _versions()}
+    content = {
+        "format": FORMAT,
+        "contract": contract_values,
+        "config": config,
+        "weights": {name: value.detach().cpu().clone() for name, value in weights.items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a policy file without running any code in it.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged, of another format, or holds a weight that is not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no policy file at {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged or no policy file: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} is no policy file of this project (format {FORMAT!r}); an RSL-RL checkpoint "
+            "must be exported first"
+        )
+    _require_finite(content["weights"], path)
+    contract = Contract.from_dict(content["contract"])
+    return Checkpoint(contract, content["config"], content["weights"])
+
+
+def _require_finite(weights: dict[str, Tensor], path: Path) -> None:
+    bad = [name for name, value in weights.items() if not torch.isfinite(value).all()]
+    if bad:
+        raise ValueError(f"{path}: weights hold values that are not finite: {', '.join(bad)}")
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the libraries a policy's behaviour may depend on."""
+    found = {}
+    for package in ("sernf-isaac", "torch", "mujoco", "orca_sim", "rsl-rl-lib"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

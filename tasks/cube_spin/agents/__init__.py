@@ -1,0 +1,1 @@
+"""Learning settings for Isaac Lab's RSL-RL entry points."""

@@ -1,0 +1,90 @@
+"""Figures people would rather look at than read: one evaluation, one training run."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402  # the backend must be chosen first
+import numpy as np  # noqa: E402
+
+from tasks.cube_spin.episodes import EpisodeRecords  # noqa: E402
+
+_BLUE, _ORANGE, _GREY = "#2f6db5", "#d9822b", "#8a8f98"
+
+
+def evaluation_figure(
+    path: Path, records: EpisodeRecords, by_speed: dict[str, dict], title: str, horizon_s: float
+) -> None:
+    """Hold survival, turns per run, and achieved against commanded spin."""
+    figure, (survival, turns, tracking) = plt.subplots(1, 3, figsize=(12.5, 3.6))
+    held = np.sort(records.airborne_s.numpy())
+    times = np.concatenate([[0.0], held, [horizon_s]])
+    alive = np.concatenate([[1.0], 1.0 - np.arange(len(held)) / len(held), [0.0]])
+    survival.step(times, alive * 100.0, color=_BLUE, where="pre")
+    survival.set(xlabel="time in the air [s]", ylabel="runs still holding [%]", ylim=(0, 103))
+    turns.hist(records.turned_rad.numpy() / (2 * np.pi), bins=30, color=_BLUE)
+    turns.set(xlabel="turns per run, in the commanded direction", ylabel="runs")
+    _tracking_panel(tracking, by_speed)
+    figure.suptitle(title, fontsize=11)
+    _write(figure, path)
+
+
+def _tracking_panel(axes: plt.Axes, by_speed: dict[str, dict]) -> None:
+    """Achieved over commanded spin with 95 % intervals, and the band that is asked for."""
+    axes.set(xlabel="commanded spin [rad/s]", ylabel="achieved spin [rad/s]")
+    if not by_speed:
+        axes.text(0.5, 0.5, "run with --speeds", ha="center", color=_GREY, transform=axes.transAxes)
+        return
+    speeds = np.array(sorted(float(speed) for speed in by_speed))
+    rows = [by_speed[f"{speed:g}"] for speed in speeds]
+    # A run's spin counts in the commanded direction; the axes show it with its sign.
+    achieved = np.array([row["spin_rad_s"] for row in rows]) * np.sign(speeds)
+    ends = np.array([row["spin_rad_s_ci95"] for row in rows]) * np.sign(speeds)[:, None]
+    reach = np.linspace(min(0.0, speeds.min()), max(0.0, speeds.max()), 50)
+    axes.fill_between(reach, 0.85 * reach, 1.15 * reach, color=_GREY, alpha=0.25, label="± 15 %")
+    error = np.abs(ends - achieved[:, None]).T
+    axes.errorbar(speeds, achieved, yerr=error, fmt="o", color=_ORANGE, capsize=3)
+    axes.legend(frameon=False)
+
+
+def training_figure(path: Path, history: list[dict[str, float]], title: str) -> None:
+    """Reward, time held and spin against environment steps."""
+    panels = (
+        ("reward", "reward per step"),
+        ("hold_s", "time in the air [s]"),
+        ("rpm", "turns per minute"),
+    )
+    figure, axes = plt.subplots(1, len(panels), figsize=(12.5, 3.2))
+    for panel, (name, label) in zip(axes, panels, strict=True):
+        rows = [(row["env_steps"] / 1e6, row[name]) for row in history if name in row]
+        if rows:
+            panel.plot(*np.array(rows).T, color=_BLUE)
+        panel.set(xlabel="environment steps [million]", ylabel=label)
+    figure.suptitle(title, fontsize=11)
+    _write(figure, path)
+
+
+def episode_figure(path: Path, trace: dict[str, np.ndarray], title: str) -> None:
+    """Commanded and achieved spin and the turns of one filmed episode."""
+    figure, (spin, turns) = plt.subplots(2, 1, figsize=(8, 4.6), sharex=True)
+    time_s = trace["time_s"]
+    spin.plot(time_s, trace["command_rad_s"], color=_GREY, label="commanded")
+    spin.plot(time_s, trace["mean_spin_rad_s"], color=_ORANGE, label="achieved (0.3 s mean)")
+    spin.set(ylabel="spin [rad/s]")
+    turns.plot(time_s, trace["turns"], color=_BLUE)
+    turns.set(xlabel="time [s]", ylabel="turns")
+    for axes in (spin, turns):
+        axes.fill_between(
+            time_s, *axes.get_ylim(), where=trace["aloft"] < 0.5, color=_GREY, alpha=0.2, lw=0
+        )
+    spin.legend(frameon=False, ncols=2)
+    figure.suptitle(f"{title} (grey: the platform still supports the cube)", fontsize=10)
+    _write(figure, path)
+
+
+def _write(figure: plt.Figure, path: Path) -> None:
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

@@ -1,0 +1,173 @@
+"""Pictures and videos of the twin: hand and cube from below and from the side."""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import imageio.v3 as iio
+import mujoco
+import mujoco.viewer
+import numpy as np
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+from tqdm import tqdm
+
+from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, CommandConfig, evaluation_task
+from tasks.cube_spin.figures import episode_figure
+from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.teacher import TeacherPolicy
+from tasks.cube_spin.twin import CubeSpinTwin
+from tasks.cube_spin.twin_physics import PLATFORM_GONE_M
+from tasks.cube_spin.twin_scene import PALM_CAMERA, SIDE_CAMERA, platform_height_m, twin_model
+from tasks.rendering import choose_gl_backend
+
+
+class Camera:
+    """Renders one environment of a twin with the hand's full meshes.
+
+    Args:
+        size: Edge of each square view in pixels.
+        views: Camera names, shown side by side.
+    """
+
+    def __init__(
+        self, size: int = 384, views: tuple[str, ...] = (PALM_CAMERA, SIDE_CAMERA)
+    ) -> None:
+        choose_gl_backend()
+        self._model = twin_model(visual=True)
+        self._data = mujoco.MjData(self._model)
+        self._renderer = mujoco.Renderer(self._model, size, size)
+        self._views = views
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[1] = 0  # hide collision shapes
+
+    def picture(self, twin: CubeSpinTwin, env: int = 0) -> np.ndarray:
+        """(H, W * views, 3) uint8 of environment `env` now."""
+        show(twin, env, self._model, self._data)
+        pictures = []
+        for view in self._views:
+            self._renderer.update_scene(self._data, camera=view, scene_option=self._option)
+            pictures.append(self._renderer.render())
+        return np.concatenate(pictures, axis=1)
+
+    def close(self) -> None:
+        """Free the graphics context."""
+        self._renderer.close()
+
+
+def show(twin: CubeSpinTwin, env: int, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+    """Put a model with pictures into the state of environment `env`."""
+    world = twin.world
+    cube = world.nominal.geom("cube").id
+    model.geom_size[model.geom("cube").id] = world.models[env].geom_size[cube]
+    data.qpos[:] = world.state[env, 1 : 1 + model.nq]
+    supported = bool(twin.support_left_s[env] > 0.0)
+    height = platform_height_m() if supported else PLATFORM_GONE_M
+    data.mocap_pos[0] = (*CUBE_ORIGIN_M[:2], height)
+    mujoco.mj_forward(model, data)
+
+
+def film_policy(
+    policy: TeacherPolicy,
+    video: Path,
+    *,
+    seconds: float = 20.0,
+    seed: int = 7,
+    physics: str = "nominal",
+    spin_rad_s: float | None = None,
+    support_s: float = 2.0,
+) -> None:
+    """A video of one episode and a plot of its spin beside it.
+
+    Args:
+        policy: A loaded policy.
+        video: Target (.mp4); the plot gets the same name.
+        seconds: Length.
+        seed: Seed of the episode.
+        physics: Preset or YAML file.
+        spin_rad_s: Fixed command; drawn as the task does when None.
+        support_s: Time on the platform.
+    """
+    twin = _stage(policy, seed, physics, spin_rad_s, support_s)
+    trace = film(twin, policy, video, seconds)
+    episode_figure(video.with_suffix(".png"), trace, video.stem)
+
+
+def view_policy(
+    policy: TeacherPolicy, *, seed: int, physics: str, spin_rad_s: float | None, support_s: float
+) -> None:
+    """Run a policy in MuJoCo's interactive viewer, in real time, until the window is closed.
+
+    Raises:
+        ValueError: Where there is no display.
+    """
+    if platform.system() == "Linux" and not os.environ.get("DISPLAY"):
+        raise ValueError("--view needs a display; without --view a video is written instead")
+    twin = _stage(policy, seed, physics, spin_rad_s, support_s)
+    model = twin_model(visual=True)
+    data = mujoco.MjData(model)
+    with mujoco.viewer.launch_passive(model, data) as window:
+        while window.is_running():
+            started = time.monotonic()
+            twin.step(policy(twin.get_observations()))
+            show(twin, 0, model, data)
+            window.sync()
+            time.sleep(max(0.0, CONTROL_DT_S - (time.monotonic() - started)))
+
+
+def _stage(
+    policy: TeacherPolicy, seed: int, physics: str, spin_rad_s: float | None, support_s: float
+) -> CubeSpinTwin:
+    """One environment under the evaluation's task."""
+    task = evaluation_task(policy.task)
+    task = replace(task, episode=replace(task.episode, support_s=(support_s, support_s)))
+    if spin_rad_s is not None:
+        task = replace(task, command=CommandConfig.fixed(spin_rad_s))
+    world = load_physics(physics)
+    return CubeSpinTwin(1, task, world, seed=seed, threads=1, constants=policy.constants)
+
+
+@torch.inference_mode()
+def film(
+    twin: CubeSpinTwin,
+    policy: Callable[[TensorDict], Tensor],
+    path: Path,
+    seconds: float,
+    env: int = 0,
+    every: int = 2,
+) -> dict[str, np.ndarray]:
+    """Run a policy and write a real-time video of environment `env`, a frame every `every` steps.
+
+    Returns:
+        What happened, one entry per step: time_s, command_rad_s, mean_spin_rad_s, turns, aloft.
+    """
+    camera, frames = Camera(), []
+    trace: dict[str, list[float]] = {
+        name: [] for name in ("time_s", "command_rad_s", "mean_spin_rad_s", "turns", "aloft")
+    }
+    turned = 0.0
+    observations = twin.get_observations()
+    for step in tqdm(
+        range(round(seconds / CONTROL_DT_S)), desc="filming", unit="frame", leave=False
+    ):
+        observations, *_ = twin.step(policy(observations))
+        turned += float(twin.state.spin[env, 2]) * CONTROL_DT_S / (2 * np.pi)
+        row = (
+            (step + 1) * CONTROL_DT_S,
+            float(twin.command[env]),
+            float(twin.state.mean_spin[env]),
+            turned,
+            float(twin.support_left_s[env] <= 0.0),
+        )
+        for name, value in zip(trace, row, strict=True):
+            trace[name].append(value)
+        if step % every == 0:
+            frames.append(camera.picture(twin, env))
+    camera.close()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    iio.imwrite(path, np.stack(frames), fps=round(1 / (CONTROL_DT_S * every)), codec="libx264")
+    return {name: np.array(values) for name, values in trace.items()}

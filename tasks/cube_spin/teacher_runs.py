@@ -1,0 +1,165 @@
+"""Puts a teacher training run on the twin together: settings, folder, resume, evaluation, video."""
+
+import subprocess
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from tasks.cube_spin.config import TaskConfig, evaluation_task, paper_task, training_task
+from tasks.cube_spin.evaluation import run_episodes, summarise
+from tasks.cube_spin.figures import training_figure
+from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.teacher import save_teacher, teacher_from_rsl_rl
+from tasks.cube_spin.teacher_training import STATE_FILE, PpoConfig, TeacherTraining, paper_ppo
+from tasks.cube_spin.twin import CubeSpinTwin
+
+POLICY_FILE = "teacher.pt"
+CONFIG_FILE = "config.yaml"
+
+
+@dataclass
+class TwinRun:
+    """Everything that determines a training run on the twin."""
+
+    seed: int = 0
+    num_envs: int = 256
+    iterations: int = 1000
+    max_minutes: float = float("inf")
+    """Stop after this much training time, whatever comes first."""
+    physics: str = "randomized"
+    """Preset or YAML file (`physics.py`)."""
+    latency_steps: int = 0
+    """Largest action latency to train against, drawn per episode [control steps of 50 ms]."""
+    eval_every: int = 200
+    """Iterations between evaluations while training; 0 switches them off."""
+    eval_episodes: int = 64
+    task: TaskConfig = field(default_factory=training_task)
+    ppo: PpoConfig = field(default_factory=PpoConfig)
+
+
+def preset(name: str) -> TwinRun:
+    """ "fast": what the shipped teacher used; "paper": Tables III and IV and the literal task."""
+    if name == "fast":
+        return TwinRun()
+    if name == "paper":
+        return TwinRun(task=paper_task(), ppo=paper_ppo())
+    raise ValueError(f"preset must be 'fast' or 'paper', not '{name}'")
+
+
+def new_run_dir(root: Path) -> Path:
+    """A fresh folder named by the time."""
+    folder = root / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    folder.mkdir(parents=True, exist_ok=False)
+    return folder
+
+
+def latest_run_dir(root: Path) -> Path:
+    """The newest run under `root`.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    runs = sorted(path.parent for path in root.glob(f"*/{CONFIG_FILE}"))
+    if not runs:
+        raise FileNotFoundError(f"no run to resume under {root}")
+    return runs[-1]
+
+
+def load_run(run_dir: Path) -> TwinRun:
+    """The settings a run was started with."""
+    path = run_dir / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{run_dir} is not a training run: it has no {CONFIG_FILE}")
+    merged = OmegaConf.merge(OmegaConf.structured(TwinRun), OmegaConf.load(path))
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
+
+
+def train(run: TwinRun, run_dir: Path, *, threads: int | None = None, resume: bool = False) -> Path:
+    """Train, or continue training, and return the policy file.
+
+    Raises:
+        FileNotFoundError: If a run should be resumed but holds no resume point.
+        ValueError: If settings contradict each other.
+    """
+    torch.manual_seed(run.seed)
+    physics = load_physics(run.physics)
+    if run.latency_steps:
+        physics = replace(physics, action_delay_steps=(0.0, float(run.latency_steps)))
+    env = CubeSpinTwin(run.num_envs, run.task, physics, seed=run.seed, threads=threads)
+    if not resume:
+        (run_dir / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(run)))
+    export = partial(_export, run=run, env=env, run_dir=run_dir)
+    training = TeacherTraining(env, run.ppo, run_dir, export)
+    if resume:
+        training.resume(run_dir)
+    training.after_save = partial(_evaluate, run=run, env=env, threads=threads)
+    training.run(run.iterations, run.max_minutes * 60.0)
+    title = f"teacher, seed {run.seed}, {training.progress.wall_s / 60:.1f} min"
+    training_figure(run_dir / "training.png", training.progress.history, title)
+    return run_dir / POLICY_FILE
+
+
+def first_and_last(run_dir: Path, share: float = 0.05) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean reward, hold_s and rpm over the first and the last `share` of a run's iterations."""
+    state = torch.load(run_dir / STATE_FILE, weights_only=True)
+    history = state["progress"]["history"]
+    count = max(1, round(share * len(history)))
+    return tuple(
+        {name: _mean(rows, name) for name in ("reward", "hold_s", "rpm")}
+        for rows in (history[:count], history[-count:])
+    )  # type: ignore[return-value]  # two of them
+
+
+def _mean(rows: list[dict[str, float]], name: str) -> float:
+    """Mean of one entry over the rows that have it; nan if none has."""
+    values = [row[name] for row in rows if name in row]
+    return sum(values) / len(values) if values else float("nan")
+
+
+def git_commit() -> str:
+    """The commit this code is at, or "unknown" outside a clone."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+def _export(
+    actor: nn.Module, iteration: int, *, run: TwinRun, env: CubeSpinTwin, run_dir: Path
+) -> None:
+    policy = teacher_from_rsl_rl(actor, run.task, env.constants)
+    steps = iteration * run.ppo.rollout_steps * run.num_envs
+    notes = {"seed": run.seed, "iteration": iteration, "env_steps": steps, "commit": git_commit()}
+    save_teacher(run_dir / POLICY_FILE, policy, notes | {"ppo": asdict(run.ppo)})
+
+
+def _evaluate(
+    training: TeacherTraining, *, run: TwinRun, env: CubeSpinTwin, threads: int | None
+) -> dict[str, float]:
+    """Evaluation while training: the paper's episode, held-out seed."""
+    if not run.eval_every or training.progress.iteration % run.eval_every:
+        return {}
+    policy = teacher_from_rsl_rl(training.ppo.actor, run.task, env.constants)
+    twin = CubeSpinTwin(
+        run.eval_episodes,
+        evaluation_task(run.task),
+        load_physics(run.physics),
+        seed=10_000 + run.seed,
+        threads=threads,
+        constants=env.constants,
+    )
+    summary = summarise(run_episodes(twin, policy, run.eval_episodes, "evaluating"))
+    shown = ("rpm_in_hand", "spin_ratio", "drop_fraction", "hold_median_s", "turns_per_run")
+    return {f"Eval/{name}": float(summary[name]) for name in shown}  # type: ignore[arg-type]
