@@ -4,18 +4,16 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import TypeVar
 
 import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-Config = TypeVar("Config")
 ISAAC_TOKENS = ("physics", "renderer", "presets")
 """Isaac Lab's own selectors, which are not settings."""
 
 
-def apply_overrides(config: Config, overrides: list[str]) -> Config:
+def apply_overrides[Config](config: Config, overrides: list[str]) -> Config:
     """A copy of a (nested) dataclass with `group.key=value` settings applied.
 
     Raises:

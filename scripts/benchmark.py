@@ -1,8 +1,8 @@
 """Speed figures, as ratios within one run on one machine.
 
-    python scripts/benchmark.py twin                # physics against everything else, steps/s
-    python scripts/benchmark.py twin --isaac        # and Isaac Lab on the same CPU, for comparison
-    python scripts/benchmark.py isaac --device cuda:0 --num_envs 8192
+python scripts/benchmark.py twin                # physics against everything else, steps/s
+python scripts/benchmark.py twin --isaac        # and Isaac Lab on the same CPU, for comparison
+python scripts/benchmark.py isaac --device cuda:0 --num_envs 8192
 """
 
 import argparse

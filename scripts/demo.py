@@ -57,10 +57,10 @@ def main() -> None:
     run_dir = train_fresh(args.out, args.minutes, args.seed)
     first, last = runs.first_and_last(run_dir)
     print(
-        f"\ndone in {(time.monotonic() - started) / 60:.1f} min. In {args.minutes:g} min of training:"
-        f"\n  cube held after the platform left   {first['hold_s']:5.1f} s -> {last['hold_s']:5.1f} s"
-        f"\n  reward per step                     {first['reward']:5.2f}   -> {last['reward']:5.2f}"
-        f"\n  turns per minute                    {first['rpm']:5.1f}   -> {last['rpm']:5.1f}\n"
+        f"\ndone in {(time.monotonic() - started) / 60:.1f} min. {args.minutes:g} min of training:"
+        f"\n  cube held in the air [s]    {first['hold_s']:5.1f} -> {last['hold_s']:5.1f}"
+        f"\n  reward per step             {first['reward']:5.2f} -> {last['reward']:5.2f}"
+        f"\n  turns per minute            {first['rpm']:5.1f} -> {last['rpm']:5.1f}\n"
         f"\nvideo, plots    {args.out}/teacher.mp4  teacher.png  evaluation.png"
         f"\nyour teacher    {run_dir}/teacher.pt  training.png"
         f"\ncontinue it     .venv/bin/python scripts/train_teacher.py --sim twin --resume {run_dir}"

@@ -2,7 +2,7 @@
 
     python scripts/evaluate.py --policy assets/teacher.pt --sim twin --episodes 256 --json eval.json
     python scripts/evaluate.py --physics reality --speeds 0.5 1.0 1.5
-    python scripts/evaluate.py --physics my_hand.yaml     # cube_mass_kg: 0.061, action_delay_steps: 1
+    python scripts/evaluate.py --physics my_hand.yaml     # say, cube_mass_kg: 0.061
 
 Rotations per minute in the hand count the time after the platform has left and before the cube
 drops; per wall-clock minute counts everything. `--speeds` adds a table per commanded spin.
@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from _cli import run_main
 
-from tasks.cube_spin.protocol import EvaluationRequest, evaluate
 from tasks.cube_spin.evaluation import report_table
 from tasks.cube_spin.figures import evaluation_figure
+from tasks.cube_spin.protocol import EvaluationRequest, evaluate
 from tasks.cube_spin.teacher import DEFAULT_TEACHER
 
 

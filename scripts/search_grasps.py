@@ -49,9 +49,7 @@ def main() -> None:
     bank = GraspBank.joined(banks).first(args.count)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     bank.save(args.out)
-    print(
-        f"{len(bank)} grasps ({sum(map(len, banks)) / tried:.0%} of {tried} tries held) -> {args.out}"
-    )
+    print(f"{len(bank)} grasps -> {args.out} ({sum(map(len, banks)) / tried:.0%} of {tried} held)")
 
 
 if __name__ == "__main__":

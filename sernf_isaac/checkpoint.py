@@ -1,4 +1,4 @@
-"""Policy files: tensors and plain values under a contract, written atomically, read with suspicion."""
+"""Policy files: tensors and plain values under a contract, written atomically."""
 
 import os
 import pickle

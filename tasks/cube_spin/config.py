@@ -16,7 +16,7 @@ CUBE_SIZE_M = 0.045
 CUBE_MASS_KG = 0.08
 """Mass that the randomisation scales; the paper gives the scale only."""
 CUBE_ORIGIN_M = (0.0416, 0.1825, -0.0641)
-"""Where the cube should stay, relative to the hand's root (world-aligned axes): 63 mm under the palm."""
+"""Where the cube should stay, relative to the hand's root: 63 mm under the palm."""
 
 
 @dataclass
@@ -24,7 +24,7 @@ class ActionConfig:
     """Joint targets from actions: `centre + scale * action`, clamped to the limits, then EMA."""
 
     mode: str = "grasp"
-    """"grasp": centred on the mean grasp; "limits": the joint range maps to [-1, 1] (paper F.4b)."""
+    """"grasp": centred on the mean grasp; "limits": [-1, 1] is the joint range (paper F.4b)."""
     finger_scale_rad: float = 0.4
     """Target change per unit of action around the grasp, finger joints."""
     wrist_scale_rad: float = 0.1
@@ -161,7 +161,7 @@ def tuned_rewards() -> RewardConfig:
 
 
 def paper_task() -> TaskConfig:
-    """The paper's literal task: joint-limit actions, 83 observations, Table III, cosine direction."""
+    """The paper's literal task: joint-limit actions, 83 observations, Table III, cosine."""
     return TaskConfig(
         action=ActionConfig(mode="limits"),
         observation=ObservationConfig(False, False, False),

@@ -58,7 +58,7 @@ class EpisodeRecorder:
         run.dropped = lost.float()
 
     def finish(self, envs: Tensor) -> EpisodeRecords:
-        """Records of the environments `envs` (K,) whose episodes end now; their accounts restart."""
+        """Records of the environments `envs` (K,) whose episodes end; their accounts restart."""
         values = [getattr(self._running, f.name) for f in fields(EpisodeRecords)]
         done = EpisodeRecords(*(value[envs].clone() for value in values))
         for value in values:

@@ -5,10 +5,12 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  # the backend must be chosen first
-import numpy as np  # noqa: E402
+import matplotlib.pyplot as plt  # the backend must be chosen first
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from tasks.cube_spin.episodes import EpisodeRecords  # noqa: E402
+from tasks.cube_spin.episodes import EpisodeRecords
 
 _BLUE, _ORANGE, _GREY = "#2f6db5", "#d9822b", "#8a8f98"
 
@@ -30,7 +32,7 @@ def evaluation_figure(
     _write(figure, path)
 
 
-def _tracking_panel(axes: plt.Axes, by_speed: dict[str, dict]) -> None:
+def _tracking_panel(axes: Axes, by_speed: dict[str, dict]) -> None:
     """Achieved over commanded spin with 95 % intervals, and the band that is asked for."""
     axes.set(xlabel="commanded spin [rad/s]", ylabel="achieved spin [rad/s]")
     if not by_speed:
@@ -83,7 +85,7 @@ def episode_figure(path: Path, trace: dict[str, np.ndarray], title: str) -> None
     _write(figure, path)
 
 
-def _write(figure: plt.Figure, path: Path) -> None:
+def _write(figure: Figure, path: Path) -> None:
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)

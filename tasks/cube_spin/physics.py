@@ -1,4 +1,4 @@
-"""Physical parameters of hand, cube and sensors: what is fixed, what is drawn, and from which range.
+"""Physical parameters of hand, cube and sensors: fixed, or drawn from a range.
 
 The same table feeds the twin's per-environment models, Isaac Lab's events and `evaluate.py
 --physics`; a lab enters what it measured on its own hand as a YAML file over it.

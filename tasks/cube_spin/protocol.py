@@ -28,7 +28,7 @@ class EvaluationRequest:
 
 
 def evaluate(request: EvaluationRequest) -> tuple[dict, EpisodeRecords]:
-    """Run the protocol; returns the numbers (JSON-ready) and the episodes under the task's commands.
+    """Run the protocol; returns JSON-ready numbers and the episodes under the task's commands.
 
     Raises:
         ValueError: For an unknown simulator or physics, or a policy of another task.

@@ -29,6 +29,11 @@ class TeacherPolicy(nn.Module):
         observation_dim: D.
     """
 
+    action_centre: Tensor
+    action_scale: Tensor
+    observation_mean: Tensor
+    observation_scale: Tensor
+
     def __init__(
         self,
         task: TaskConfig,

@@ -93,7 +93,7 @@ def build_ppo(env: CubeSpinTwin, config: PpoConfig) -> PPO:
             "max_grad_norm": config.max_grad_norm,
         },
     }
-    return PPO.construct_algorithm(env.get_observations(), env, settings, env.device)
+    return PPO.construct_algorithm(env.get_observations(), env, settings, str(env.device))
 
 
 @dataclass

@@ -13,8 +13,14 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from tasks.cube_spin.config import CONTROL_DT_S, ActionConfig, CommandConfig, RewardConfig
-from tasks.cube_spin.config import EpisodeConfig, ObservationConfig
+from tasks.cube_spin.config import (
+    CONTROL_DT_S,
+    ActionConfig,
+    CommandConfig,
+    EpisodeConfig,
+    ObservationConfig,
+    RewardConfig,
+)
 
 
 @dataclass
@@ -56,7 +62,7 @@ class TaskConstants:
 def action_centre_and_scale(
     config: ActionConfig, lower: Tensor, upper: Tensor, grasp_target: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Centre and scale (17,) of the action for the chosen parametrisation; the wrist comes first."""
+    """Centre and scale (17,) of the action for the chosen mode; the wrist comes first."""
     if config.mode == "limits":
         return (lower + upper) / 2, (upper - lower) / 2
     scale = torch.full_like(grasp_target, config.finger_scale_rad)
@@ -67,7 +73,7 @@ def action_centre_and_scale(
 def joint_targets(
     action: Tensor, previous_target: Tensor, constants: TaskConstants, smoothing: float
 ) -> Tensor:
-    """Smoothed joint targets (N, 17) of an action (N, 17): paper F.4b, EMA of the clamped command."""
+    """Smoothed joint targets (N, 17) of an action (N, 17): EMA of the clamped command (F.4b)."""
     wanted = constants.action_centre + constants.action_scale * action
     wanted = wanted.clamp(constants.joint_lower, constants.joint_upper)
     return torch.lerp(previous_target, wanted, smoothing)
@@ -77,7 +83,7 @@ def joint_targets(
 
 
 def command_from_uniform(uniform: Tensor, config: CommandConfig) -> tuple[Tensor, Tensor]:
-    """Uniform draws (N, 3) in [0, 1) to commands (N,) [rad/s] and how long to hold them (N,) [s]."""
+    """Uniform draws (N, 3) to commands (N,) [rad/s] and how long to hold them (N,) [s]."""
     slow, fast = config.speed_rad_s
     speed = slow + (fast - slow) * uniform[:, 0]
     if config.both_directions:
@@ -112,7 +118,7 @@ def _cube_symmetries() -> Tensor:
 
 
 def random_symmetry(count: int, generator: torch.Generator) -> Tensor:
-    """Random members (count, 4) of the cube's 24 symmetries: which face is up, and how it is turned."""
+    """Random members (count, 4) of the cube's 24 symmetries: which face is where."""
     index = torch.randint(24, (count,), generator=generator, device=generator.device)
     return _cube_symmetries().float().to(generator.device)[index]
 
@@ -175,7 +181,7 @@ def student_observations(state: TaskState, constants: TaskConstants) -> tuple[Te
     """What the student sees of one step (paper F.3, Fig. 7).
 
     Returns:
-        `history` (N, 24): joints 17, cube position 3, cube rotation 4, one row of the 4-step history;
+        `history` (N, 24): joints 17, cube position 3, rotation 4; one row of the history;
         `current` (N, 35): previous action 17, joint command 17, goal 1.
     """
     quat = state.cube_quat * torch.where(state.cube_quat[:, 3:] < 0, -1.0, 1.0)
@@ -222,7 +228,7 @@ def rotation_direction(state: TaskState, _: TaskConstants, config: RewardConfig)
 
 
 def angular_acceleration(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
-    """Table III, angular acceleration: a smoothness kernel, which makes sense of its weight of +1."""
+    """Table III, angular acceleration: a smoothness kernel, so that a weight of +1 makes sense."""
     acceleration = (state.spin - state.previous_spin).norm(dim=1) / CONTROL_DT_S
     return torch.exp(-((acceleration / config.acceleration_width_rad_s2) ** 2))
 
@@ -272,7 +278,7 @@ def tilt(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
 
 
 def cube_tilt_rad(quat: Tensor) -> Tensor:
-    """Angle (N,) between the vertical and the nearest face normal of a cube with rotation (N, 4)."""
+    """Angle (N,) between the vertical and the nearest face normal of a cube turned by (N, 4)."""
     x, y, z, w = quat.unbind(dim=1)
     up = torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], dim=1)
     return up.abs().amax(dim=1).clamp(max=1.0).acos()

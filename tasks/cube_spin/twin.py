@@ -148,7 +148,7 @@ class CubeSpinTwin(VecEnv):
         return self._observe(done & self._auto_reset), reward, done.long(), extras
 
     def state_dict(self) -> dict:
-        """Everything a later step depends on, as tensors; `load_state_dict` continues bit for bit."""
+        """All that later steps depend on; `load_state_dict` continues bit for bit."""
         return {
             "memory": {name: getattr(self, name).clone() for name in _MEMORY},
             "task_state": {name: value.clone() for name, value in vars(self.state).items()},
@@ -176,7 +176,8 @@ class CubeSpinTwin(VecEnv):
     def _checked(self, actions: Tensor) -> Tensor:
         if actions.shape != (self.num_envs, NUM_JOINTS):
             raise ValueError(
-                f"actions have shape {tuple(actions.shape)}, expected ({self.num_envs}, {NUM_JOINTS})"
+                f"actions have shape {tuple(actions.shape)}, "
+                f"expected ({self.num_envs}, {NUM_JOINTS})"
             )
         if not torch.isfinite(actions).all():
             env, joint = (~torch.isfinite(actions)).nonzero()[0].tolist()

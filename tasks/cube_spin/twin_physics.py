@@ -131,7 +131,7 @@ class TwinPhysics:
             self.drawn[name] = self.physics.sample(name, shape, self._generator).double().numpy()
 
     def randomize(self, envs: np.ndarray) -> None:
-        """Draw the reset-time parameters of worlds `envs` (K,) anew and write them to their models."""
+        """Draw the reset-time parameters of worlds `envs` (K,) and write them to their models."""
         for name, values in self.drawn.items():
             if name not in STARTUP_PARAMETERS:
                 shape = (len(envs), *values.shape[1:])
@@ -153,7 +153,8 @@ class TwinPhysics:
     def _nominal_draws(self, num_envs: int) -> dict[str, np.ndarray]:
         """Room for one value per world, or per world and joint."""
         world, joint = (num_envs,), (num_envs, NUM_JOINTS)
-        shapes = dict.fromkeys(("link_friction", "link_mass_scale", "cube_friction"), world)
+        shapes: dict[str, tuple[int, ...]] = {"link_friction": world, "link_mass_scale": world}
+        shapes["cube_friction"] = world
         shapes |= dict.fromkeys(("cube_mass_kg", "cube_size_m", "gravity_m_s2"), world)
         shapes |= dict.fromkeys(("stiffness_scale", "damping_scale"), joint)
         shapes["joint_limit_offset_rad"] = (*joint, 2)
@@ -164,7 +165,7 @@ class TwinPhysics:
             self._edit(self.models[env], {name: v[env] for name, v in self.drawn.items()})
 
     def _edit(self, model: mujoco.MjModel, draw: dict[str, np.ndarray]) -> None:
-        """Write one world's parameters; every value is set from the nominal model, never scaled twice."""
+        """Write one world's parameters, each from the nominal model, so none is scaled twice."""
         nominal, cube, joints = self.nominal, self._cube, slice(0, NUM_JOINTS)
         links = slice(1, cube)
         model.body_mass[links] = nominal.body_mass[links] * draw["link_mass_scale"]

@@ -1,4 +1,4 @@
-"""The twin's MuJoCo model: hand, cube and platform, in the task frame (root of the hand at zero)."""
+"""The twin's MuJoCo model: hand, cube and platform; the hand's root is the origin."""
 
 import mujoco
 import numpy as np

@@ -1,4 +1,4 @@
-"""Collision primitives fitted to the hand's collision meshes: capsules for segments, a box for the palm.
+"""Collision primitives fitted to the hand's meshes: capsules for segments, a box for the palm.
 
 Primitives make contacts twice as fast as convex hulls on a CPU and keep contact normals smooth
 while a finger rolls over a cube edge. They are fitted here, never shipped: the mesh package
@@ -86,7 +86,7 @@ def fit_capsule(points: np.ndarray) -> tuple[Capsule, float]:
 
 
 def fit_box(points: np.ndarray, trim: float = 0.05) -> Box:
-    """Axis-aligned box of surface points (N, 3), leaving out the outer `trim` share on each side."""
+    """Axis-aligned box of surface points (N, 3) without the outer `trim` share on each side."""
     low, high = np.quantile(points, [trim, 1.0 - trim], axis=0)
     centre, half_size = np.round((low + high) / 2, 4), np.round((high - low) / 2, 4)
     return Box(tuple(centre.tolist()), tuple(half_size.tolist()))

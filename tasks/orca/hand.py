@@ -5,7 +5,7 @@ What changes, and why:
 * `ref` is removed and ranges are shifted by it. Isaac Lab's importer keeps the drawing pose as zero
   but reads limits as if `ref` were still there, so every limit and every target would be off.
 * Limits are cut to what the real hand reaches (`joints.py`); gains come from the same table.
-* The hand hangs palm down: its root sits at the world origin, the palm normal is -z, fingers are +y.
+* The hand hangs palm down: root at the origin, the palm normal is -z, fingers are +y.
 * The tower keeps its body and its picture but not its collision meshes: nothing can touch it.
 * Collision meshes become fitted primitives, unless the original hulls are asked for.
 """
@@ -140,7 +140,7 @@ def _set_joints(spec: mujoco.MjSpec) -> None:
         actuator.set_to_position(kp=row.stiffness)
 
 
-def _first_set(like: object, value: float) -> object:
+def _first_set(like: float | np.ndarray, value: float) -> float | np.ndarray:
     """`value` in the shape MjSpec stores damping (a scalar, or polynomial coefficients)."""
     if np.ndim(like) == 0:
         return value

@@ -1,4 +1,4 @@
-"""Forward kinematics of the fingertips in batched torch: what a simulator would have to be asked for."""
+"""Forward kinematics of the fingertips in batched torch."""
 
 import mujoco
 import numpy as np
