@@ -39,6 +39,8 @@ class CommandConfig:
 
     speed_rad_s: tuple[float, float] = (0.3, 1.5)
     """Range of the commanded speed; the paper says up to 1.5 rad/s."""
+    log_uniform: bool = False
+    """Draw speeds evenly in their logarithm: as many slow commands as fast ones."""
     both_directions: bool = False
     """Draw the sign at random; positive is counter-clockwise seen from above."""
     clockwise: bool = False
@@ -121,6 +123,8 @@ class TaskConfig:
     episode: EpisodeConfig = field(default_factory=EpisodeConfig)
 
     def __post_init__(self) -> None:
+        slowest = self.command.speed_rad_s[0]
+        _require(slowest > 0.0 or not self.command.log_uniform, "command.speed_rad_s[0]", slowest)
         _require(self.action.mode in ("grasp", "limits"), "action.mode", self.action.mode)
         _require(self.reward.form in ("tracking", "alignment"), "reward.form", self.reward.form)
         _require(0.0 < self.action.smoothing <= 1.0, "action.smoothing", self.action.smoothing)
@@ -177,7 +181,7 @@ def tuned_task() -> TaskConfig:
 def training_task() -> TaskConfig:
     """The task as the shipped teacher learns it: shorter, with less support, over more commands."""
     return TaskConfig(
-        command=CommandConfig(speed_rad_s=(0.3, 3.0), both_directions=True),
+        command=CommandConfig(speed_rad_s=(0.3, 3.0), log_uniform=True),
         reward=tuned_rewards(),
         episode=EpisodeConfig(length_s=14.0, support_s=(0.0, 4.0), finite_horizon=False),
     )

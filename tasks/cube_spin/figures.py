@@ -2,10 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # the backend must be chosen first
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,7 +15,8 @@ def evaluation_figure(
     path: Path, records: EpisodeRecords, by_speed: dict[str, dict], title: str, horizon_s: float
 ) -> None:
     """Hold survival, turns per run, and achieved against commanded spin."""
-    figure, (survival, turns, tracking) = plt.subplots(1, 3, figsize=(12.5, 3.6))
+    figure = Figure(figsize=(12.5, 3.6))
+    survival, turns, tracking = figure.subplots(1, 3)
     held = np.sort(records.airborne_s.numpy())
     times = np.concatenate([[0.0], held, [horizon_s]])
     alive = np.concatenate([[1.0], 1.0 - np.arange(len(held)) / len(held), [0.0]])
@@ -57,7 +54,8 @@ def training_figure(path: Path, history: list[dict[str, float]], title: str) -> 
         ("hold_s", "time in the air [s]"),
         ("rpm", "turns per minute"),
     )
-    figure, axes = plt.subplots(1, len(panels), figsize=(12.5, 3.2))
+    figure = Figure(figsize=(12.5, 3.2))
+    axes = figure.subplots(1, len(panels))
     for panel, (name, label) in zip(axes, panels, strict=True):
         rows = [(row["env_steps"] / 1e6, row[name]) for row in history if name in row]
         if rows:
@@ -69,7 +67,8 @@ def training_figure(path: Path, history: list[dict[str, float]], title: str) -> 
 
 def episode_figure(path: Path, trace: dict[str, np.ndarray], title: str) -> None:
     """Commanded and achieved spin and the turns of one filmed episode."""
-    figure, (spin, turns) = plt.subplots(2, 1, figsize=(8, 4.6), sharex=True)
+    figure = Figure(figsize=(8, 4.6))
+    spin, turns = figure.subplots(2, 1, sharex=True)
     time_s = trace["time_s"]
     spin.plot(time_s, trace["command_rad_s"], color=_GREY, label="commanded")
     spin.plot(time_s, trace["mean_spin_rad_s"], color=_ORANGE, label="achieved (0.3 s mean)")
@@ -89,4 +88,3 @@ def _write(figure: Figure, path: Path) -> None:
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
-    plt.close(figure)

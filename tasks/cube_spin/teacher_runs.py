@@ -28,12 +28,12 @@ class TwinRun:
 
     seed: int = 0
     num_envs: int = 256
-    iterations: int = 1000
+    iterations: int = 900
     max_minutes: float = float("inf")
     """Stop after this much training time, whatever comes first."""
     physics: str = "randomized"
     """Preset or YAML file (`physics.py`)."""
-    latency_steps: int = 0
+    latency_steps: int = 1
     """Largest action latency to train against, drawn per episode [control steps of 50 ms]."""
     eval_every: int = 200
     """Iterations between evaluations while training; 0 switches them off."""
@@ -47,7 +47,7 @@ def preset(name: str) -> TwinRun:
     if name == "fast":
         return TwinRun()
     if name == "paper":
-        return TwinRun(task=paper_task(), ppo=paper_ppo())
+        return TwinRun(latency_steps=0, task=paper_task(), ppo=paper_ppo())
     raise ValueError(f"preset must be 'fast' or 'paper', not '{name}'")
 
 

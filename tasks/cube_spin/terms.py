@@ -85,7 +85,10 @@ def joint_targets(
 def command_from_uniform(uniform: Tensor, config: CommandConfig) -> tuple[Tensor, Tensor]:
     """Uniform draws (N, 3) to commands (N,) [rad/s] and how long to hold them (N,) [s]."""
     slow, fast = config.speed_rad_s
-    speed = slow + (fast - slow) * uniform[:, 0]
+    if config.log_uniform:
+        speed = slow * (fast / slow) ** uniform[:, 0]
+    else:
+        speed = slow + (fast - slow) * uniform[:, 0]
     if config.both_directions:
         speed = torch.where(uniform[:, 1] < 0.5, -speed, speed)
     elif config.clockwise:

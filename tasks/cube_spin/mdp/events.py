@@ -45,7 +45,8 @@ def write_state(
     env: Any, envs: Tensor, *, joint_pos: Tensor, cube_pos: Tensor, cube_quat: Tensor, cube_vel: Tensor
 ) -> None:
     """Put environments `envs` (K,) at rest: (K, 17), (K, 3), (K, 4), (K, 3) in the task's frames."""
-    hand, cube, joint_ids = env.scene["robot"], env.scene["cube"], tracker(env).joint_ids
+    scene, joint_ids = env.unwrapped.scene, tracker(env).joint_ids
+    hand, cube = scene["robot"], scene["cube"]
     still = torch.zeros_like(joint_pos)
     hand.write_joint_position_to_sim_index(position=joint_pos, joint_ids=joint_ids, env_ids=envs)
     hand.write_joint_velocity_to_sim_index(velocity=still, joint_ids=joint_ids, env_ids=envs)
