@@ -34,7 +34,7 @@ def train_fresh(out: Path, minutes: float, seed: int) -> Path:
     print(f"3/3  a fresh teacher, {minutes:g} minutes from nothing: watch hold_s rise")
     run = runs.TwinRun(seed=seed, iterations=100_000, max_minutes=minutes, eval_every=0)
     run.task.command.speed_rad_s = (0.3, 1.5)
-    run.latency_steps, run.ppo.schedule = 0, "fixed"
+    run.latency_steps, run.ppo.schedule, run.ppo.final_std = 0, "fixed", None
     run_dir = runs.new_run_dir(out / "teacher")
     runs.train(run, run_dir)
     return run_dir

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from _cli import apply_overrides, resolve_sim, run_main
+from _cli import apply_overrides, resolve_device, resolve_sim, run_main
 from omegaconf import OmegaConf
 
 RUNS = Path("runs/teacher")
@@ -62,19 +62,29 @@ def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
     policy_file = runs.train(run, run_dir, threads=args.threads, resume=resume)
     if args.video:
         film_policy(load_teacher(policy_file), run_dir / "teacher.mp4")
+    report(policy_file)
+
+
+def train_on_isaac(args: argparse.Namespace, overrides: list[str]) -> None:
+    from tasks.cube_spin import isaac_runs as runs
+
+    settings = {"num_envs": args.num_envs, "iterations": args.max_iterations, "seed": args.seed}
+    settings |= {"device": resolve_device(args.device), "resume": args.resume}
+    policy_file = runs.train(args.out, overrides, print_only=args.print_config, **settings)
+    if policy_file:
+        report(policy_file)
+
+
+def report(policy_file: Path) -> None:
     print(f"policy     -> {policy_file}")
-    print(f"curves     -> tensorboard --logdir {run_dir}")
+    print(f"curves     -> tensorboard --logdir {policy_file.parent}")
     print(f"next       -> python scripts/evaluate.py --policy {policy_file}")
 
 
 def main() -> None:
     args, overrides = parse()
-    if resolve_sim(args.sim) == "twin":
-        train_on_twin(args, overrides)
-        return
-    from tasks.cube_spin.isaac import train
-
-    train(args, overrides)
+    train_on = train_on_twin if resolve_sim(args.sim) == "twin" else train_on_isaac
+    train_on(args, overrides)
 
 
 if __name__ == "__main__":

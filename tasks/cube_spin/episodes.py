@@ -38,6 +38,21 @@ class EpisodeRecords:
     def __len__(self) -> int:
         return len(self.length_s)
 
+    def log(self) -> dict[str, Tensor]:
+        """Means over the episodes that just ended, for the training curves."""
+        aloft_min = self.airborne_s.sum() / 60.0
+        turns = self.turned_rad / (2.0 * torch.pi)
+        log = {
+            "Episode/dropped": self.dropped.mean(),
+            "Episode/hold_s": self.airborne_s.mean(),
+            "Episode/turns": turns.mean(),
+        }
+        if aloft_min > 0.0:
+            log["Episode/rpm"] = turns.sum() / aloft_min
+            log["Episode/spin_ratio"] = self.turned_rad.sum() / self.commanded_rad.sum()
+            log["Episode/tilt_deg"] = torch.rad2deg(self.tilt_rad_s.sum() / self.airborne_s.sum())
+        return log
+
 
 class EpisodeRecorder:
     """Accumulates the running episodes of N environments."""

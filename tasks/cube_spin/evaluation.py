@@ -15,6 +15,7 @@ from tensordict import TensorDict
 from torch import Tensor
 from tqdm import tqdm
 
+from tasks.cube_spin.config import TaskConfig
 from tasks.cube_spin.episodes import EpisodeRecords
 
 Metric = Callable[[dict[str, np.ndarray]], np.ndarray]
@@ -27,10 +28,13 @@ class EpisodeEnv(Protocol):
     """What evaluation needs of an environment: RSL-RL's interface plus the finished episodes."""
 
     num_envs: int
-    finished: EpisodeRecords | None
 
+    @property
+    def finished(self) -> EpisodeRecords | None: ...
     def get_observations(self) -> TensorDict: ...
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]: ...
+    def use_task(self, task: TaskConfig) -> None: ...
+    def close(self) -> None: ...
 
 
 @torch.inference_mode()

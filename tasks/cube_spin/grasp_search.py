@@ -12,7 +12,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from tasks.cube_spin import terms
+from tasks.cube_spin import rotations
 from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, CUBE_SIZE_M
 from tasks.cube_spin.grasps import GraspBank
 from tasks.cube_spin.physics import Physics
@@ -139,7 +139,7 @@ class GraspSearch:
             cube_pos=now["cube_pos"],
             cube_quat=now["cube_quat"],
             offset_m=offset,
-            tilt_rad=torch.nan_to_num(terms.cube_tilt_rad(now["cube_quat"]), nan=1.0),
+            tilt_rad=torch.nan_to_num(rotations.cube_tilt_rad(now["cube_quat"]), nan=1.0),
             speed_m_s=torch.nan_to_num(now["cube_lin_vel"].norm(dim=1), nan=1.0),
             touching=self._touching(now),
         )

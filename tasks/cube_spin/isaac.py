@@ -8,7 +8,13 @@ from pathlib import Path
 import gymnasium as gym
 import torch
 from isaaclab.app import launch_simulation
-from isaaclab_rl.rsl_rl import RslRlOnPolicyRunnerCfg, RslRlVecEnvWrapper, create_rsl_rl_runner
+from isaaclab_rl.rsl_rl import (
+    RslRlOnPolicyRunnerCfg,
+    RslRlVecEnvWrapper,
+    check_rsl_rl_version,
+    create_rsl_rl_runner,
+    handle_deprecated_rsl_rl_cfg,
+)
 from isaaclab_tasks.utils import resolve_task_config
 from rsl_rl.runners import OnPolicyRunner
 
@@ -29,12 +35,12 @@ class IsaacCubeSpin(RslRlVecEnvWrapper):
 
     def __init__(self, env: gym.Env, simulation: ExitStack) -> None:
         self._simulation = simulation
-        super().__init__(env)
+        super().__init__(env)  # type: ignore[arg-type]  # gym.make's type is the wrapper's
 
     @property
     def tracker(self) -> TaskTracker:
         """State shared by the manager terms."""
-        return tracker(self.env)
+        return tracker(self.unwrapped)  # type: ignore[arg-type]  # always a ManagerBasedRLEnv
 
     @property
     def finished(self) -> EpisodeRecords | None:
@@ -42,21 +48,21 @@ class IsaacCubeSpin(RslRlVecEnvWrapper):
         return self.tracker.finished
 
     def use_task(self, task: TaskConfig) -> None:
-        """Go on with other commands or support times, from new episodes.
+        """Go on with other commands or episodes, from new episodes.
 
         Raises:
-            ValueError: If observations, actions, rewards or the horizon differ.
+            ValueError: If observations, actions or rewards differ.
         """
         old = self.tracker.task
-        same = (task.action, task.observation, task.reward) == (
+        if (task.action, task.observation, task.reward) != (
             old.action,
             old.observation,
             old.reward,
-        )
-        if not same or task.episode.length_s != old.episode.length_s:
-            raise ValueError(
-                "only command, support and termination settings can change while running"
-            )
+        ):
+            raise ValueError("only command and episode settings can change while running")
+        self.cfg.episode_length_s = task.episode.length_s
+        self.cfg.is_finite_horizon = task.episode.finite_horizon
+        self.max_episode_length = self.unwrapped.max_episode_length
         self.tracker.task = task
         self.reset()
 
@@ -92,7 +98,9 @@ def isaac_configs(
         env_cfg.scene.num_envs = num_envs
     env_cfg.seed = agent_cfg.seed = seed
     env_cfg.sim.device = agent_cfg.device = device
-    return env_cfg, agent_cfg
+    # Takes out the settings of older RSL-RL versions, which the installed one refuses.
+    agent_cfg = handle_deprecated_rsl_rl_cfg(agent_cfg, check_rsl_rl_version())
+    return env_cfg, agent_cfg  # type: ignore[return-value]  # the registry does not know the types
 
 
 def open_isaac_env(

@@ -87,7 +87,9 @@ class Physics:
             return low + high * torch.randn(shape, generator=generator, device=device)
         unit = torch.rand(shape, generator=generator, device=device)
         if kind == "integer":
-            return torch.floor(low + (high - low + 1) * unit)
+            return low + torch.floor(
+                (high - low + 1) * unit
+            )  # low + unit could round up to high + 1
         if kind == "log_uniform":
             return torch.exp(math.log(low) + (math.log(high) - math.log(low)) * unit)
         return low + (high - low) * unit
@@ -207,7 +209,25 @@ def _checked(path: Path, key: object, value: object) -> Range | bool | str:
         raise ValueError(f"{path}: {key} must be a number or [low, high], not {value!r}")
     if not all(_is_number(end) and math.isfinite(end) for end in pair):
         raise ValueError(f"{path}: {key} = {value!r} is not a pair of finite numbers")
-    return (float(pair[0]), float(pair[1]))
+    found = (float(pair[0]), float(pair[1]))
+    if wrong := _impossible(str(key), *found):
+        raise ValueError(f"{path}: {key} = {value!r} {wrong}")
+    return found
+
+
+def _impossible(name: str, low: float, high: float) -> str | None:
+    """What is wrong with a range, if anything."""
+    if _KINDS[name] == "gaussian":
+        return "must be [mean, std]: a negative std" if high < 0.0 else None
+    if low > high:
+        return "must be [low, high]"
+    if getattr(NOMINAL, name)[0] > 0.0 and low <= 0.0:
+        return "must be positive"
+    if low < 0.0:
+        return "must not be negative"
+    if _KINDS[name] == "integer" and not (low.is_integer() and high.is_integer()):
+        return "must be whole control steps"
+    return None
 
 
 def _is_number(value: object) -> bool:

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 def platform_cfg(visible: bool = True) -> RigidObjectCfg:
-    """The platform under the cube; invisible for pictures, where it would hide the cube from below."""
+    """The platform under the cube; invisible for pictures, it hides the cube from below."""
     x, y, _ = CUBE_ORIGIN_M
+    length, width, height = (2.0 * half for half in PLATFORM_HALF_SIZE_M)
     return RigidObjectCfg(
         prim_path="{ENV_REGEX_NS}/Platform",
         spawn=sim_utils.CuboidCfg(
             func=spawn_platform,
-            size=tuple(2.0 * half for half in PLATFORM_HALF_SIZE_M),
+            size=(length, width, height),
             rigid_props=[sim_utils.UsdPhysicsRigidBodyCfg(kinematic_enabled=True)],
             mass_props=[sim_utils.MassCfg(mass=1.0)],
             collision_props=[sim_utils.UsdPhysicsCollisionCfg()],
@@ -38,8 +39,7 @@ def spawn_platform(
     """Spawn the box after the hand, and take it out of the hand's collisions."""
     spawned = sim_utils.spawn_cuboid(prim_path, cfg, *args, **kwargs)
     if is_newton():
-        sim = sim_utils.SimulationContext.instance()
-        sim.physics_manager.register_callback(
+        _simulation().physics_manager.register_callback(
             _filter_newton, PhysicsEvent.MODEL_INIT, wrap_weak_ref=False
         )
     else:
@@ -49,16 +49,23 @@ def spawn_platform(
 
 def is_newton() -> bool:
     """Whether the running simulation uses one of Newton's solvers."""
-    physics = sim_utils.SimulationContext.instance().cfg.physics
-    return any(kind.__module__.startswith("isaaclab_newton") for kind in type(physics).__mro__)
+    kinds = type(_simulation().cfg.physics).__mro__
+    return any(kind.__module__.startswith("isaaclab_newton") for kind in kinds)
+
+
+def _simulation() -> sim_utils.SimulationContext:
+    simulation = sim_utils.SimulationContext.instance()
+    assert simulation is not None, "assets are spawned and events run inside a simulation"
+    return simulation
 
 
 def _filter_newton(_: object = None) -> None:
-    """Newton imports every asset by itself, so a filter between two assets goes into its builder."""
+    """Newton imports assets one by one, so a filter between two of them goes into its builder."""
     from isaaclab_newton.physics.newton_manager_cfg import NewtonBuilderCfg
     from newton import ShapeFlags
 
-    sim = sim_utils.SimulationContext.instance()
+    sim = _simulation()
+    assert sim.cfg.physics is not None
     builder = sim.get_or_create_backend(NewtonBuilderCfg(physics_cfg=sim.cfg.physics))
     platforms: dict[int, int] = {}
     hands: list[tuple[int, int]] = []

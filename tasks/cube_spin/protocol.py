@@ -1,5 +1,6 @@
 """One call that builds the right environment for a policy file and evaluates it there."""
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,14 +39,13 @@ def evaluate(request: EvaluationRequest) -> tuple[dict, EpisodeRecords]:
         raise ValueError("episodes and num_envs must be at least 1")
     policy = load_teacher(request.policy)
     task = evaluation_task(policy.task)
-    records = _episodes(request, policy, task, "task commands")
-    by_speed = {}
-    for speed in request.speeds:
-        fixed = CommandConfig.fixed(speed)
-        label = f"{speed:+.2g} rad/s"
-        by_speed[f"{speed:g}"] = summarise(
-            _episodes(request, policy, replace(task, command=fixed), label)
-        )
+    with closing(_environment(request, policy, task)) as env:
+        records = run_episodes(env, policy, request.episodes, "task commands")
+        by_speed = {}
+        for speed in request.speeds:
+            env.use_task(replace(task, command=CommandConfig.fixed(speed)))
+            fixed = run_episodes(env, policy, request.episodes, f"{speed:+.2g} rad/s")
+            by_speed[f"{speed:g}"] = summarise(fixed)
     settings = {
         "policy": request.policy.name,
         "sim": request.sim,
@@ -54,13 +54,6 @@ def evaluate(request: EvaluationRequest) -> tuple[dict, EpisodeRecords]:
         "horizon_s": task.episode.length_s,
     }
     return settings | summarise(records) | {"by_speed": by_speed}, records
-
-
-def _episodes(
-    request: EvaluationRequest, policy: TeacherPolicy, task: TaskConfig, label: str
-) -> EpisodeRecords:
-    env = _environment(request, policy, task)
-    return run_episodes(env, policy, request.episodes, label)
 
 
 def _environment(request: EvaluationRequest, policy: TeacherPolicy, task: TaskConfig) -> EpisodeEnv:
@@ -75,4 +68,15 @@ def _environment(request: EvaluationRequest, policy: TeacherPolicy, task: TaskCo
             threads=request.threads,
             constants=policy.constants,
         )
-    raise ValueError(f"sim must be 'twin' or 'isaac', not '{request.sim}'")
+    if request.sim != "isaac":
+        raise ValueError(f"sim must be 'twin' or 'isaac', not '{request.sim}'")
+    from tasks.cube_spin.isaac import make_isaac_env  # starts a simulator
+
+    return make_isaac_env(
+        num_envs=count,
+        seed=request.seed,
+        device=request.device,
+        physics=request.physics,
+        task=task,
+        constants=policy.constants,
+    )

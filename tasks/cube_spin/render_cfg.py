@@ -15,7 +15,7 @@ DATA_TYPES = ["rgb", "albedo", "normals", "depth", "instance_segmentation"]
 
 @configclass
 class CubeSpinRenderSceneCfg(CubeSpinSceneCfg):
-    """With a camera; the platform is there but cannot be seen. `set_world_poses` aims the camera."""
+    """With a camera, aimed by `set_world_poses`; the platform is there but cannot be seen."""
 
     camera = CameraCfg(
         prim_path="{ENV_REGEX_NS}/Camera",

@@ -83,7 +83,7 @@ def configure_scene(scene: CubeSpinSceneCfg, physics: Physics) -> None:
     smallest, largest = physics.cube_size_m
     if smallest != largest:
         raise ValueError(
-            f"cube_size_m = {physics.cube_size_m}: Isaac Lab needs one size; randomise it in the twin"
+            f"cube_size_m = {physics.cube_size_m}: Isaac Lab needs one size for all environments"
         )
     scene.robot = hand_cfg(collisions=physics.collisions)
-    scene.cube.spawn.size = (largest, largest, largest)
+    scene.cube = cube_cfg(largest)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import torch
 from tqdm import tqdm
@@ -43,9 +44,9 @@ def twin_speed(num_envs: int, steps: int, threads: int | None) -> dict[str, floa
 
 def isaac_speed(num_envs: int, steps: int, device: str) -> dict[str, float]:
     """Control steps per second of the Isaac Lab environment with the same noise."""
-    from tasks.cube_spin.isaac import isaac_environment
+    from tasks.cube_spin.isaac import make_isaac_env
 
-    with isaac_environment("Sernf-Orca-CubeSpin", num_envs, seed=0, device=device) as env:
+    with closing(make_isaac_env(num_envs=num_envs, device=device)) as env:
         generator = torch.Generator(device=device).manual_seed(1)
 
         def step() -> None:

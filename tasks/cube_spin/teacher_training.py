@@ -4,6 +4,7 @@ RSL-RL's own runner restarts its random numbers, environments and logs on resume
 closed and opened again should not change the result, so the loop here saves all of them.
 """
 
+import math
 import os
 import time
 from collections import defaultdict
@@ -33,6 +34,9 @@ class PpoConfig:
     """Hidden layers of actor and critic; the paper uses 512, 512, 256, 128."""
     initial_std: float = 0.5
     """Initial standard deviation of the actions; the paper uses 1."""
+    final_std: float | None = 0.2
+    """Upper bound that the standard deviation is led to in the middle half of the run.
+    Without it the policy lets its own noise turn the cube and stands still when the noise is off."""
     learning_rate: float = 2.5e-4
     schedule: str = "linear"
     """"fixed", "linear" (falls to a tenth over the run) or "adaptive" (Table IV: a target KL)."""
@@ -55,6 +59,7 @@ def paper_ppo() -> PpoConfig:
     return PpoConfig(
         hidden=(512, 512, 256, 128),
         initial_std=1.0,
+        final_std=None,
         learning_rate=1e-4,
         schedule="adaptive",
         epochs=5,
@@ -148,7 +153,7 @@ class TeacherTraining:
         with writer, bar:
             while self.progress.iteration < iterations and self.progress.wall_s < max_wall_s:
                 started = time.monotonic()
-                self._set_learning_rate(iterations)
+                self._follow_schedules(self.progress.iteration / iterations)
                 metrics = self._collect() | self._update()
                 self.progress.wall_s += time.monotonic() - started
                 self.progress.iteration += 1
@@ -160,14 +165,19 @@ class TeacherTraining:
                     for name, value in extra.items():
                         writer.add_scalar(name, value, self.progress.iteration)
 
-    def _set_learning_rate(self, iterations: int) -> None:
-        """Follow the linear schedule, which depends on the iteration alone."""
-        if self.config.schedule != "linear":
-            return
-        rate = self.config.learning_rate * (1.0 - 0.9 * self.progress.iteration / iterations)
-        self.ppo.learning_rate = rate
-        for group in self.ppo.optimizer.param_groups:
-            group["lr"] = rate
+    def _follow_schedules(self, done: float) -> None:
+        """Learning rate and noise bound for this share of the run, and of nothing else."""
+        if self.config.schedule == "linear":
+            self.ppo.learning_rate = self.config.learning_rate * (1.0 - 0.9 * done)
+            for group in self.ppo.optimizer.param_groups:
+                group["lr"] = self.ppo.learning_rate
+        if self.config.final_std is not None:
+            led = min(max(2.0 * (done - 0.25), 0.0), 1.0)
+            bound = self.config.initial_std + led * (
+                self.config.final_std - self.config.initial_std
+            )
+            log_std = self.ppo.actor.distribution.log_std_param
+            log_std.data.clamp_(max=math.log(bound))
 
     @torch.inference_mode()
     def _collect(self) -> dict[str, float]:

@@ -6,13 +6,11 @@ are unit quaternions xyzw from cube to world; spin is the angular velocity about
 """
 
 from dataclasses import dataclass
-from functools import cache
 
-import roma
 import torch
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from tasks.cube_spin import rotations
 from tasks.cube_spin.config import (
     CONTROL_DT_S,
     ActionConfig,
@@ -43,6 +41,17 @@ class TaskState:
     mean_spin: Tensor  # (N,) running mean of the vertical spin
     command: Tensor  # (N,) commanded vertical spin [rad/s]
     support_left_s: Tensor  # (N,) time until the platform leaves
+
+    def replaced(self, where: Tensor, other: "TaskState") -> "TaskState":
+        """The values of `other` in environments where `where` (N,) bool holds."""
+        return TaskState(
+            **{
+                name: torch.where(
+                    where.view(-1, *[1] * (value.dim() - 1)), vars(other)[name], value
+                )
+                for name, value in vars(self).items()
+            }
+        )
 
 
 @dataclass
@@ -100,38 +109,9 @@ def command_from_uniform(uniform: Tensor, config: CommandConfig) -> tuple[Tensor
 # Spin ---------------------------------------------------------------------------------------------
 
 
-def spin_between(previous_quat: Tensor, quat: Tensor, dt_s: float = CONTROL_DT_S) -> Tensor:
-    """Mean angular velocity (N, 3) [rad/s] in world axes that turns one rotation into the next.
-
-    Unlike the instantaneous velocity it telescopes: rocking back and forth sums to zero.
-    """
-    turn = roma.quat_product(quat, roma.quat_conjugation(previous_quat))
-    return roma.unitquat_to_rotvec(turn) / dt_s
-
-
 def updated_mean_spin(mean_spin: Tensor, spin: Tensor, config: RewardConfig) -> Tensor:
     """Running mean (N,) of the vertical component of spin (N, 3)."""
     return torch.lerp(mean_spin, spin[:, 2], config.spin_smoothing)
-
-
-@cache
-def _cube_symmetries() -> Tensor:
-    """The 24 rotations (24, 4) that map a cube onto itself."""
-    return torch.from_numpy(Rotation.create_group("O").as_quat())
-
-
-def random_symmetry(count: int, generator: torch.Generator) -> Tensor:
-    """Random members (count, 4) of the cube's 24 symmetries: which face is where."""
-    index = torch.randint(24, (count,), generator=generator, device=generator.device)
-    return _cube_symmetries().float().to(generator.device)[index]
-
-
-def reduced_rotation(quat: Tensor) -> Tensor:
-    """The smallest rotation (N, 4), w >= 0, that looks like `quat` (N, 4) on an unmarked cube."""
-    alike = roma.quat_product(quat[:, None], _cube_symmetries().to(quat)[None])  # (N, 24, 4)
-    nearest = alike[..., 3].abs().argmax(dim=1)
-    chosen = alike[torch.arange(len(quat), device=quat.device), nearest]
-    return chosen * torch.where(chosen[:, 3:] < 0, -1.0, 1.0)
 
 
 # Observations -------------------------------------------------------------------------------------
@@ -148,7 +128,7 @@ def teacher_observations(
 ) -> dict[str, Tensor]:
     """The teacher's observation terms in order (paper F.4b): 83 numbers, plus the optional ones."""
     quat = state.cube_quat * torch.where(state.cube_quat[:, 3:] < 0, -1.0, 1.0)
-    rotation = reduced_rotation(state.cube_quat) if config.symmetric_rotation else quat
+    rotation = rotations.reduced_rotation(state.cube_quat) if config.symmetric_rotation else quat
     terms = {
         "joint_pos": normalised_joints(state.joint_pos, constants),
         "joint_vel": state.joint_vel,
@@ -277,14 +257,7 @@ def joint_acceleration(state: TaskState, _: TaskConstants, config: RewardConfig)
 def tilt(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
     """Ours: sin^2 of how far the cube's nearest face normal leans from the vertical."""
     del config
-    return cube_tilt_rad(state.cube_quat).sin().square()
-
-
-def cube_tilt_rad(quat: Tensor) -> Tensor:
-    """Angle (N,) between the vertical and the nearest face normal of a cube turned by (N, 4)."""
-    x, y, z, w = quat.unbind(dim=1)
-    up = torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], dim=1)
-    return up.abs().amax(dim=1).clamp(max=1.0).acos()
+    return rotations.cube_tilt_rad(state.cube_quat).sin().square()
 
 
 REWARD_TERMS = {

@@ -6,14 +6,13 @@ resets, commands, observations.
 
 from dataclasses import asdict, replace
 
-import numpy as np
 import roma
 import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 from torch import Tensor
 
-from tasks.cube_spin import terms
+from tasks.cube_spin import rotations, terms
 from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, TaskConfig
 from tasks.cube_spin.episodes import EpisodeRecorder, EpisodeRecords
 from tasks.cube_spin.grasps import GraspBank, load_grasps
@@ -114,6 +113,27 @@ class CubeSpinTwin(VecEnv):
         self.generator.manual_seed(seed)
         self.world.draw_startup()
 
+    def use_task(self, task: TaskConfig) -> None:
+        """Go on with other commands or support times, from new episodes.
+
+        Raises:
+            ValueError: If observations, actions or rewards differ.
+        """
+        old = self.task
+        if (task.action, task.observation, task.reward) != (
+            old.action,
+            old.observation,
+            old.reward,
+        ):
+            raise ValueError("only command and episode settings can change while running")
+        self.task = task
+        self.max_episode_length = round(task.episode.length_s / CONTROL_DT_S)
+        self.reset()
+
+    def close(self) -> None:
+        """Stop the physics threads."""
+        self.world.close()
+
     def get_observations(self) -> TensorDict:
         """Observation groups after the last step or reset."""
         return self._observations
@@ -136,10 +156,10 @@ class CubeSpinTwin(VecEnv):
         lost = terms.cube_lost(self.state.cube_pos, self.constants, self.task.episode) | diverged
         timeout = (self.episode_length_buf >= self.max_episode_length) & ~lost
         if diverged.any():  # its numbers must not reach rewards, records or the observation filter
-            self.state = _without(self.state, before, diverged)
+            self.state = self.state.replaced(diverged, before)
             self.diverged_count += int(diverged.sum())
         reward, parts = terms.rewards(self.state, self.constants, self.task.reward, lost)
-        self.recorder.update(self.state, terms.cube_tilt_rad(self.state.cube_quat), lost)
+        self.recorder.update(self.state, rotations.cube_tilt_rad(self.state.cube_quat), lost)
         done = lost | timeout
         extras = self._finish(done, parts)
         if not self.task.episode.finite_horizon:
@@ -200,7 +220,7 @@ class CubeSpinTwin(VecEnv):
 
     def _state_after(self, before: TaskState, actions: Tensor) -> TaskState:
         now = self.world.read()
-        spin = terms.spin_between(before.cube_quat, now["cube_quat"])
+        spin = rotations.spin_between(before.cube_quat, now["cube_quat"])
         self.mean_spin = terms.updated_mean_spin(self.mean_spin, spin, self.task.reward)
         return TaskState(
             **now,
@@ -223,10 +243,10 @@ class CubeSpinTwin(VecEnv):
         envs = done.nonzero()[:, 0]
         if len(envs):
             self.finished = self.recorder.finish(envs)
-            log |= _episode_log(self.finished)
+            log |= self.finished.log()
             if self._auto_reset:
                 self._reset(envs)
-                self.state = _merged(self.state, self._resting_state(), done)
+                self.state = self.state.replaced(done, self._resting_state())
         self._command_left_s -= CONTROL_DT_S
         self._resample_commands((self._command_left_s <= 0.0).nonzero()[:, 0])
         self.state = replace(self.state, command=self.command, support_left_s=self.support_left_s)
@@ -237,7 +257,7 @@ class CubeSpinTwin(VecEnv):
         """New world parameters, start state, command and support for environments `envs` (K,)."""
         count, sample, generator = len(envs), self.world.physics.sample, self.generator
         pick = torch.randint(len(self.bank), (count,), generator=generator)
-        turned = terms.random_symmetry(count, generator)
+        turned = rotations.random_symmetry(count, generator)
         quat = roma.quat_product(self.bank.cube_quat[pick], turned)
         wobble = sample("reset_rotation_rad", (count, 3), generator)
         self.world.randomize(envs.numpy())
@@ -300,34 +320,3 @@ class CubeSpinTwin(VecEnv):
             groups["student_history"] = self._history
         self._observations = TensorDict(groups, batch_size=[self.num_envs])
         return self._observations
-
-
-def _merged(running: TaskState, fresh: TaskState, done: Tensor) -> TaskState:
-    """`fresh` where `done` (N,), else `running`."""
-    return TaskState(
-        **{
-            name: torch.where(done.view(-1, *[1] * (value.dim() - 1)), getattr(fresh, name), value)
-            for name, value in vars(running).items()
-        }
-    )
-
-
-def _without(state: TaskState, before: TaskState, diverged: Tensor) -> TaskState:
-    """`state` with the diverged environments' numbers replaced by those of the step before."""
-    return _merged(state, before, diverged)
-
-
-def _episode_log(records: EpisodeRecords) -> dict[str, Tensor]:
-    """Means over the episodes that just ended, for the training curves."""
-    aloft_min = records.airborne_s.sum() / 60.0
-    turns = records.turned_rad / (2.0 * np.pi)
-    log = {
-        "Episode/dropped": records.dropped.mean(),
-        "Episode/hold_s": records.airborne_s.mean(),
-        "Episode/turns": turns.mean(),
-    }
-    if aloft_min > 0.0:
-        log["Episode/rpm"] = turns.sum() / aloft_min
-        log["Episode/spin_ratio"] = records.turned_rad.sum() / records.commanded_rad.sum()
-        log["Episode/tilt_deg"] = torch.rad2deg(records.tilt_rad_s.sum() / records.airborne_s.sum())
-    return log

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tasks.cube_spin.config import CUBE_ORIGIN_M, DECIMATION
 from tasks.cube_spin.physics import STARTUP_PARAMETERS, Physics
+from tasks.cube_spin.rotations import rotate
 from tasks.cube_spin.twin_scene import platform_height_m, twin_model
 from tasks.orca.joints import JOINT_LOWER, JOINT_UPPER, JOINTS
 
@@ -88,6 +89,10 @@ class TwinPhysics:
             state=self._trace,
         )
         self.state[:] = self._trace[:, -1]
+
+    def close(self) -> None:
+        """Stop the threads; the worlds cannot be stepped afterwards."""
+        self._rollout.close()
 
     def diverged(self) -> Tensor:
         """(N,) bool: worlds whose state is not finite or absurdly fast."""
@@ -192,10 +197,3 @@ class TwinPhysics:
         model.geom_size[geom] = size / 2
         model.geom_rbound[geom] = size / 2 * np.sqrt(3.0)
         model.geom_aabb[geom, 3:] = size / 2
-
-
-def rotate(quat: Tensor, vector: Tensor) -> Tensor:
-    """Rotate vectors (N, 3) by unit quaternions xyzw (N, 4)."""
-    axis, w = quat[:, :3], quat[:, 3:]
-    cross = 2.0 * torch.linalg.cross(axis, vector)
-    return vector + w * cross + torch.linalg.cross(axis, cross)

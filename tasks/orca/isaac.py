@@ -16,7 +16,9 @@ SPEED_LIMIT_RAD_S = 20.0
 """Joint speed limit for PhysX, which needs one; far above what the servos reach."""
 
 
-def hand_cfg(prim_path: str = "{ENV_REGEX_NS}/Robot", collisions: str = "primitives") -> ArticulationCfg:
+def hand_cfg(
+    prim_path: str = "{ENV_REGEX_NS}/Robot", collisions: str = "primitives"
+) -> ArticulationCfg:
     """The palm-down hand with its root at `ROOT_HEIGHT_M`; converts the USD on first use.
 
     Args:

@@ -14,7 +14,7 @@ USD_NAME = "orca.usdc"
 
 
 def hand_usd(collisions: str = "primitives") -> Path:
-    """Cached USD file of the hand, its root unrotated: Isaac Lab turns it palm down by the root pose.
+    """Cached USD file of the hand, root unrotated; the root pose in Isaac Lab turns it palm down.
 
     Args:
         collisions: As in `hand_spec`.
@@ -25,7 +25,7 @@ def hand_usd(collisions: str = "primitives") -> Path:
 
     def build(folder: Path) -> None:
         spec = hand_spec(collisions=collisions)
-        # Isaac Lab writes root poses relative to the environment, so a rotation here would apply twice.
+        # Isaac Lab sets the root's whole pose, so a rotation here would apply twice.
         spec.body(ROOT_BODY).quat = np.array([1.0, 0.0, 0.0, 0.0])
         for pair in list(spec.excludes):
             if ROOT_BODY in (pair.bodyname1, pair.bodyname2):

@@ -45,7 +45,9 @@ def test_concurrent_builders_publish_one_whole_folder(own_cache: Path) -> None:
         folders = set(pool.map(build_as, range(BUILDERS)))
     assert folders == {own_cache / "x-1"}
     assert (own_cache / "x-1/first").read_text() == (own_cache / "x-1/second").read_text()
-    assert [path.name for path in own_cache.iterdir()] == ["x-1"], "staging folders were left behind"
+    assert [path.name for path in own_cache.iterdir()] == ["x-1"], (
+        "staging folders were left behind"
+    )
 
 
 def test_a_failed_build_leaves_nothing(own_cache: Path) -> None:

@@ -1,4 +1,4 @@
-"""The edited hand against the untouched one: same kinematics, and servos that reach their targets."""
+"""The edited hand against the untouched one: same kinematics; servos reach their targets."""
 
 import mujoco
 import numpy as np
@@ -62,7 +62,9 @@ def test_palm_faces_down_and_fingers_point_forward(hand: mujoco.MjModel) -> None
     mujoco.mj_kinematics(hand, data)
     palm, tip = data.body(PALM_BODY), data.body("right_middle_ip")
     np.testing.assert_allclose(data.body(ROOT_BODY).xpos, 0.0, atol=1e-12)
-    np.testing.assert_allclose(data.body(ROOT_BODY).xmat.reshape(3, 3) @ [0, 1, 0], [0, 0, -1], atol=1e-9)
+    np.testing.assert_allclose(
+        data.body(ROOT_BODY).xmat.reshape(3, 3) @ [0, 1, 0], [0, 0, -1], atol=1e-9
+    )
     assert tip.xpos[1] > palm.xpos[1] + 0.05
 
 

@@ -24,9 +24,7 @@ def test_fingertips_are_where_mujoco_puts_them(hand: mujoco.MjModel) -> None:
         mujoco.mj_kinematics(hand, data)
         for tip, name, offset in zip(row, FINGERTIP_BODIES, FINGERTIP_OFFSETS, strict=True):
             body = data.body(name)
-            np.testing.assert_allclose(
-                tip, body.xpos + body.xmat.reshape(3, 3) @ offset, atol=1e-6
-            )
+            np.testing.assert_allclose(tip, body.xpos + body.xmat.reshape(3, 3) @ offset, atol=1e-6)
 
 
 def test_gradient_reaches_the_joints_that_carry_each_tip(hand: mujoco.MjModel) -> None:

@@ -71,7 +71,7 @@ def play_in_isaac(env: IsaacCubeSpin, past: Scenario, now: Scenario) -> dict[str
     lab.action_manager.process_action(now.action)
     envs = torch.arange(COUNT)
     write_state(
-        env,
+        lab,
         envs,
         joint_pos=now.joint_pos,
         cube_pos=now.cube_pos,
@@ -136,8 +136,11 @@ def test_fingertips_are_isaac_labs_bodies(env: IsaacCubeSpin) -> None:
     torch.testing.assert_close(env.tracker.state.tip_pos, relative, rtol=0.0, atol=TOLERANCE)
 
 
-def test_same_actions_give_the_same_smoothed_targets(env: IsaacCubeSpin, twin: CubeSpinTwin) -> None:
-    env.reset(), twin.reset()
+def test_same_actions_give_the_same_smoothed_targets(
+    env: IsaacCubeSpin, twin: CubeSpinTwin
+) -> None:
+    env.reset()
+    twin.reset()
     env.tracker.joint_target = twin.joint_target.clone()
     running = torch.ones(COUNT, dtype=torch.bool)
     draw = torch.Generator().manual_seed(0)
@@ -202,7 +205,12 @@ def test_platform_carries_the_cube_and_then_leaves(env: IsaacCubeSpin) -> None:
     upright = torch.tensor([0.0, 0.0, 0.0, 1.0]).expand(COUNT, -1)
     still = torch.zeros(COUNT, 3)
     write_state(
-        env, torch.arange(COUNT), joint_pos=open_hand, cube_pos=origin, cube_quat=upright, cube_vel=still
+        lab,
+        torch.arange(COUNT),
+        joint_pos=open_hand,
+        cube_pos=origin,
+        cube_quat=upright,
+        cube_vel=still,
     )
     env.tracker.joint_target = open_hand.clone()
     task.action.smoothing, smoothing = 1e-6, task.action.smoothing  # the hand stays open

@@ -16,7 +16,7 @@ class CubeSpinPpoCfg(RslRlOnPolicyRunnerCfg):
     save_interval = 100
     experiment_name = "sernf_orca_cube_spin"
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    obs_groups = {"actor": ["teacher"], "critic": ["teacher"]}
+    obs_groups: dict[str, list[str]] = {"actor": ["teacher"], "critic": ["teacher"]}  # noqa: RUF012
     # Random initial episode lengths would start most environments without the platform.
     init_at_random_ep_len = False
     actor = RslRlMLPModelCfg(

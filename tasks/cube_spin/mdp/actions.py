@@ -1,8 +1,7 @@
 """Action term: smoothed joint targets, held back by the latency if there is one."""
 
-from typing import Any
-
 import torch
+from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import ActionTerm, ActionTermCfg
 from isaaclab.utils import configclass
 from torch import Tensor
@@ -15,7 +14,7 @@ from tasks.orca.joints import JOINT_NAMES
 class JointTargetAction(ActionTerm):
     """Servo targets by `terms.joint_targets`; nominal limits, whatever was randomised."""
 
-    def __init__(self, cfg: "JointTargetActionCfg", env: Any) -> None:
+    def __init__(self, cfg: "JointTargetActionCfg", env: ManagerBasedRLEnv) -> None:
         super().__init__(cfg, env)
         self._tracker = tracker(env)
         self._raw = torch.zeros(self.num_envs, NUM_JOINTS, device=self.device)

@@ -1,9 +1,9 @@
 """Command terms: the wanted spin, and the platform that supports the cube at first."""
 
 from functools import cached_property
-from typing import Any
 
 import torch
+from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import CommandTerm, CommandTermCfg
 from isaaclab.utils import configclass
 from torch import Tensor
@@ -22,7 +22,7 @@ ROUNDING_S = 1e-4
 class SpinCommand(CommandTerm):
     """Commanded spin about the vertical [rad/s]; owns the task tracker, being built first."""
 
-    def __init__(self, cfg: "SpinCommandCfg", env: Any) -> None:
+    def __init__(self, cfg: "SpinCommandCfg", env: ManagerBasedRLEnv) -> None:
         super().__init__(cfg, env)
         self.tracker = TaskTracker(env, env.cfg.task, env.cfg.randomization)
 
@@ -35,8 +35,8 @@ class SpinCommand(CommandTerm):
         """Close the episodes of these environments, log them and draw new commands."""
         env_ids = slice(None) if env_ids is None else env_ids
         self.tracker.restart(env_ids)
-        super().reset(env_ids)
-        return episode_metrics(self.tracker.finished)
+        super().reset(env_ids)  # type: ignore[arg-type]  # Isaac Lab itself passes tensors
+        return _metrics(self.tracker.finished)
 
     def _resample_command(self, env_ids: Tensor | slice) -> None:
         shared = self.tracker
@@ -57,7 +57,7 @@ class SpinCommand(CommandTerm):
 class SupportCommand(CommandTerm):
     """Time the platform will stay [s]; moves the platform in and out."""
 
-    def __init__(self, cfg: "SupportCommandCfg", env: Any) -> None:
+    def __init__(self, cfg: "SupportCommandCfg", env: ManagerBasedRLEnv) -> None:
         super().__init__(cfg, env)
         self._platform = env.scene["platform"]
         self._present = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
@@ -102,16 +102,11 @@ class SupportCommand(CommandTerm):
         self._present[envs] = present[envs]
 
 
-def episode_metrics(records: EpisodeRecords | None) -> dict[str, Tensor]:
+def _metrics(records: EpisodeRecords | None) -> dict[str, Tensor]:
     """Means over the episodes that just ended, logged as `Metrics/spin/...`."""
     if records is None or not (records.length_s > 0.0).any():
-        return {}
-    turned, aloft = records.turned_rad.sum(), records.airborne_s.sum()
-    metrics = {"dropped": records.dropped.mean(), "hold_s": records.airborne_s.mean()}
-    if aloft > 0.0:
-        metrics["rpm"] = turned / (2.0 * torch.pi) / (aloft / 60.0)
-        metrics["spin_ratio"] = turned / records.commanded_rad.sum()
-    return metrics
+        return {}  # a reset before the first step
+    return {name.removeprefix("Episode/"): value for name, value in records.log().items()}
 
 
 @configclass

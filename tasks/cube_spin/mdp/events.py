@@ -5,15 +5,15 @@ the same distributions and no event has parameters of its own. Values are always
 asset's defaults, never scaled twice.
 """
 
-from typing import Any
-
 import isaaclab.envs.mdp as lab
 import roma
 import torch
+from isaaclab.assets import Articulation, RigidObject
+from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import EventTermCfg, ManagerTermBase
 from torch import Tensor
 
-from tasks.cube_spin import terms
+from tasks.cube_spin import rotations
 from tasks.cube_spin.mdp.state import NUM_JOINTS, TaskTracker, tracker
 from tasks.cube_spin.physics import load_physics
 from tasks.orca.joints import JOINT_NAMES, JOINTS
@@ -21,12 +21,12 @@ from tasks.orca.joints import JOINT_NAMES, JOINTS
 EnvIds = Tensor | slice | None
 
 
-def reset_to_grasp(env: Any, env_ids: EnvIds) -> None:
-    """Put hand and cube into a random grasp of the bank, the cube turned by one of its symmetries."""
+def reset_to_grasp(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
+    """Put hand and cube into a random grasp of the bank, a random face of the cube on top."""
     shared, envs = tracker(env), selected(env, env_ids)
     bank, count, generator = shared.bank, len(envs), shared.generator
     pick = torch.randint(len(bank), (count,), generator=generator, device=env.device)
-    quat = roma.quat_product(bank.cube_quat[pick], terms.random_symmetry(count, generator))
+    quat = roma.quat_product(bank.cube_quat[pick], rotations.random_symmetry(count, generator))
     wobble = roma.rotvec_to_unitquat(_draw(shared, "reset_rotation_rad", count, 3))
     joint_pos = bank.joint_pos[pick] + _draw(shared, "reset_joint_rad", count, NUM_JOINTS)
     write_state(
@@ -42,11 +42,16 @@ def reset_to_grasp(env: Any, env_ids: EnvIds) -> None:
 
 
 def write_state(
-    env: Any, envs: Tensor, *, joint_pos: Tensor, cube_pos: Tensor, cube_quat: Tensor, cube_vel: Tensor
+    env: ManagerBasedRLEnv,
+    envs: Tensor,
+    *,
+    joint_pos: Tensor,
+    cube_pos: Tensor,
+    cube_quat: Tensor,
+    cube_vel: Tensor,
 ) -> None:
-    """Put environments `envs` (K,) at rest: (K, 17), (K, 3), (K, 4), (K, 3) in the task's frames."""
-    scene, joint_ids = env.unwrapped.scene, tracker(env).joint_ids
-    hand, cube = scene["robot"], scene["cube"]
+    """Put environments `envs` (K,) into a state: (K, 17), (K, 3), (K, 4), (K, 3), task frames."""
+    hand, cube, joint_ids = env.scene["robot"], env.scene["cube"], tracker(env).joint_ids
     still = torch.zeros_like(joint_pos)
     hand.write_joint_position_to_sim_index(position=joint_pos, joint_ids=joint_ids, env_ids=envs)
     hand.write_joint_velocity_to_sim_index(velocity=still, joint_ids=joint_ids, env_ids=envs)
@@ -56,7 +61,7 @@ def write_state(
     cube.write_root_velocity_to_sim_index(root_velocity=velocity, env_ids=envs)
 
 
-def randomize_link_mass(env: Any, env_ids: EnvIds) -> None:
+def randomize_link_mass(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     """One factor per environment on all masses of the hand (startup)."""
     shared, envs = tracker(env), selected(env, env_ids)
     factor = _draw(shared, "link_mass_scale", len(envs))[:, None]
@@ -64,7 +69,7 @@ def randomize_link_mass(env: Any, env_ids: EnvIds) -> None:
     _set_masses(env.scene["robot"], envs, data.body_mass.torch[envs] * factor, factor)
 
 
-def randomize_cube_mass(env: Any, env_ids: EnvIds) -> None:
+def randomize_cube_mass(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     """The cube's mass, its inertia in proportion."""
     shared, envs = tracker(env), selected(env, env_ids)
     cube = env.scene["cube"]
@@ -72,7 +77,7 @@ def randomize_cube_mass(env: Any, env_ids: EnvIds) -> None:
     _set_masses(cube, envs, mass, mass / cube.data.body_mass.torch[envs])
 
 
-def randomize_gains(env: Any, env_ids: EnvIds) -> None:
+def randomize_gains(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     """Stiffness and damping of every servo, each by its own factor."""
     shared, envs = tracker(env), selected(env, env_ids)
     hand, shape = env.scene["robot"], (len(envs), NUM_JOINTS)
@@ -84,7 +89,7 @@ def randomize_gains(env: Any, env_ids: EnvIds) -> None:
     hand.write_joint_damping_to_sim_index(damping=damping, **which)
 
 
-def randomize_joint_limits(env: Any, env_ids: EnvIds) -> None:
+def randomize_joint_limits(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     """Small shifts of the physical stops; actions and observations keep the nominal limits."""
     shared, envs = tracker(env), selected(env, env_ids)
     nominal = torch.tensor([row.limits_rad for row in JOINTS], device=env.device)
@@ -97,7 +102,7 @@ def randomize_joint_limits(env: Any, env_ids: EnvIds) -> None:
 class RandomizeGravity(ManagerTermBase):
     """Vertical gravity: per environment on Newton, one draw for all on PhysX."""
 
-    def __init__(self, cfg: EventTermCfg, env: Any) -> None:
+    def __init__(self, cfg: EventTermCfg, env: ManagerBasedRLEnv) -> None:
         super().__init__(cfg, env)
         # Isaac Lab builds event classes before the commands, so there is no tracker yet.
         mean, std = load_physics(env.cfg.randomization).gravity_m_s2
@@ -106,21 +111,23 @@ class RandomizeGravity(ManagerTermBase):
             "operation": "abs",  # "add" would let it drift from reset to reset
             "distribution": "gaussian",
         }
-        inner = EventTermCfg(func=lab.randomize_physics_scene_gravity, params=self._settings)
+        inner = EventTermCfg(params=self._settings)
         self._set = lab.randomize_physics_scene_gravity(inner, env)
 
-    def __call__(self, env: Any, env_ids: EnvIds) -> None:
+    def __call__(self, env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
         """Draw gravity anew."""
         self._set(env, env_ids, **self._settings)
 
 
-def selected(env: Any, env_ids: EnvIds) -> Tensor:
+def selected(env: ManagerBasedRLEnv, env_ids: EnvIds) -> Tensor:
     """Environment indices (K,) as a tensor."""
     every = torch.arange(env.num_envs, device=env.device)
     return every if env_ids is None else every[env_ids]
 
 
-def _set_masses(asset: Any, envs: Tensor, masses: Tensor, factor: Tensor) -> None:
+def _set_masses(
+    asset: Articulation | RigidObject, envs: Tensor, masses: Tensor, factor: Tensor
+) -> None:
     """Masses (K, bodies), and the present inertias times `factor` (K, 1)."""
     inertia = asset.data.body_inertia.torch[envs] * factor[..., None]
     asset.set_masses_index(masses=masses, env_ids=envs)

@@ -4,21 +4,21 @@ PhysX averages by itself. MuJoCo's solver takes the larger value unless one geom
 so on Newton the cube has it (`CUBE_PRIORITY`) and carries the mean.
 """
 
-from typing import Any
-
 import isaaclab.envs.mdp as lab
+from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import EventTermCfg, SceneEntityCfg
 from torch import Tensor
 
 from tasks.cube_spin.mdp.events import EnvIds, selected
 from tasks.cube_spin.mdp.state import tracker
+from tasks.cube_spin.physics import Range
 from tasks.cube_spin.platform import is_newton
 
 CUBE_PRIORITY = 1
 """`mjc:priority` of the cube's collision shape; everything else has 0."""
 
 
-def randomize_link_friction(env: Any, env_ids: EnvIds) -> None:
+def randomize_link_friction(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     """Friction of the hand's surface, one value per environment (startup)."""
     shared, envs = tracker(env), selected(env, env_ids)
     draw = shared.physics.sample("link_friction", (len(envs),), shared.generator)
@@ -28,7 +28,7 @@ def randomize_link_friction(env: Any, env_ids: EnvIds) -> None:
         _randomize_physx(env, "robot", envs, shared.physics.link_friction)
 
 
-def randomize_cube_friction(env: Any, env_ids: EnvIds) -> None:
+def randomize_cube_friction(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     """Friction of the cube; on Newton its mean with the hand's."""
     shared, envs = tracker(env), selected(env, env_ids)
     if not is_newton():
@@ -38,7 +38,7 @@ def randomize_cube_friction(env: Any, env_ids: EnvIds) -> None:
     _write_newton(env, "cube", envs, (draw + newton_friction(env, "robot")[envs, 0]) / 2)
 
 
-def newton_friction(env: Any, asset: str) -> Tensor:
+def newton_friction(env: ManagerBasedRLEnv, asset: str) -> Tensor:
     """Newton's friction coefficients (N, shapes) of an asset; writing changes the model."""
     import warp
 
@@ -47,14 +47,14 @@ def newton_friction(env: Any, asset: str) -> Tensor:
     return warp.to_torch(view[:, 0])
 
 
-def _write_newton(env: Any, asset: str, envs: Tensor, friction: Tensor) -> None:
+def _write_newton(env: ManagerBasedRLEnv, asset: str, envs: Tensor, friction: Tensor) -> None:
     from newton import ModelFlags
 
     newton_friction(env, asset)[envs] = friction[:, None]
     env.sim.physics_manager.add_model_change(ModelFlags.SHAPE_PROPERTIES)
 
 
-def _randomize_physx(env: Any, asset: str, envs: Tensor, friction: tuple[float, float]) -> None:
+def _randomize_physx(env: ManagerBasedRLEnv, asset: str, envs: Tensor, friction: Range) -> None:
     """Isaac Lab's own term; PhysX knows a limited number of materials, so it draws from a few."""
     settings = {
         "static_friction_range": friction,
@@ -64,6 +64,5 @@ def _randomize_physx(env: Any, asset: str, envs: Tensor, friction: tuple[float, 
         "asset_cfg": SceneEntityCfg(asset),
         "make_consistent": True,
     }
-    inner = EventTermCfg(func=lab.randomize_rigid_body_material, params=settings)
+    inner = EventTermCfg(params=settings)
     lab.randomize_rigid_body_material(inner, env)(env, envs, **settings)
-

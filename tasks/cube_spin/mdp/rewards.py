@@ -1,7 +1,6 @@
 """Reward terms: one manager term per entry of `terms.REWARD_TERMS`, plus the fall impulse."""
 
-from typing import Any
-
+from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import RewardTermCfg
 from torch import Tensor
 
@@ -10,13 +9,13 @@ from tasks.cube_spin.config import RewardConfig
 from tasks.cube_spin.mdp.state import tracker
 
 
-def task_reward(env: Any, term: str) -> Tensor:
+def task_reward(env: ManagerBasedRLEnv, term: str) -> Tensor:
     """Unweighted reward (N,) by its name in `terms.REWARD_TERMS`."""
     shared = tracker(env)
     return terms.REWARD_TERMS[term](shared.state, shared.constants, shared.task.reward)
 
 
-def fall(env: Any) -> Tensor:
+def fall(env: ManagerBasedRLEnv) -> Tensor:
     """1 in the step in which the cube is lost (N,); the manager's dt makes it an impulse."""
     return tracker(env).lost.float()
 

@@ -1,12 +1,12 @@
 """The task's state in Isaac Lab: read from the scene once per step, remembered between steps."""
 
 from dataclasses import replace
-from typing import Any
 
 import torch
+from isaaclab.envs import ManagerBasedEnv, ManagerBasedRLEnv
 from torch import Tensor
 
-from tasks.cube_spin import terms
+from tasks.cube_spin import rotations, terms
 from tasks.cube_spin.config import CONTROL_DT_S, TaskConfig
 from tasks.cube_spin.episodes import EpisodeRecorder, EpisodeRecords
 from tasks.cube_spin.grasps import GraspBank, load_grasps
@@ -29,7 +29,7 @@ class TaskTracker:
     environments were reset, for observations.
     """
 
-    def __init__(self, env: Any, task: TaskConfig, randomization: str) -> None:
+    def __init__(self, env: ManagerBasedRLEnv, task: TaskConfig, randomization: str) -> None:
         self._env, self._device, count = env, env.device, env.num_envs
         self.task, self.physics = task, load_physics(randomization)
         self.generator = default_generator(env.device)
@@ -58,7 +58,9 @@ class TaskTracker:
 
     def use_constants(self, constants: TaskConstants) -> None:
         """Take over action centre and limits, for instance those of a trained policy."""
-        self.constants = TaskConstants(**{k: v.to(self._device) for k, v in vars(constants).items()})
+        self.constants = TaskConstants(
+            **{k: v.to(self._device) for k, v in vars(constants).items()}
+        )
 
     # Reading --------------------------------------------------------------------------------------
 
@@ -77,6 +79,8 @@ class TaskTracker:
     @property
     def seen(self) -> TaskState:
         """The state as the sensors report it; one reading per step, however many groups ask."""
+        if not self.physics.has_sensor_model:
+            return self.state
         if self._seen is None:
             sensed = self.sensors.read(self.state)
             self._seen = replace(sensed, tip_pos=self._tips_of(sensed.joint_pos))
@@ -115,10 +119,9 @@ class TaskTracker:
         """The physics ran: read the scene, update the spin, judge the cube."""
         now = self._read()
         diverged = ~_is_sane(now)
-        now = {name: _where(diverged, getattr(before, name), new) for name, new in now.items()}
-        spin = terms.spin_between(before.cube_quat, now["cube_quat"])
+        spin = rotations.spin_between(before.cube_quat, now["cube_quat"])
         self.mean_spin = terms.updated_mean_spin(self.mean_spin, spin, self.task.reward)
-        self._state = TaskState(
+        state = TaskState(
             **now,
             tip_pos=self._tips_of(now["joint_pos"]),
             joint_target=self.joint_target,
@@ -132,15 +135,16 @@ class TaskTracker:
             support_left_s=self.support_left_s,
         )
         self._lost = diverged | terms.cube_lost(now["cube_pos"], self.constants, self.task.episode)
+        # What has diverged must not reach rewards, records or the observation filter.
+        self._state = state.replaced(diverged, before)
         self.finished, self._seen = None, None
-        self.recorder.update(self._state, terms.cube_tilt_rad(now["cube_quat"]), self._lost)
+        tilt_rad = rotations.cube_tilt_rad(self._state.cube_quat)
+        self.recorder.update(self._state, tilt_rad, self._lost)
 
     def _settle(self, running: TaskState) -> None:
         """Replace the part of the state that belongs to restarted environments."""
-        fresh, restarted = vars(self._rest()), self._restarted
-        mixed = {name: _where(restarted, fresh[name], old) for name, old in vars(running).items()}
-        self._state = TaskState(**mixed)
-        self._restarted, self._any_restarted = torch.zeros_like(restarted), False
+        self._state = running.replaced(self._restarted, self._rest())
+        self._restarted, self._any_restarted = torch.zeros_like(self._restarted), False
 
     def _rest(self) -> TaskState:
         """The state right after a reset: true poses, no history."""
@@ -175,9 +179,9 @@ class TaskTracker:
         return torch.zeros((self._env.num_envs, *shape), dtype=dtype, device=self._device)
 
 
-def tracker(env: Any) -> TaskTracker:
-    """The task tracker of a cube-spin environment, wrapped or not."""
-    return env.unwrapped.command_manager.get_term("spin").tracker
+def tracker(env: ManagerBasedEnv) -> TaskTracker:
+    """The task tracker of a cube-spin environment."""
+    return env.command_manager.get_term("spin").tracker
 
 
 def default_generator(device: str | torch.device) -> torch.Generator:
@@ -194,8 +198,3 @@ def _is_sane(now: dict[str, Tensor]) -> Tensor:
     fast = torch.cat([now["joint_vel"], now["cube_lin_vel"], now["cube_ang_vel"]], dim=1)
     placed = torch.cat([now["joint_pos"], now["cube_pos"], now["cube_quat"]], dim=1)
     return placed.isfinite().all(dim=1) & (fast.abs().amax(dim=1) < MAX_SPEED)
-
-
-def _where(mask: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
-    """`chosen` where `mask` (N,), else `other`; any trailing shape."""
-    return torch.where(mask.view(-1, *[1] * (other.dim() - 1)), chosen, other)

@@ -1,0 +1,65 @@
+"""What all tests share: fixed seeds, one physics thread, one compilation, small twins."""
+
+import copy
+import functools
+from collections.abc import Callable, Iterator
+
+import mujoco
+import numpy as np
+import pytest
+import torch
+
+from tasks.cube_spin import twin_physics
+from tasks.cube_spin.config import TaskConfig, tuned_task
+from tasks.cube_spin.grasps import GraspBank, load_grasps
+from tasks.cube_spin.physics import RANDOMIZED, Physics
+from tasks.cube_spin.twin import CubeSpinTwin
+from tasks.cube_spin.twin_scene import twin_model
+
+MakeTwin = Callable[..., CubeSpinTwin]
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds() -> Iterator[None]:
+    """Every test starts from the same random numbers and leaves torch's thread count alone."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    np.random.seed(0)  # for libraries that still use it
+    yield
+    torch.set_num_threads(threads)
+
+
+@functools.cache
+def _compiled(**options: bool | str) -> mujoco.MjModel:
+    return twin_model(**options)
+
+
+@pytest.fixture(autouse=True)
+def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twins get copies of one compiled model: compiling takes longer than most tests."""
+    monkeypatch.setattr(
+        twin_physics, "twin_model", lambda **options: copy.copy(_compiled(**options))
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_bank() -> GraspBank:
+    """Six of the shipped grasps."""
+    return load_grasps().first(6)
+
+
+@pytest.fixture
+def make_twin(tiny_bank: GraspBank) -> MakeTwin:
+    """Builds small twins on one thread from the tiny bank; keywords as for `CubeSpinTwin`."""
+
+    def make(
+        num_envs: int = 4,
+        task: TaskConfig | None = None,
+        physics: Physics = RANDOMIZED,
+        **options: object,
+    ) -> CubeSpinTwin:
+        settings = {"threads": 1, "bank": tiny_bank} | options
+        return CubeSpinTwin(num_envs, task or tuned_task(), physics, **settings)
+
+    return make

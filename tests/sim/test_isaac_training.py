@@ -1,0 +1,135 @@
+"""Registration, Isaac Lab's command line, training, resuming, and what is refused."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks import ISAAC_TASKS
+from tasks.cube_spin.isaac import (
+    isaac_configs,
+    make_isaac_env,
+    open_isaac_env,
+    train_isaac,
+    trained_policy,
+)
+
+pytestmark = pytest.mark.sim
+
+
+def isaaclab(*arguments: str, where: Path) -> str:
+    """Output of Isaac Lab's command line."""
+    command = [sys.executable, "-m", "isaaclab", *arguments]
+    done = subprocess.run(command, cwd=where, capture_output=True, text=True, timeout=280)
+    return done.stdout + done.stderr
+
+
+def test_isaac_lab_lists_our_tasks(tmp_path: Path) -> None:
+    listed = isaaclab("list_envs", where=tmp_path)
+    for name in ISAAC_TASKS:
+        assert f" {name} " in listed, name
+
+
+def test_isaac_labs_own_command_trains(tmp_path: Path) -> None:
+    output = isaaclab(
+        *("train", "--rl_library", "rsl_rl", "--task", "Sernf-Orca-CubeSpin", "--device", "cpu"),
+        *("--num_envs", "16", "--max_iterations", "2", "agent.device=cpu"),
+        where=tmp_path,
+    )
+    assert list(tmp_path.glob("logs/rsl_rl/*/*/model_1.pt")), output[-3000:]
+
+
+def test_training_saves_and_resumes(tmp_path: Path) -> None:
+    env_cfg, agent_cfg = isaac_configs(num_envs=16, seed=1, overrides=["agent.max_iterations=2"])
+    env = open_isaac_env(env_cfg)
+    try:
+        first = train_isaac(env, agent_cfg, tmp_path / "first")
+        assert first.current_learning_iteration == 1
+        assert list((tmp_path / "first").glob("events.out.tfevents*"))
+        policy = trained_policy(first, env)
+        action = policy(env.get_observations())
+        with torch.inference_mode():
+            expected = first.get_inference_policy("cpu")(env.get_observations())
+        torch.testing.assert_close(action, expected, rtol=1e-4, atol=1e-5)
+
+        checkpoint = tmp_path / "first/model_1.pt"
+        second = train_isaac(env, agent_cfg, tmp_path / "second", resume=checkpoint)
+        assert second.current_learning_iteration == 2
+        before = torch.load(checkpoint, weights_only=False)["actor_state_dict"]
+        after = second.alg.save()["actor_state_dict"]
+        moved = (after["mlp.0.weight"] - before["mlp.0.weight"]).abs().max()
+        assert 0.0 < moved < 0.1, "resumed training should go on from the checkpoint"
+    finally:
+        env.close()
+
+
+def test_paper_preset_gives_the_papers_task() -> None:
+    env_cfg, agent_cfg = isaac_configs(overrides=["presets=paper"])
+    assert env_cfg.task.action.mode == "limits"
+    assert env_cfg.task.reward.form == "alignment"
+    assert agent_cfg.algorithm.learning_rate == 1e-4
+    assert agent_cfg.algorithm.schedule == "adaptive"
+    env = make_isaac_env(num_envs=2, overrides=["presets=paper", "env.scene.env_spacing=0.7"])
+    assert env.get_observations()["teacher"].shape == (2, 83)
+    assert set(env.unwrapped.reward_manager.active_terms) == {
+        *("object_position", "rotation_magnitude", "rotation_direction", "angular_acceleration"),
+        *(
+            "reaching",
+            "pose_closure",
+            "joint_velocity",
+            "action",
+            "action_rate",
+            "joint_acceleration",
+        ),
+    }
+    env.close()
+
+
+def test_settings_reach_the_managers() -> None:
+    overrides = ["env.task.reward.tilt=-3.5", "env.task.episode.length_s=8.0"]
+    env_cfg, _ = isaac_configs(num_envs=2, overrides=overrides)
+    env_cfg.validate()
+    assert env_cfg.rewards["tilt"].weight == -3.5
+    assert env_cfg.episode_length_s == 8.0
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("env.task.reward.titl=-1", "env.task.reward.titl.*did you mean 'env.task.reward.tilt'"),
+        ("agent.algorithm.learnin_rate=1", "agent.algorithm.learnin_rate.*learning_rate"),
+        ("env.scene.num_env=4", "env.scene.num_env'.*num_envs"),
+    ],
+)
+def test_misspelt_settings_are_refused_with_a_suggestion(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        isaac_configs(overrides=[override])
+
+
+def test_wrong_values_are_refused() -> None:
+    for override, message in (
+        ("env.task.action.mode=joints", "action.mode"),
+        ("env.randomization=nominall", "nominall"),
+    ):
+        env_cfg, _ = isaac_configs(overrides=[override])
+        with pytest.raises(ValueError, match=message):
+            env_cfg.validate()
+
+
+def test_unknown_task_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Sernf-Orca-CubeSpin-Play"):
+        isaac_configs("Sernf-Orca-CubeSpinn")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match=r"cuda.*no GPU.*--device cpu"):
+        isaac_configs(device="cuda:0")
+
+
+def test_importing_tasks_does_not_import_isaac_lab() -> None:
+    code = "import sys, tasks; assert not any(m.startswith('isaaclab') for m in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)

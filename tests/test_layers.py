@@ -1,0 +1,162 @@
+"""Imports point one way (STYLE 3), Isaac Lab stays where it is optional, files stay short."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LAYERS = ("sernf_isaac", "tasks", "perception", "scripts")
+SIMULATOR = ("isaaclab", "isaaclab_*", "isaacsim", "omni", "pxr", "newton", "warp")
+FORBIDDEN = {
+    "sernf_isaac": (*SIMULATOR, "cv2", "tasks", "perception", "scripts"),
+    "perception": (*SIMULATOR, "sernf_isaac", "tasks", "scripts"),
+    "tasks": ("perception", "scripts", "sernf_isaac"),
+}
+ALLOWED = {"tasks": ("sernf_isaac.spec", "sernf_isaac.checkpoint")}
+"""Exceptions to `FORBIDDEN`."""
+ISAAC_LAB_FILES = {"isaac.py", "env_cfg.py", "scene_cfg.py", "render_cfg.py", "platform.py"}
+ISAAC_LAB_FOLDERS = {"mdp", "agents"}
+MAX_SOURCE_LINES = 330
+MAX_SCRIPT_LINES = 100
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def nodes(tree: ast.AST, *, at_import_only: bool) -> Iterator[ast.AST]:
+    """All nodes; with `at_import_only`, those that run when the module is imported."""
+    for node in ast.iter_child_nodes(tree):
+        lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if at_import_only and (lazy or is_type_checking(node)):
+            continue
+        yield node
+        yield from nodes(node, at_import_only=at_import_only)
+
+
+def imported(source: str, *, at_import_only: bool = False) -> set[str]:
+    """Dotted names a source imports; `from a import b` counts as `a.b`."""
+    found: set[str] = set()
+    for node in nodes(ast.parse(source), at_import_only=at_import_only):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide the direction"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def is_in(name: str, packages: tuple[str, ...]) -> bool:
+    """Whether a dotted name is one of the packages or below one; `x_*` matches by prefix."""
+    top = name.partition(".")[0]
+    return any(
+        top.startswith(package[:-1])
+        if package.endswith("*")
+        else f"{name}.".startswith(f"{package}.")
+        for package in packages
+    )
+
+
+def violations(layer: str, source: str) -> set[str]:
+    """Imports of a source file that its layer must not have."""
+    return {
+        name
+        for name in imported(source)
+        if is_in(name, FORBIDDEN.get(layer, ())) and not is_in(name, ALLOWED.get(layer, ()))
+    }
+
+
+def needs_isaac_lab(source: str) -> bool:
+    return any(is_in(name, SIMULATOR) for name in imported(source, at_import_only=True))
+
+
+def is_for_isaac_lab(path: Path) -> bool:
+    return path.name in ISAAC_LAB_FILES or bool(ISAAC_LAB_FOLDERS & set(path.parts))
+
+
+def too_long(path: Path, lines: int) -> bool:
+    helper = path.name.startswith("_")
+    script = path.parent.name == "scripts" and not helper
+    return lines > (MAX_SCRIPT_LINES if script else MAX_SOURCE_LINES)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_point_one_way(layer: str) -> None:
+    found = {path.relative_to(ROOT): violations(layer, path.read_text()) for path in sources(layer)}
+    assert found, f"no sources under {layer}"
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_only_isaac_lab_modules_need_isaac_lab() -> None:
+    paths = [path for layer in LAYERS for path in sources(layer) if not is_for_isaac_lab(path)]
+    assert [str(path) for path in paths if needs_isaac_lab(path.read_text())] == []
+
+
+def test_shared_modules_import_no_isaac_lab_module_of_ours() -> None:
+    isaac = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in sources("tasks")
+        if is_for_isaac_lab(path) and path.name != "__init__.py"
+    }
+    assert "tasks.cube_spin.env_cfg" in isaac
+    for path in [p for layer in LAYERS for p in sources(layer) if not is_for_isaac_lab(p)]:
+        names = imported(path.read_text(), at_import_only=True)
+        assert not {name for name in names if is_in(name, tuple(isaac))}, path
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_files_stay_short(layer: str) -> None:
+    counts = {path: len(path.read_text().splitlines()) for path in sources(layer)}
+    assert {str(path): n for path, n in counts.items() if too_long(path, n)} == {}
+
+
+# Negative controls: the checks above would see a violation.
+
+
+@pytest.mark.parametrize(
+    ("layer", "source", "name"),
+    [
+        ("sernf_isaac", "import isaaclab.sim as sim", "isaaclab.sim"),
+        ("sernf_isaac", "def f():\n    import cv2", "cv2"),
+        ("sernf_isaac", "from tasks import ISAAC_TASKS", "tasks.ISAAC_TASKS"),
+        ("sernf_isaac", "if True:\n    from isaaclab_rl.rsl_rl import x", "isaaclab_rl.rsl_rl.x"),
+        ("perception", "from sernf_isaac.spec import Contract", "sernf_isaac.spec.Contract"),
+        ("tasks", "from sernf_isaac import flow", "sernf_isaac.flow"),
+        ("tasks", "from sernf_isaac.specialist import x", "sernf_isaac.specialist.x"),
+    ],
+)
+def test_a_forbidden_import_would_be_seen(layer: str, source: str, name: str) -> None:
+    assert violations(layer, source) == {name}
+
+
+@pytest.mark.parametrize(
+    ("layer", "source"),
+    [
+        ("tasks", "from sernf_isaac.spec import Contract\nfrom sernf_isaac import checkpoint"),
+        ("tasks", "import isaaclab"),
+        (
+            "sernf_isaac",
+            "import torch\nfrom sernf_isaac.spec import Contract\nimport tasksomething",
+        ),
+    ],
+)
+def test_allowed_imports_pass(layer: str, source: str) -> None:
+    assert violations(layer, source) == set()
+
+
+def test_imports_inside_functions_and_for_types_are_lazy() -> None:
+    lazy = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from pxr import Usd\n"
+    assert not needs_isaac_lab(lazy + "def f():\n    import isaaclab")
+    assert needs_isaac_lab(lazy + "class A:\n    import isaaclab_newton.physics")
+
+
+def test_a_long_file_would_be_seen() -> None:
+    assert too_long(ROOT / "scripts/train.py", MAX_SCRIPT_LINES + 1)
+    assert not too_long(ROOT / "tasks/x.py", MAX_SCRIPT_LINES + 1)
+    assert too_long(ROOT / "tasks/x.py", MAX_SOURCE_LINES + 1)
