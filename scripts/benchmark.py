@@ -40,6 +40,7 @@ def main() -> None:
     for name, value in result.items():
         print(f"{name:32s} {value:12.4g}")
     if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 

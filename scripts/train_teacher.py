@@ -35,7 +35,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--threads", type=int, default=None, help="physics threads (twin)")
     parser.add_argument("--resume", default=None, help="'latest' or a run folder")
     parser.add_argument("--out", type=Path, default=RUNS, help="folder of the runs")
-    parser.add_argument("--no-video", dest="video", action="store_false", help="skip the video")
+    parser.add_argument("--no-video", dest="video", action="store_false", help="no video")
     parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
     return parser.parse_known_args()
 
@@ -45,6 +45,8 @@ def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
     from tasks.cube_spin.film import film_policy
     from tasks.cube_spin.teacher import load_teacher
 
+    if args.resume and overrides:
+        raise ValueError(f"a resumed run keeps its settings; remove {overrides}")
     if args.resume:
         run_dir = runs.latest_run_dir(args.out) if args.resume == "latest" else Path(args.resume)
         run = runs.load_run(run_dir)
@@ -68,6 +70,8 @@ def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
 def train_on_isaac(args: argparse.Namespace, overrides: list[str]) -> None:
     from tasks.cube_spin import isaac_runs as runs
 
+    if args.preset != "fast" or args.max_minutes or args.threads:
+        raise ValueError("--preset, --max_minutes and --threads are for --sim twin")
     settings = {"num_envs": args.num_envs, "iterations": args.max_iterations, "seed": args.seed}
     settings |= {"device": resolve_device(args.device), "resume": args.resume}
     policy_file = runs.train(args.out, overrides, print_only=args.print_config, **settings)

@@ -87,9 +87,8 @@ class Physics:
             return low + high * torch.randn(shape, generator=generator, device=device)
         unit = torch.rand(shape, generator=generator, device=device)
         if kind == "integer":
-            return low + torch.floor(
-                (high - low + 1) * unit
-            )  # low + unit could round up to high + 1
+            # Not floor(low + ...): that sum can round up to high + 1.
+            return low + torch.floor((high - low + 1) * unit)
         if kind == "log_uniform":
             return torch.exp(math.log(low) + (math.log(high) - math.log(low)) * unit)
         return low + (high - low) * unit
@@ -218,7 +217,7 @@ def _checked(path: Path, key: object, value: object) -> Range | bool | str:
 def _impossible(name: str, low: float, high: float) -> str | None:
     """What is wrong with a range, if anything."""
     if _KINDS[name] == "gaussian":
-        return "must be [mean, std]: a negative std" if high < 0.0 else None
+        return "must be [mean, std] with std >= 0" if high < 0.0 else None
     if low > high:
         return "must be [low, high]"
     if getattr(NOMINAL, name)[0] > 0.0 and low <= 0.0:

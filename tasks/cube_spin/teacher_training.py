@@ -36,7 +36,7 @@ class PpoConfig:
     """Initial standard deviation of the actions; the paper uses 1."""
     final_std: float | None = 0.2
     """Upper bound that the standard deviation is led to in the middle half of the run.
-    Without it the policy lets its own noise turn the cube and stands still when the noise is off."""
+    Without it the policy's own noise turns the cube, which stands still when the noise is off."""
     learning_rate: float = 2.5e-4
     schedule: str = "linear"
     """"fixed", "linear" (falls to a tenth over the run) or "adaptive" (Table IV: a target KL)."""
