@@ -51,6 +51,7 @@ class CubeSpinTwin(VecEnv):
         seed: Seed of every draw; same seed, same rollout, whatever the number of threads.
         threads: Physics threads; all cores by default.
         student: Also compute the student's observation groups.
+        teacher_sensed: The teacher sees what the sensors report; else the truth (distillation).
         bank: Start states; the shipped bank by default.
         constants: Action centre and limits of a trained policy, if they are not the bank's.
         auto_reset: Start the next episode within the step that ends one.
@@ -65,6 +66,7 @@ class CubeSpinTwin(VecEnv):
         seed: int = 0,
         threads: int | None = None,
         student: bool = False,
+        teacher_sensed: bool = True,
         bank: GraspBank | None = None,
         constants: TaskConstants | None = None,
         auto_reset: bool = True,
@@ -82,7 +84,7 @@ class CubeSpinTwin(VecEnv):
         """Records of the episodes that ended in the last step."""
         self.diverged_count = 0
         """Worlds that were reset because the simulation left all bounds."""
-        self._student, self._auto_reset = student, auto_reset
+        self._student, self._teacher_sensed, self._auto_reset = student, teacher_sensed, auto_reset
         self._tips_of = FingertipKinematics(self.world.nominal)
         self._longest_delay = int(physics.action_delay_steps[1])
         self._allocate()
@@ -311,7 +313,8 @@ class CubeSpinTwin(VecEnv):
         seen = self.sensors.read(self.state) if sensed else self.state
         if sensed:
             seen = replace(seen, tip_pos=self._tips_of(seen.joint_pos))
-        teacher = terms.teacher_observations(seen, self.constants, self.task.observation)
+        told = seen if self._teacher_sensed else self.state
+        teacher = terms.teacher_observations(told, self.constants, self.task.observation)
         groups = {"teacher": torch.cat(list(teacher.values()), dim=1)}
         if self._student:
             row, groups["student_current"] = terms.student_observations(seen, self.constants)

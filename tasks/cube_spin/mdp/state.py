@@ -188,6 +188,7 @@ def default_generator(device: str | torch.device) -> torch.Generator:
     """Torch's global generator of a device: the one Isaac Lab seeds."""
     device = torch.device(device)
     if device.type == "cuda":
+        torch.cuda.init()  # the generators do not exist before
         index = device.index if device.index is not None else torch.cuda.current_device()
         return torch.cuda.default_generators[index]
     return torch.default_generator
