@@ -70,7 +70,7 @@ class EpisodeRecorder:
         run.turned_rad += step * state.spin[:, 2] * state.command.sign()
         run.commanded_rad += step * state.command.abs()
         run.tilt_rad_s += step * tilt_rad
-        run.dropped = lost.float()
+        run.dropped.copy_(lost)
 
     def finish(self, envs: Tensor) -> EpisodeRecords:
         """Records of the environments `envs` (K,) whose episodes end; their accounts restart."""

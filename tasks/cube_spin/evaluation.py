@@ -46,27 +46,28 @@ def run_episodes(
 ) -> EpisodeRecords:
     """Play whole episodes and return the records of exactly `episodes` of them.
 
-    Every environment contributes its first k = ceil(episodes / N) episodes: counting whatever ends
-    first would favour short ones.
+    Every environment contributes its first k episodes, where k is the same for all but for the
+    remainder: counting whatever ends first would favour short ones.
     """
-    each = -(-episodes // env.num_envs)
+    quota = torch.full((env.num_envs,), episodes // env.num_envs)
+    quota[: episodes % env.num_envs] += 1
     counted = torch.zeros(env.num_envs, dtype=torch.long)
     kept: list[EpisodeRecords] = []
     observations = env.get_observations()
-    with tqdm(total=each * env.num_envs, desc=label, unit="episode", leave=False) as bar:
-        while (counted < each).any():
+    with tqdm(total=episodes, desc=label, unit="episode", leave=False) as bar:
+        while (counted < quota).any():
             observations, _, dones, _ = env.step(policy(observations))
             ended = dones.nonzero()[:, 0].cpu()
             if len(ended) == 0 or env.finished is None:
                 continue
-            wanted = counted[ended] < each
+            wanted = counted[ended] < quota[ended]
             counted[ended] += 1
             kept.append(_selected(env.finished, wanted))
             bar.update(int(wanted.sum()))
-    return _selected(EpisodeRecords.joined(kept), slice(episodes))
+    return EpisodeRecords.joined(kept)
 
 
-def _selected(records: EpisodeRecords, which: Tensor | slice) -> EpisodeRecords:
+def _selected(records: EpisodeRecords, which: Tensor) -> EpisodeRecords:
     return EpisodeRecords(*(getattr(records, f.name).cpu()[which] for f in fields(EpisodeRecords)))
 
 
@@ -98,8 +99,10 @@ def summarise(records: EpisodeRecords, seed: int = 0) -> dict[str, float | list[
     summary: dict[str, float | list[float]] = {"episodes": count}
     for name, metric in METRICS.items():
         summary[name] = float(metric(table))
-        low, high = np.nanquantile(metric(resampled), [0.025, 0.975])
-        summary[f"{name}_ci95"] = [float(low), float(high)]
+        spread = metric(resampled)
+        spread = spread[np.isfinite(spread)]
+        ends = np.quantile(spread, [0.025, 0.975]) if len(spread) else np.full(2, np.nan)
+        summary[f"{name}_ci95"] = ends.tolist()
     dropped = int(table["dropped"].sum())
     interval = binomtest(dropped, count).proportion_ci(method="wilson")
     summary["drop_fraction"] = dropped / count

@@ -4,6 +4,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from tasks.cube_spin.config import CommandConfig, TaskConfig, evaluation_task
 from tasks.cube_spin.episodes import EpisodeRecords
 from tasks.cube_spin.evaluation import EpisodeEnv, run_episodes, summarise
@@ -39,7 +41,8 @@ def evaluate(request: EvaluationRequest) -> tuple[dict, EpisodeRecords]:
         raise ValueError("episodes and num_envs must be at least 1")
     policy = load_teacher(request.policy)
     task = evaluation_task(policy.task)
-    with closing(_environment(request, policy, task)) as env:
+    # One mode for playing and resetting: tensors made in inference mode cannot be edited outside.
+    with closing(_environment(request, policy, task)) as env, torch.inference_mode():
         records = run_episodes(env, policy, request.episodes, "task commands")
         by_speed = {}
         for speed in request.speeds:

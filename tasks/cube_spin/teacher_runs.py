@@ -28,7 +28,7 @@ class TwinRun:
 
     seed: int = 0
     num_envs: int = 256
-    iterations: int = 800
+    iterations: int = 600
     max_minutes: float = float("inf")
     """Stop after this much training time, whatever comes first."""
     physics: str = "randomized"

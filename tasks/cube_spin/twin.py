@@ -106,7 +106,9 @@ class CubeSpinTwin(VecEnv):
 
     def reset(self) -> tuple[TensorDict, dict]:
         """Start a new episode everywhere."""
-        self._reset(torch.arange(self.num_envs))
+        everywhere = torch.arange(self.num_envs)
+        self.recorder.finish(everywhere)  # an interrupted episode must not count into the next
+        self._reset(everywhere)
         self.state = self._resting_state()
         return self._observe(torch.ones(self.num_envs, dtype=torch.bool)), {}
 
@@ -177,6 +179,7 @@ class CubeSpinTwin(VecEnv):
             "world": self.world.state_dict(),
             "sensors": self.sensors.state_dict(),
             "recorder": self.recorder.state_dict(),
+            "observations": {k: v.clone() for k, v in self._observations.items()},
             "generator": self.generator.get_state(),
             "diverged_count": self.diverged_count,
         }
@@ -190,7 +193,8 @@ class CubeSpinTwin(VecEnv):
         self.sensors.load_state_dict(saved["sensors"])
         self.recorder.load_state_dict(saved["recorder"])
         self.diverged_count = saved["diverged_count"]
-        self._observe(torch.zeros(self.num_envs, dtype=torch.bool))
+        # Observing again would draw new noise and push the history one step on.
+        self._observations = TensorDict(saved["observations"], batch_size=[self.num_envs])
         self.generator.set_state(saved["generator"])
 
     # Parts of a step ------------------------------------------------------------------------------

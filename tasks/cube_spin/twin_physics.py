@@ -193,7 +193,10 @@ class TwinPhysics:
         # Contact softness depends on these inverse weights; for a free body they are exact.
         model.body_invweight0[cube] = (1.0 / mass, 1.0 / inertia)
         model.dof_invweight0[dofs] = [1.0 / mass] * 3 + [1.0 / inertia] * 3
+        # MuJoCo takes the inertia of a free body from here, not from its mass.
+        model.dof_M0[dofs] = [mass] * 3 + [inertia] * 3
         geom = self._cube_geom
         model.geom_size[geom] = size / 2
         model.geom_rbound[geom] = size / 2 * np.sqrt(3.0)
         model.geom_aabb[geom, 3:] = size / 2
+        model.bvh_aabb[model.body_bvhadr[cube], 3:] = size / 2

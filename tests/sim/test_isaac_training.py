@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from tasks import ISAAC_TASKS
+from tasks.cube_spin.config import CommandConfig
+from tasks.cube_spin.evaluation import run_episodes
 from tasks.cube_spin.isaac import (
     isaac_configs,
     make_isaac_env,
@@ -94,6 +97,24 @@ def test_settings_reach_the_managers() -> None:
     env_cfg.validate()
     assert env_cfg.rewards["tilt"].weight == -3.5
     assert env_cfg.episode_length_s == 8.0
+
+
+def test_evaluation_goes_from_one_task_to_the_next() -> None:
+    env = make_isaac_env(num_envs=4, physics="reality")  # with latency and sensor noise
+    task = env.tracker.task
+    brief = replace(task, episode=replace(task.episode, length_s=0.5, support_s=(0.2, 0.2)))
+    records = []
+    for spin in (0.5, -1.0):
+        env.use_task(replace(brief, command=CommandConfig.fixed(spin)))
+        records.append(run_episodes(env, lambda seen: torch.zeros(len(seen), 17), 6))
+        assert (env.tracker.command == spin).all()
+    env.close()
+    for record in records:
+        assert len(record) == 6
+        torch.testing.assert_close(record.length_s, torch.full((6,), 0.5))
+        torch.testing.assert_close(record.airborne_s, torch.full((6,), 0.35))
+        torch.testing.assert_close(record.dropped, torch.zeros(6))
+    assert records[1].commanded_rad.mean() == pytest.approx(2.0 * records[0].commanded_rad.mean())
 
 
 @pytest.mark.parametrize(

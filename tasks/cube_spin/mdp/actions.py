@@ -49,7 +49,7 @@ class JointTargetAction(ActionTerm):
             raise ValueError(f"action of environment {env}, {JOINT_NAMES[joint]} is not finite")
         shared = self._tracker
         smoothing = shared.task.action.smoothing
-        self._raw = actions.clone()
+        self._raw[:] = actions
         target = terms.joint_targets(actions, shared.joint_target, shared.constants, smoothing)
         shared.joint_target = target
         self._sent = torch.cat([target[None], self._sent[:-1]])
@@ -64,8 +64,9 @@ class JointTargetAction(ActionTerm):
         """The reset event has set the targets already; nothing older is under way."""
         envs = self._envs if env_ids is None else self._envs[env_ids]
         self._raw[envs] = 0.0
-        self._sent[:, envs] = self._tracker.joint_target[envs]
         shared = self._tracker
+        self._sent = self._sent.clone()  # it may come from inference mode
+        self._sent[:, envs] = shared.joint_target[envs]
         delay = shared.physics.sample("action_delay_steps", (len(envs),), shared.generator)
         self._delay[envs] = delay.long()
 

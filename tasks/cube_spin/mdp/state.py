@@ -144,7 +144,7 @@ class TaskTracker:
     def _settle(self, running: TaskState) -> None:
         """Replace the part of the state that belongs to restarted environments."""
         self._state = running.replaced(self._restarted, self._rest())
-        self._restarted, self._any_restarted = torch.zeros_like(self._restarted), False
+        self._restarted[:], self._any_restarted = False, False
 
     def _rest(self) -> TaskState:
         """The state right after a reset: true poses, no history."""
