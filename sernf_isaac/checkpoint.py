@@ -71,7 +71,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
 
 
 def _read(path: Path) -> object:
-    """The content of a file whose checksums are right; `torch.load` itself does not look at them."""
+    """The content of a file whose checksums are right, which `torch.load` does not look at."""
     try:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rsl_rl.modules import MLP
 from tensordict import TensorDict
 from torch import Tensor, nn
@@ -48,7 +49,9 @@ class TeacherPolicy(nn.Module):
         self.register_buffer("action_scale", scale)
         self.register_buffer("observation_mean", torch.zeros(observation_dim))
         self.register_buffer("observation_scale", torch.ones(observation_dim))
-        self.mlp = MLP(observation_dim, len(JOINT_NAMES), list(hidden), "elu")
+        # Weights are loaded right after; drawing them must not disturb a training that exports.
+        with torch.random.fork_rng(devices=[]):
+            self.mlp = MLP(observation_dim, len(JOINT_NAMES), list(hidden), "elu")
 
     def forward(self, observations: TensorDict) -> Tensor:
         """Mean action for the "teacher" group of an environment's observations."""
@@ -130,7 +133,11 @@ def load_teacher(path: Path | str = DEFAULT_TEACHER) -> TeacherPolicy:
     """
     content = load_checkpoint(path)
     contract, config = content.contract, content.config
-    task = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TaskConfig), config["task"]))
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(TaskConfig), config["task"])
+    except OmegaConfBaseException as error:
+        raise ValueError(f"{path} holds settings this version does not know: {error}") from error
+    task = OmegaConf.to_object(merged)
     weights = content.weights
     policy = TeacherPolicy(
         task,  # type: ignore[arg-type]  # OmegaConf.to_object is typed loosely

@@ -93,7 +93,7 @@ def train(run: TwinRun, run_dir: Path, *, threads: int | None = None, resume: bo
     env = CubeSpinTwin(run.num_envs, run.task, physics, seed=run.seed, threads=threads)
     if not resume:
         (run_dir / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(run)))
-    export = partial(_export, run=run, env=env, run_dir=run_dir)
+    export = partial(_export, run=run, env=env, run_dir=run_dir, commit=git_commit())
     training = TeacherTraining(env, run.ppo, run_dir, export)
     if resume:
         training.resume(run_dir)
@@ -137,11 +137,17 @@ def git_commit() -> str:
 
 
 def _export(
-    actor: nn.Module, iteration: int, *, run: TwinRun, env: CubeSpinTwin, run_dir: Path
+    actor: nn.Module,
+    iteration: int,
+    *,
+    run: TwinRun,
+    env: CubeSpinTwin,
+    run_dir: Path,
+    commit: str,
 ) -> None:
     policy = teacher_from_rsl_rl(actor, run.task, env.constants)
     steps = iteration * run.ppo.rollout_steps * run.num_envs
-    notes = {"seed": run.seed, "iteration": iteration, "env_steps": steps, "commit": git_commit()}
+    notes = {"seed": run.seed, "iteration": iteration, "env_steps": steps, "commit": commit}
     save_teacher(run_dir / POLICY_FILE, policy, notes | {"ppo": asdict(run.ppo)})
 
 

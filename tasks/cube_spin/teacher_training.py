@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from rsl_rl.algorithms import PPO
+from rsl_rl.modules.distribution import GaussianDistribution
 from tensordict import TensorDict
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
@@ -148,7 +149,7 @@ class TeacherTraining:
     def run(self, iterations: int, max_wall_s: float = float("inf")) -> None:
         """Train until `iterations` in total are done, or the training time is used up."""
         self.ppo.train_mode()
-        writer = SummaryWriter(str(self.run_dir), purge_step=self.progress.iteration)
+        writer = SummaryWriter(str(self.run_dir), purge_step=self.progress.iteration + 1)
         bar = tqdm(total=iterations, initial=self.progress.iteration, desc="teacher", unit="it")
         with writer, bar:
             while self.progress.iteration < iterations and self.progress.wall_s < max_wall_s:
@@ -176,8 +177,9 @@ class TeacherTraining:
             bound = self.config.initial_std + led * (
                 self.config.final_std - self.config.initial_std
             )
-            log_std = self.ppo.actor.distribution.log_std_param
-            log_std.data.clamp_(max=math.log(bound))
+            noise = self.ppo.actor.distribution
+            assert isinstance(noise, GaussianDistribution)
+            noise.log_std_param.data.clamp_(max=math.log(bound))
 
     @torch.inference_mode()
     def _collect(self) -> dict[str, float]:
