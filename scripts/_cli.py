@@ -8,6 +8,7 @@ from difflib import get_close_matches
 import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 ISAAC_TOKENS = ("physics", "renderer", "presets")
 """Isaac Lab's own selectors, which are not settings."""
@@ -27,7 +28,7 @@ def apply_overrides[Config](config: Config, overrides: list[str]) -> Config:
     try:
         merged = OmegaConf.merge(structured, OmegaConf.from_dotlist(overrides))
         return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, YAMLError) as error:
         raise ValueError(f"bad setting in {overrides}: {error}") from error
 
 

@@ -27,7 +27,7 @@ def evaluate_shipped(out: Path, episodes: int) -> None:
     result, records = evaluate(EvaluationRequest(DEFAULT_TEACHER, episodes=episodes))
     print(report_table(result))
     title = f"shipped teacher, {episodes} runs, randomised physics"
-    evaluation_figure(out / "evaluation.png", records, {}, title, result["horizon_s"])
+    evaluation_figure(out / "evaluation.png", records, {}, title)
 
 
 def train_fresh(out: Path, minutes: float, seed: int) -> Path:

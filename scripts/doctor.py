@@ -5,6 +5,7 @@
 Ends with status 0 when the twin can train and evaluate; everything missing says what to install.
 """
 
+import argparse
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -69,6 +70,9 @@ CHECKS: tuple[Check, ...] = (
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     print(f"Python {sys.version.split()[0]} in {Path(sys.prefix).name}")
     healthy = True
     for name, needed, check, remedy in CHECKS:

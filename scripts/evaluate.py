@@ -65,7 +65,7 @@ def main() -> None:
         print(f"numbers -> {args.json}")
     if args.figure:
         title = f"{args.policy.name} on {args.sim}, {args.physics} physics, {len(records)} runs"
-        evaluation_figure(args.figure, records, result["by_speed"], title, result["horizon_s"])
+        evaluation_figure(args.figure, records, result["by_speed"], title)
         print(f"figure  -> {args.figure}")
 
 

@@ -16,7 +16,14 @@ FORBIDDEN = {
 }
 ALLOWED = {"tasks": ("sernf_isaac.spec", "sernf_isaac.checkpoint")}
 """Exceptions to `FORBIDDEN`."""
-ISAAC_LAB_FILES = {"isaac.py", "env_cfg.py", "scene_cfg.py", "render_cfg.py", "platform.py"}
+ISAAC_LAB_FILES = {
+    "isaac.py",
+    "isaac_runs.py",
+    "env_cfg.py",
+    "scene_cfg.py",
+    "render_cfg.py",
+    "platform.py",
+}
 ISAAC_LAB_FOLDERS = {"mdp", "agents"}
 MAX_SOURCE_LINES = 330
 MAX_SCRIPT_LINES = 100

@@ -123,12 +123,12 @@ def test_both_views_show_the_cube(camera: Camera, twin: CubeSpinTwin) -> None:
     put_cube(twin, offset_m=-3.0)
     without = camera.picture(twin)
     assert with_cube.shape == (192, 384, 3) and with_cube.dtype == np.uint8
-    for view in (slice(0, 192), slice(192, 384)):
-        changed = np.abs(with_cube[:, view].astype(int) - without[:, view]).max(axis=2) > 20
-        assert 0.02 < changed.mean() < 0.5  # seen, and not the whole picture
-        colours = with_cube[:, view][changed].astype(int)
-        vivid = colours.max(axis=1) - colours.min(axis=1) > 60
-        assert vivid.mean() > 0.2  # hand and background are grey
+    changed = np.abs(with_cube.astype(int) - without).max(axis=2) > 20
+    for view in (changed[:, :192], changed[:, 192:]):
+        assert 0.02 < view.mean() < 0.5  # seen, and not the whole picture
+    from_the_side = with_cube[:, 192:][changed[:, 192:]].astype(int)
+    vivid = from_the_side.max(axis=1) - from_the_side.min(axis=1) > 60
+    assert vivid.mean() > 0.2  # hand and background are grey, faces are not
 
 
 def test_a_turn_can_be_seen_and_a_still_cube_looks_the_same(

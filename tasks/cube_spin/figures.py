@@ -12,19 +12,22 @@ _BLUE, _ORANGE, _GREY = "#2f6db5", "#d9822b", "#8a8f98"
 
 
 def evaluation_figure(
-    path: Path, records: EpisodeRecords, by_speed: dict[str, dict], title: str, horizon_s: float
+    path: Path, records: EpisodeRecords, by_speed: dict[str, dict], title: str
 ) -> None:
-    """Hold survival, turns per run, and achieved against commanded spin."""
-    figure = Figure(figsize=(12.5, 3.6))
-    survival, turns, tracking = figure.subplots(1, 3)
-    held = np.sort(records.airborne_s.numpy())
-    times = np.concatenate([[0.0], held, [horizon_s]])
-    alive = np.concatenate([[1.0], 1.0 - np.arange(len(held)) / len(held), [0.0]])
-    survival.step(times, alive * 100.0, color=_BLUE, where="pre")
+    """Runs still holding over time, turns per run, and achieved against commanded spin."""
+    panels = 3 if by_speed else 2
+    figure = Figure(figsize=(4.2 * panels, 3.6))
+    survival, turns, *rest = figure.subplots(1, panels)
+    ends = np.sort(records.airborne_s[records.dropped > 0].numpy())
+    longest = float(records.airborne_s.max())
+    times = np.concatenate([[0.0], ends, [longest]])
+    alive = 1.0 - np.concatenate([np.arange(len(ends) + 1), [len(ends)]]) / len(records)
+    survival.step(times, alive * 100.0, color=_BLUE, where="post")
     survival.set(xlabel="time in the air [s]", ylabel="runs still holding [%]", ylim=(0, 103))
     turns.hist(records.turned_rad.numpy() / (2 * np.pi), bins=30, color=_BLUE)
     turns.set(xlabel="turns per run, in the commanded direction", ylabel="runs")
-    _tracking_panel(tracking, by_speed)
+    if by_speed:
+        _tracking_panel(rest[0], by_speed)
     figure.suptitle(title, fontsize=11)
     _write(figure, path)
 
@@ -32,9 +35,6 @@ def evaluation_figure(
 def _tracking_panel(axes: Axes, by_speed: dict[str, dict]) -> None:
     """Achieved over commanded spin with 95 % intervals, and the band that is asked for."""
     axes.set(xlabel="commanded spin [rad/s]", ylabel="achieved spin [rad/s]")
-    if not by_speed:
-        axes.text(0.5, 0.5, "run with --speeds", ha="center", color=_GREY, transform=axes.transAxes)
-        return
     speeds = np.array(sorted(float(speed) for speed in by_speed))
     rows = [by_speed[f"{speed:g}"] for speed in speeds]
     # A run's spin counts in the commanded direction; the axes show it with its sign.

@@ -4,11 +4,13 @@ RSL-RL's own runner restarts its random numbers, environments and logs on resume
 closed and opened again should not change the result, so the loop here saves all of them.
 """
 
+import io
 import math
 import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,7 +110,8 @@ def build_ppo(env: CubeSpinTwin, config: PpoConfig) -> PPO:
             "max_grad_norm": config.max_grad_norm,
         },
     }
-    return PPO.construct_algorithm(env.get_observations(), env, settings, str(env.device))
+    with redirect_stdout(io.StringIO()):  # it prints both networks layer by layer
+        return PPO.construct_algorithm(env.get_observations(), env, settings, str(env.device))
 
 
 @dataclass

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tasks.cube_spin import teacher_runs as runs
 from tasks.cube_spin.config import EpisodeConfig, training_task
-from tasks.cube_spin.teacher import load_teacher
+from tasks.cube_spin.teacher import load_teacher, save_teacher, teacher_from_rsl_rl
 from tasks.cube_spin.teacher_training import (
     STATE_FILE,
     PpoConfig,
@@ -51,11 +51,15 @@ def tiny_run() -> runs.TwinRun:
 
 
 def tiny_training(run_dir: Path, env: CubeSpinTwin | None = None) -> TeacherTraining:
-    """What `teacher_runs.train` builds, saving after every iteration and evaluating nothing."""
+    """A run that saves and exports after every iteration."""
     run = tiny_run()
     torch.manual_seed(run.seed)
     env = env or CubeSpinTwin(run.num_envs, run.task, seed=run.seed, threads=1)
-    export = runs.partial(runs._export, run=run, env=env, run_dir=run_dir)
+
+    def export(actor: torch.nn.Module, _: int) -> None:
+        policy = teacher_from_rsl_rl(actor, run.task, env.constants)
+        save_teacher(run_dir / runs.POLICY_FILE, policy, notes={})
+
     return TeacherTraining(env, run.ppo, run_dir, export, save_every=1)
 
 

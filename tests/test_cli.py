@@ -1,0 +1,274 @@
+"""Command lines: overrides, devices, readable errors, and every script's help."""
+
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+import yaml
+
+from tasks.cube_spin.teacher_runs import TwinRun
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+NAMES = sorted(path.name for path in SCRIPTS.glob("[!_]*.py"))
+
+
+@pytest.fixture(autouse=True)
+def scripts_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+
+
+@pytest.fixture
+def cli():
+    import _cli
+
+    return _cli
+
+
+@pytest.fixture
+def run_script(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[object, str]]:
+    """Runs a script in this process; returns what it exits with and what it printed."""
+
+    def run(name: str, *arguments: object) -> tuple[object, str]:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        try:
+            runpy.run_path(str(SCRIPTS / name), run_name="__main__")
+        except SystemExit as end:
+            return end.code, capsys.readouterr().out
+        return 0, capsys.readouterr().out
+
+    return run
+
+
+# Overrides ----------------------------------------------------------------------------------------
+
+
+def test_overrides_reach_nested_settings(cli) -> None:
+    before = TwinRun()
+    items = ["num_envs=16", "task.reward.tilt=-1", "ppo.hidden=[64, 32]", "physics=nominal"]
+    run = cli.apply_overrides(before, items)
+    assert isinstance(run, TwinRun)
+    assert (run.num_envs, run.task.reward.tilt, run.physics) == (16, -1.0, "nominal")
+    assert list(run.ppo.hidden) == [64, 32]
+    assert before == TwinRun() and run.task.reward.fall == before.task.reward.fall
+
+
+def test_pairs_are_overridden_as_lists(cli) -> None:
+    run = cli.apply_overrides(TwinRun(), ["task.command.speed_rad_s=[0.2, 2.0]"])
+    assert tuple(run.task.command.speed_rad_s) == (0.2, 2.0)
+
+
+def test_no_overrides_change_nothing(cli) -> None:
+    structured = cli.OmegaConf.structured
+    assert structured(cli.apply_overrides(TwinRun(), [])) == structured(TwinRun())
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("task.reward.tillt=-1", r"'task\.reward\.tillt'; did you mean 'task\.reward\.tilt'"),
+        ("num_env=16", "'num_env'; did you mean 'num_envs'"),
+        ("zzz=1", "'zzz'; --print_config shows all"),
+        ("task.reward=1", r"'task\.reward'"),
+        ("task.reward.tilt.x=1", r"'task\.reward\.tilt\.x'"),
+        ("--max_iteration=5", "neither a flag nor a key=value setting"),
+        ("num_envs", "neither a flag nor a key=value setting"),
+        ("=3", "neither a flag nor a key=value setting"),
+        ("num_envs=many", "bad setting .*num_envs"),
+        ("task.reward.tilt=[1, 2]", "bad setting"),
+        ("ppo.hidden=[a, b]", "bad setting"),
+        ("task.action.mode=velocity", r"action\.mode = 'velocity' is not a valid setting"),
+        ("task.command.speed_rad_s=[1.0]", r"command\.speed_rad_s = .* not a valid setting"),
+        ("task.command.speed_rad_s=[2.0, 1.0]", r"command\.speed_rad_s = .* not a valid setting"),
+        ("ppo.hidden=[64", "bad setting"),
+    ],
+)
+def test_wrong_overrides_are_refused_with_a_hint(cli, override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        cli.apply_overrides(TwinRun(), [override])
+
+
+@dataclass
+class FakeSim:
+    dt: float = 0.008
+
+
+@dataclass
+class FakeConfig:
+    """Like Isaac Lab's: nested objects, and dictionaries."""
+
+    sim: FakeSim = field(default_factory=FakeSim)
+    terms: dict = field(default_factory=lambda: {"tilt": SimpleNamespace(weight=1.0)})
+    max_iterations: int = 10
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "env.sim.dt=0.01",
+        "env.terms.tilt.weight=2",
+        "agent.max_iterations=5",
+        "physics=newton_mjwarp",
+    ],
+)
+def test_known_isaac_settings_pass(cli, override: str) -> None:
+    cli.check_isaac_overrides(FakeConfig(), FakeConfig(), [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("env.sim.dtt=0.01", r"'env\.sim\.dtt'; did you mean 'dt'"),
+        ("env.terms.tillt.weight=2", r"'env\.terms\.tillt'; did you mean 'tilt'"),
+        ("agent.max_iteration=5", r"'agent\.max_iteration'; did you mean 'max_iterations'"),
+        ("task.reward.tilt=1", r"'task\.reward\.tilt'; settings start with 'env\.'"),
+        ("env=1", "settings start with"),
+        ("--num_env", "neither a flag nor"),
+    ],
+)
+def test_misspelt_isaac_settings_are_refused(cli, override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        cli.check_isaac_overrides(FakeConfig(), FakeConfig(), [override])
+
+
+# Devices and simulators ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    return lambda there: monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+
+
+@pytest.mark.parametrize("choice", ["cuda", "cuda:0", "cuda:1"])
+def test_a_gpu_that_is_not_there_is_named(cli, gpu, choice: str) -> None:
+    gpu(False)
+    with pytest.raises(ValueError, match=f"--device {choice}: no CUDA GPU found"):
+        cli.resolve_device(choice)
+
+
+@pytest.mark.parametrize(
+    ("there", "choice", "device"),
+    [
+        (False, None, "cpu"),
+        (False, "auto", "cpu"),
+        (True, None, "cuda:0"),
+        (True, "cuda", "cuda:0"),
+        (True, "cuda:1", "cuda:1"),
+        (True, "cpu", "cpu"),
+    ],
+)
+def test_devices_resolve_to_one_that_exists(
+    cli, gpu, there: bool, choice: str | None, device: str
+) -> None:
+    gpu(there)
+    assert cli.resolve_device(choice) == device
+
+
+def test_the_simulator_is_isaac_lab_only_beside_a_gpu(cli, gpu, monkeypatch) -> None:
+    assert cli.resolve_sim("isaac") == "isaac" and cli.resolve_sim("twin") == "twin"
+    for there, installed, expected in (
+        (True, True, "isaac"),
+        (False, True, "twin"),
+        (True, False, "twin"),
+    ):
+        gpu(there)
+        found = object() if installed else None
+        monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name, found=found: found)
+        assert cli.resolve_sim("auto") == expected
+
+
+def test_only_errors_for_the_user_lose_their_traceback(cli) -> None:
+    def fails_with(error: BaseException) -> Callable[[], None]:
+        def main() -> None:
+            raise error
+
+        return main
+
+    for error in (ValueError("wrong shape"), FileNotFoundError("wrong shape")):
+        with pytest.raises(SystemExit, match="error: wrong shape"):
+            cli.run_main(fails_with(error))
+    with pytest.raises(SystemExit, match="interrupted"):
+        cli.run_main(fails_with(KeyboardInterrupt()))
+    with pytest.raises(ZeroDivisionError):  # a bug must show where it is
+        cli.run_main(fails_with(ZeroDivisionError()))
+
+
+# Scripts ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_script_explains_itself(run_script, name: str) -> None:
+    code, out = run_script(name, "--help")
+    assert code == 0 and out.startswith(f"usage: {name}")
+    assert "python scripts/" in out  # an example to copy
+
+
+def test_a_misspelt_setting_ends_training_with_a_hint_and_no_traceback(tmp_path: Path) -> None:
+    arguments = ["--sim", "twin", "--out", str(tmp_path), "task.reward.tillt=-1"]
+    ended = subprocess.run(
+        [sys.executable, str(SCRIPTS / "train_teacher.py"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "did you mean 'task.reward.tilt'" in ended.stderr and "Traceback" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_flag_does_not_start_training(run_script, tmp_path: Path) -> None:
+    code, _ = run_script(
+        "train_teacher.py", "--sim", "twin", "--out", tmp_path, "--max_iteratons=3"
+    )
+    assert "neither a flag nor a key=value setting" in str(code)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_settings_can_be_shown(run_script, tmp_path: Path) -> None:
+    code, out = run_script(
+        *("train_teacher.py", "--sim", "twin", "--print_config", "--out", tmp_path),
+        *("--num_envs", "16", "task.reward.tilt=-1"),
+    )
+    shown = yaml.safe_load(out)
+    assert code == 0 and shown["num_envs"] == 16 and shown["task"]["reward"]["tilt"] == -1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("resume", "message"), [("latest", "no run to resume"), ("nowhere", "is not a training run")]
+)
+def test_resuming_nothing_says_so(run_script, tmp_path: Path, resume: str, message: str) -> None:
+    code, _ = run_script("train_teacher.py", "--sim", "twin", "--out", tmp_path, "--resume", resume)
+    assert message in str(code)
+
+
+def test_a_resumed_run_takes_no_new_settings(run_script, tmp_path: Path) -> None:
+    code, _ = run_script(
+        *("train_teacher.py", "--sim", "twin", "--out", tmp_path, "--resume", "latest"),
+        "ppo.learning_rate=1e-3",
+    )
+    assert "keeps its settings" in str(code)
+
+
+@pytest.mark.parametrize("name", ["evaluate.py", "play.py"])
+def test_a_missing_policy_is_a_clear_error(run_script, tmp_path: Path, name: str) -> None:
+    code, _ = run_script(name, "--policy", tmp_path / "none.pt")
+    assert str(code).startswith("error: no policy file at") and "none.pt" in str(code)
+
+
+def test_a_file_that_is_no_policy_is_a_clear_error(run_script, tmp_path: Path) -> None:
+    (tmp_path / "text.pt").write_text("hello")
+    code, _ = run_script("evaluate.py", "--policy", tmp_path / "text.pt")
+    assert str(code).startswith("error:") and "no policy file" in str(code)
+
+
+def test_an_unknown_simulator_is_refused(run_script, capsys) -> None:
+    code, _ = run_script("evaluate.py", "--sim", "gazebo")
+    assert code == 2
