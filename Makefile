@@ -36,13 +36,23 @@ format: $(CORE_STAMP)  ## Format the code and fix what lint can fix
 clean:  ## Remove the environment and everything that was derived
 	rm -rf $(VENV) .cache runs logs outputs *.egg-info
 
-# uv is taken from PATH, or put into .cache when it is not there.
+# uv is taken from PATH if it runs (pyenv's may not), or put into .cache. Debian's python3 may lack venv,
+# and its pip may refuse to install except into a folder of its own.
 define with_uv
-	if command -v uv >/dev/null; then uv=uv; else
+	if uv --version >/dev/null 2>&1; then uv=uv; else
 	  uv=.cache/uv/bin/uv
 	  if [ ! -x "$$uv" ]; then
 	    echo "installing uv into .cache/uv"
-	    python3 -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet uv
+	    rm -rf .cache/uv
+	    if python3 -m venv .cache/uv >/dev/null 2>&1; then
+	      .cache/uv/bin/python -m pip install --quiet uv
+	    else
+	      rm -rf .cache/uv
+	      python3 -m pip install --quiet --target .cache/uv uv || {
+	        echo "cannot install uv: python3 has neither venv nor pip; apt-get install python3-venv" >&2
+	        exit 1
+	      }
+	    fi
 	  fi
 	fi
 endef

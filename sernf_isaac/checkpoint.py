@@ -54,17 +54,21 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If it is damaged, of another format, or holds a weight that is not finite.
+        ValueError: If it is damaged, incomplete, of another format, or holds a weight that is not
+            finite.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no policy file at {path}")
+        raise FileNotFoundError(
+            f"no policy file at {path}; give another path, or train one: scripts/train_teacher.py"
+        )
     content = _read(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(
             f"{path} is no policy file of this project (format {FORMAT!r}); an RSL-RL checkpoint "
             "must be exported first"
         )
+    _require_entries(content, path)
     _require_finite(content["weights"], path)
     contract = Contract.from_dict(content["contract"])
     return Checkpoint(contract, content["config"], content["weights"])
@@ -79,6 +83,19 @@ def _read(path: Path) -> object:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or foreign file can fail in any way
         raise ValueError(f"{path} is damaged or no policy file: {error}") from error
+
+
+def _require_entries(content: dict, path: Path) -> None:
+    wrong = [
+        name
+        for name in ("contract", "config", "weights")
+        if not isinstance(content.get(name), dict)
+    ]
+    if not wrong:
+        weights = content["weights"].items()
+        wrong = [f"weights.{name}" for name, value in weights if not isinstance(value, Tensor)]
+    if wrong:
+        raise ValueError(f"{path} is incomplete: {', '.join(wrong)} missing or of the wrong type")
 
 
 def _require_finite(weights: dict[str, Tensor], path: Path) -> None:

@@ -65,7 +65,8 @@ def test_gradients_and_views_are_not_kept(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no policy file at .*nothing\.pt"):
+    message = r"no policy file at .*nothing\.pt; .*scripts/train_teacher\.py"
+    with pytest.raises(FileNotFoundError, match=message):
         load_checkpoint(tmp_path / "nothing.pt")
 
 
@@ -133,6 +134,22 @@ def test_weights_that_are_not_finite_are_refused_by_name(policy_file: Path, bad:
 def test_an_unknown_contract_field_in_a_file_is_refused(policy_file: Path) -> None:
     rewrite(policy_file, contract=CONTRACT.to_dict() | {"gripper": 1})
     with pytest.raises(ValueError, match="gripper"):
+        load_checkpoint(policy_file)
+
+
+@pytest.mark.parametrize("entry", ["contract", "config", "weights"])
+@pytest.mark.parametrize("value", [None, [3]], ids=["missing", "list"])
+def test_an_incomplete_file_is_refused_by_entry(
+    policy_file: Path, entry: str, value: object
+) -> None:
+    rewrite(policy_file, **{entry: value})
+    with pytest.raises(ValueError, match=rf"policy\.pt is incomplete: {entry} missing"):
+        load_checkpoint(policy_file)
+
+
+def test_a_weight_that_is_no_tensor_is_refused_by_name(policy_file: Path) -> None:
+    rewrite(policy_file, weights={"fine": torch.ones(2), "odd": 3})
+    with pytest.raises(ValueError, match=r"incomplete: weights\.odd missing or of the wrong type"):
         load_checkpoint(policy_file)
 
 
