@@ -31,6 +31,8 @@ class TwinRun:
     iterations: int = 600
     max_minutes: float = float("inf")
     """Stop after this much training time, whatever comes first."""
+    start_from: str = ""
+    """A `training_state.pt` whose networks to begin with; random ones when empty."""
     physics: str = "randomized"
     """Preset or YAML file (`physics.py`)."""
     latency_steps: int = 1
@@ -97,6 +99,8 @@ def train(run: TwinRun, run_dir: Path, *, threads: int | None = None, resume: bo
     training = TeacherTraining(env, run.ppo, run_dir, export)
     if resume:
         training.resume(run_dir)
+    elif run.start_from:
+        training.start_from(Path(run.start_from))
     training.after_save = partial(_evaluate, run=run, env=env, threads=threads)
     training.run(run.iterations, run.max_minutes * 60.0)
     title = f"teacher, seed {run.seed}, {training.progress.wall_s / 60:.1f} min"

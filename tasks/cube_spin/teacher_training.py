@@ -237,6 +237,21 @@ class TeacherTraining:
         os.replace(partial, self.run_dir / STATE_FILE)
         self.export(self.ppo.actor, self.progress.iteration)
 
+    def start_from(self, path: Path) -> None:
+        """Begin with the networks of another run's resume point instead of random ones.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If its networks are of another size.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(f"nothing to start from: {path} does not exist")
+        networks = torch.load(path, weights_only=True)["ppo"]
+        try:
+            self.ppo.load(networks, {"actor": True, "critic": True}, True)
+        except RuntimeError as error:
+            raise ValueError(f"{path} does not fit this network: {error}") from error
+
     def resume(self, run_dir: Path) -> None:
         """Continue a run from its last resume point.
 
