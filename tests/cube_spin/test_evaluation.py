@@ -191,8 +191,8 @@ def test_the_table_has_a_row_per_metric_and_a_column_per_speed(
 def test_figures_are_written(tmp_path: Path, two_episodes: EpisodeRecords) -> None:
     summary = summarise(two_episodes)
     by_speed = {"-0.5": summary, "1.5": summary}
-    evaluation_figure(tmp_path / "new" / "e.png", two_episodes, by_speed, "title", 32.0)
-    evaluation_figure(tmp_path / "e0.png", two_episodes, {}, "title", 32.0)
+    evaluation_figure(tmp_path / "new" / "e.png", two_episodes, by_speed, "title")
+    evaluation_figure(tmp_path / "e0.png", two_episodes, {}, "title")
     history = [{"env_steps": 1e5, "reward": 0.1}, {"env_steps": 2e5, "reward": 0.2, "hold_s": 1.0}]
     training_figure(tmp_path / "t.png", history, "title")
     names = ("time_s", "command_rad_s", "mean_spin_rad_s", "turns", "aloft")
