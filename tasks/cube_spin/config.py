@@ -11,6 +11,8 @@ PHYSICS_DT_S = 1.0 / 120.0
 DECIMATION = 6
 """Physics steps per control step (paper F.4a: control at 20 Hz)."""
 CONTROL_DT_S = PHYSICS_DT_S * DECIMATION
+ROUNDING_S = 1e-4
+"""A remaining time shorter than this is rounding error."""
 CUBE_SIZE_M = 0.045
 """Edge of the cube (paper F.4)."""
 CUBE_MASS_KG = 0.08

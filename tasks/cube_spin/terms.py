@@ -13,6 +13,7 @@ from torch import Tensor
 from tasks.cube_spin import rotations
 from tasks.cube_spin.config import (
     CONTROL_DT_S,
+    ROUNDING_S,
     ActionConfig,
     CommandConfig,
     EpisodeConfig,
@@ -104,6 +105,12 @@ def command_from_uniform(uniform: Tensor, config: CommandConfig) -> tuple[Tensor
         speed = -speed
     shortest, longest = config.hold_s
     return speed, shortest + (longest - shortest) * uniform[:, 2]
+
+
+def time_left(total_s: Tensor, passed_s: Tensor | float) -> Tensor:
+    """What remains (N,) of a time; exactly 0 once it is over, whatever float32 makes of the sum."""
+    left = total_s - passed_s
+    return torch.where(left > ROUNDING_S, left, 0.0)
 
 
 # Spin ---------------------------------------------------------------------------------------------

@@ -222,7 +222,7 @@ class CubeSpinTwin(VecEnv):
         else:
             sent = self.joint_target
         self.world.step(sent, self.support_left_s > 0.0)
-        self.support_left_s = (self.support_left_s - CONTROL_DT_S).clamp_min(0.0)
+        self.support_left_s = terms.time_left(self.support_left_s, CONTROL_DT_S)
 
     def _state_after(self, before: TaskState, actions: Tensor) -> TaskState:
         now = self.world.read()
@@ -253,7 +253,7 @@ class CubeSpinTwin(VecEnv):
             if self._auto_reset:
                 self._reset(envs)
                 self.state = self.state.replaced(done, self._resting_state())
-        self._command_left_s -= CONTROL_DT_S
+        self._command_left_s = terms.time_left(self._command_left_s, CONTROL_DT_S)
         self._resample_commands((self._command_left_s <= 0.0).nonzero()[:, 0])
         self.state = replace(self.state, command=self.command, support_left_s=self.support_left_s)
         log["Twin/diverged"] = torch.tensor(float(self.diverged_count))

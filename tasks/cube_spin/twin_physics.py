@@ -179,9 +179,10 @@ class TwinPhysics:
         model.actuator_gainprm[:, 0], model.actuator_biasprm[:, 1] = gain, -gain
         model.dof_damping[joints] = nominal.dof_damping[joints] * draw["damping_scale"]
         model.jnt_range[joints] = nominal.jnt_range[joints] + draw["joint_limit_offset_rad"]
-        model.geom_friction[self._cube_geom, 0] = (
-            draw["cube_friction"] + draw["link_friction"]
-        ) / 2
+        # Links touching each other have theirs; the cube's geometry has priority over all others.
+        model.geom_friction[:, 0] = draw["link_friction"]
+        mean_friction = (draw["cube_friction"] + draw["link_friction"]) / 2
+        model.geom_friction[self._cube_geom, 0] = mean_friction
         model.opt.gravity[2] = draw["gravity_m_s2"]
         self._edit_cube(model, float(draw["cube_mass_kg"]), float(draw["cube_size_m"]))
 

@@ -133,6 +133,7 @@ def models_values(twin: CubeSpinTwin) -> dict[str, np.ndarray]:
         "cube_size_m": lambda m: 2.0 * m.geom_size[geom, 0],
         "gravity_m_s2": lambda m: m.opt.gravity[2],
         "friction": lambda m: m.geom_friction[geom, 0],
+        "link_friction": lambda m: m.geom_friction[m.geom_bodyid < cube, 0].copy(),
         "stiffness": lambda m: m.actuator_gainprm[:, 0].copy(),
         "position_feedback": lambda m: -m.actuator_biasprm[:, 1].copy(),
         "damping": lambda m: np.array([m.joint(name).damping[0] for name in JOINT_NAMES]),
@@ -154,6 +155,7 @@ def test_drawn_parameters_arrive_in_the_models(make_twin: MakeTwin) -> None:
     expected = {
         **{name: drawn[name] for name in ("cube_mass_kg", "cube_size_m", "gravity_m_s2")},
         "friction": (drawn["cube_friction"] + drawn["link_friction"]) / 2,
+        "link_friction": drawn["link_friction"][:, None],
         "stiffness": nominal["stiffness"] * drawn["stiffness_scale"],
         "position_feedback": nominal["stiffness"] * drawn["stiffness_scale"],
         "damping": nominal["damping"] * drawn["damping_scale"],
@@ -163,7 +165,8 @@ def test_drawn_parameters_arrive_in_the_models(make_twin: MakeTwin) -> None:
     }
     assert expected.keys() == found.keys()
     for name, values in expected.items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-6, err_msg=name)
+        wanted = np.broadcast_to(values, found[name].shape)
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-6, err_msg=name)
         assert len(np.unique(found[name], axis=0)) == 8, f"{name} does not vary"
 
 
@@ -291,6 +294,16 @@ def test_the_platform_carries_the_cube_and_then_leaves(
     assert heights[-1] < -0.035
     assert twin.finished is not None and twin.finished.dropped.tolist() == [1.0, 1.0]
     assert twin.finished.airborne_s.max() < 0.16
+
+
+@pytest.mark.parametrize("seconds", [0.05, 1.3, 2.0, 6.0])
+def test_the_platform_stays_for_whole_control_steps(make_twin: MakeTwin, seconds: float) -> None:
+    twin = make_twin(1, task_with(support_s=(seconds, seconds)), NOMINAL)
+    steps = 0
+    while twin.state.support_left_s[0] > 0.0:
+        twin.step(torch.zeros(1, JOINTS))
+        steps += 1
+    assert steps == round(seconds / CONTROL_DT_S)
 
 
 def test_fingers_pass_through_the_platform(make_twin: MakeTwin) -> None:

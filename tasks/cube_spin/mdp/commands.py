@@ -15,9 +15,6 @@ from tasks.cube_spin.mdp.state import TaskTracker, tracker
 from tasks.cube_spin.twin_physics import PLATFORM_GONE_M
 from tasks.cube_spin.twin_scene import platform_height_m
 
-ROUNDING_S = 1e-4
-"""A remaining time shorter than this is rounding error."""
-
 
 class SpinCommand(CommandTerm):
     """Commanded spin about the vertical [rad/s]; owns the task tracker, being built first."""
@@ -82,7 +79,7 @@ class SupportCommand(CommandTerm):
         self._place(env_ids, shared.support_s > 0.0)
 
     def _update_command(self) -> None:
-        present = self._tracker.support_left_s > ROUNDING_S
+        present = self._tracker.support_left_s > 0.0
         changed = (present != self._present).nonzero()[:, 0]
         if len(changed):
             self._place(changed, present)

@@ -89,7 +89,8 @@ class TaskTracker:
     @property
     def support_left_s(self) -> Tensor:
         """(N,) time until the platform leaves."""
-        return (self.support_s - self._env.episode_length_buf * CONTROL_DT_S).clamp_min(0.0)
+        passed = self._env.episode_length_buf * CONTROL_DT_S
+        return terms.time_left(self.support_s, passed)
 
     # Events of a step -----------------------------------------------------------------------------
 
