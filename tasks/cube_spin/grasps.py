@@ -7,7 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.orca.joints import JOINT_NAMES
+from tasks.cube_spin import terms
+from tasks.cube_spin.config import CUBE_ORIGIN_M, TaskConfig
+from tasks.cube_spin.terms import TaskConstants
+from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
 
 DEFAULT_BANK = Path(__file__).resolve().parents[2] / "assets" / "grasps.npz"
 
@@ -50,7 +53,8 @@ def load_grasps(path: Path | str = DEFAULT_BANK) -> GraspBank:
 
     Raises:
         FileNotFoundError: If there is none; says how to make one.
-        ValueError: If its joints are not ours in our order, or a value is not finite.
+        ValueError: If it is incomplete, its joints are not ours in our order, or a value is not
+            finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -58,6 +62,9 @@ def load_grasps(path: Path | str = DEFAULT_BANK) -> GraspBank:
             f"no grasp bank at {path}; make one: python scripts/search_grasps.py"
         )
     with np.load(path) as data:
+        wanted = ("joint_names", *GraspBank.__dataclass_fields__)
+        if missing := [name for name in wanted if name not in data]:
+            raise ValueError(f"{path} is no grasp bank: {', '.join(missing)} missing")
         names = tuple(data["joint_names"].tolist())
         if names != JOINT_NAMES:
             raise ValueError(f"{path}: joint order {names} differs from {JOINT_NAMES}")
@@ -66,3 +73,10 @@ def load_grasps(path: Path | str = DEFAULT_BANK) -> GraspBank:
         if not torch.isfinite(values).all():
             raise ValueError(f"{path}: '{name}' holds a value that is not finite")
     return GraspBank(**arrays)
+
+
+def task_constants(config: TaskConfig, bank: GraspBank) -> TaskConstants:
+    """The vectors every term needs, for this action parametrisation."""
+    lower, upper = torch.from_numpy(JOINT_LOWER).float(), torch.from_numpy(JOINT_UPPER).float()
+    centre, scale = terms.action_centre_and_scale(config.action, lower, upper, bank.mean_target)
+    return TaskConstants(lower, upper, torch.tensor(CUBE_ORIGIN_M), centre, scale)

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from tasks.cube_spin.config import TaskConfig, evaluation_task, paper_task, training_task
+from tasks.cube_spin.curriculum import Curriculum
 from tasks.cube_spin.evaluation import run_episodes, summarise
 from tasks.cube_spin.figures import training_figure
 from tasks.cube_spin.physics import load_physics
@@ -37,6 +38,7 @@ class TwinRun:
     """Preset or YAML file (`physics.py`)."""
     latency_steps: int = 1
     """Largest action latency to train against, drawn per episode [control steps of 50 ms]."""
+    curriculum: Curriculum = field(default_factory=Curriculum)
     eval_every: int = 200
     """Iterations between evaluations while training; 0 switches them off."""
     eval_episodes: int = 64
@@ -49,7 +51,12 @@ def preset(name: str) -> TwinRun:
     if name == "fast":
         return TwinRun()
     if name == "paper":
-        return TwinRun(latency_steps=0, task=paper_task(), ppo=paper_ppo())
+        return TwinRun(
+            latency_steps=0,
+            curriculum=Curriculum(begin=0.0, end=0.0),
+            task=paper_task(),
+            ppo=paper_ppo(),
+        )
     raise ValueError(f"preset must be 'fast' or 'paper', not '{name}'")
 
 
@@ -101,6 +108,9 @@ def train(run: TwinRun, run_dir: Path, *, threads: int | None = None, resume: bo
         training.resume(run_dir)
     elif run.start_from:
         training.start_from(Path(run.start_from))
+    training.before_iteration = lambda done: env.draw_from(
+        run.curriculum.commands(run.task.command, done), run.curriculum.physics(physics, done)
+    )
     training.after_save = partial(_evaluate, run=run, env=env, threads=threads)
     training.run(run.iterations, run.max_minutes * 60.0)
     title = f"teacher, seed {run.seed}, {training.progress.wall_s / 60:.1f} min"

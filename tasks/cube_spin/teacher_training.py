@@ -146,6 +146,8 @@ class TeacherTraining:
         self.export, self.save_every = export, save_every
         self.ppo = build_ppo(env, config)
         self.progress = TrainingProgress()
+        self.before_iteration: Callable[[float], None] = lambda _: None
+        """Hook run with the share of the run that is done, for a curriculum."""
         self.after_save: Callable[[TeacherTraining], dict[str, float]] = lambda _: {}
         """Hook run at every resume point, for evaluation; its numbers go to TensorBoard."""
 
@@ -157,7 +159,9 @@ class TeacherTraining:
         with writer, bar:
             while self.progress.iteration < iterations and self.progress.wall_s < max_wall_s:
                 started = time.monotonic()
-                self._follow_schedules(self.progress.iteration / iterations)
+                done = self.progress.iteration / iterations
+                self.before_iteration(done)
+                self._follow_schedules(done)
                 metrics = self._collect() | self._update()
                 self.progress.wall_s += time.monotonic() - started
                 self.progress.iteration += 1

@@ -13,28 +13,19 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from tasks.cube_spin import rotations, terms
-from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, TaskConfig
+from tasks.cube_spin.config import CONTROL_DT_S, CommandConfig, TaskConfig
 from tasks.cube_spin.episodes import EpisodeRecorder, EpisodeRecords
-from tasks.cube_spin.grasps import GraspBank, load_grasps
+from tasks.cube_spin.grasps import GraspBank, load_grasps, task_constants
 from tasks.cube_spin.physics import RANDOMIZED, Physics
 from tasks.cube_spin.sensors import SensorModel
 from tasks.cube_spin.terms import TaskConstants, TaskState
 from tasks.cube_spin.twin_physics import TwinPhysics
-from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
+from tasks.orca.joints import JOINT_NAMES
 from tasks.orca.kinematics import FingertipKinematics
 
 NUM_JOINTS = len(JOINT_NAMES)
 HISTORY = 4
 """Observation steps the student sees (paper F.3)."""
-
-
-def task_constants(config: TaskConfig, bank: GraspBank) -> TaskConstants:
-    """The vectors every term needs, for this action parametrisation."""
-    lower, upper = torch.from_numpy(JOINT_LOWER).float(), torch.from_numpy(JOINT_UPPER).float()
-    centre, scale = terms.action_centre_and_scale(config.action, lower, upper, bank.mean_target)
-    return TaskConstants(lower, upper, torch.tensor(CUBE_ORIGIN_M), centre, scale)
-
-
 _MEMORY = (
     *("episode_length_buf", "joint_target", "_sent_targets", "_delay", "command"),
     *("_command_left_s", "support_left_s", "mean_spin", "_history"),
@@ -123,16 +114,23 @@ class CubeSpinTwin(VecEnv):
         Raises:
             ValueError: If observations, actions or rewards differ.
         """
-        old = self.task
-        if (task.action, task.observation, task.reward) != (
-            old.action,
-            old.observation,
-            old.reward,
-        ):
+        fixed = ("action", "observation", "reward")
+        if any(getattr(task, name) != getattr(self.task, name) for name in fixed):
             raise ValueError("only command and episode settings can change while running")
         self.task = task
         self.max_episode_length = round(task.episode.length_s / CONTROL_DT_S)
         self.reset()
+
+    def draw_from(self, command: CommandConfig, physics: Physics) -> None:
+        """Draw commands and worlds from other ranges from now on; running episodes go on.
+
+        Raises:
+            ValueError: If the latency could be longer than this environment was built for.
+        """
+        if (longest := physics.action_delay_steps[1]) > self._longest_delay:
+            raise ValueError(f"a latency of {longest} steps; built for {self._longest_delay}")
+        self.task = replace(self.task, command=command)
+        self.world.physics = physics
 
     def close(self) -> None:
         """Stop the physics threads."""

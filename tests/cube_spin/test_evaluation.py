@@ -13,10 +13,10 @@ from tasks.cube_spin.config import CONTROL_DT_S, tuned_task
 from tasks.cube_spin.episodes import EpisodeRecords
 from tasks.cube_spin.evaluation import METRICS, report_table, run_episodes, summarise
 from tasks.cube_spin.figures import episode_figure, evaluation_figure, training_figure
+from tasks.cube_spin.grasps import task_constants
 from tasks.cube_spin.protocol import EvaluationRequest, evaluate
 from tasks.cube_spin.teacher import TeacherPolicy, save_teacher
 from tasks.cube_spin.terms import observation_sizes
-from tasks.cube_spin.twin import task_constants
 
 PNG = b"\x89PNG"
 

@@ -9,11 +9,10 @@ from torch import Tensor
 from tasks.cube_spin import rotations, terms
 from tasks.cube_spin.config import CONTROL_DT_S, TaskConfig
 from tasks.cube_spin.episodes import EpisodeRecorder, EpisodeRecords
-from tasks.cube_spin.grasps import GraspBank, load_grasps
+from tasks.cube_spin.grasps import GraspBank, load_grasps, task_constants
 from tasks.cube_spin.physics import load_physics
 from tasks.cube_spin.sensors import SensorModel
 from tasks.cube_spin.terms import TaskConstants, TaskState
-from tasks.cube_spin.twin import task_constants
 from tasks.cube_spin.twin_physics import MAX_SPEED
 from tasks.orca.hand import hand_spec
 from tasks.orca.joints import JOINT_NAMES, index_of_names
