@@ -96,7 +96,7 @@ def _check_known(item: str, known: list[str]) -> None:
 
 
 def _leaves(values: object, prefix: str = "") -> list[str]:
-    """Dotted names of all settings in a nested dictionary, groups included."""
+    """Dotted names of all settings in a nested dictionary; a group is named by its members only."""
     if not isinstance(values, dict):
         return [prefix]
     below = [_leaves(v, f"{prefix}.{k}" if prefix else str(k)) for k, v in values.items()]

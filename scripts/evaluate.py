@@ -9,13 +9,12 @@ drops; per wall-clock minute counts everything. `--speeds` adds a table per comm
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
 from _cli import run_main
 
-from tasks.cube_spin.evaluation import report_table
+from tasks.cube_spin.evaluation import report_table, to_json
 from tasks.cube_spin.figures import evaluation_figure
 from tasks.cube_spin.protocol import EvaluationRequest, evaluate
 from tasks.cube_spin.teacher import DEFAULT_TEACHER
@@ -61,7 +60,7 @@ def main() -> None:
     print(report_table(result))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+        args.json.write_text(to_json(result))
         print(f"numbers -> {args.json}")
     if args.figure:
         title = f"{args.policy.name} on {args.sim}, {args.physics} physics, {len(records)} runs"

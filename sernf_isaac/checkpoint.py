@@ -40,6 +40,11 @@ def save_checkpoint(
         "config": config,
         "weights": {name: value.detach().cpu().clone() for name, value in weights.items()},
     }
+    write_whole(path, content)
+
+
+def write_whole(path: Path, content: object) -> None:
+    """`torch.save` so that a crash leaves the old file or the new one, also when power fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:
@@ -47,6 +52,21 @@ def save_checkpoint(
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+def read_whole(path: Path) -> object:
+    """`torch.load` of tensors and plain values, checksums included, which it does not look at.
+
+    Raises:
+        ValueError: If the file is damaged or holds anything else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged or foreign file can fail in any way
+        raise ValueError(f"{path} is damaged or of another kind: {error}") from error
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
@@ -62,7 +82,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         raise FileNotFoundError(
             f"no policy file at {path}; give another path, or train one: scripts/train_teacher.py"
         )
-    content = _read(path)
+    content = read_whole(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(
             f"{path} is no policy file of this project (format {FORMAT!r}); an RSL-RL checkpoint "
@@ -72,17 +92,6 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     _require_finite(content["weights"], path)
     contract = Contract.from_dict(content["contract"])
     return Checkpoint(contract, content["config"], content["weights"])
-
-
-def _read(path: Path) -> object:
-    """The content of a file whose checksums are right, which `torch.load` does not look at."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():
-                raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged or foreign file can fail in any way
-        raise ValueError(f"{path} is damaged or no policy file: {error}") from error
 
 
 def _require_entries(content: dict, path: Path) -> None:

@@ -4,6 +4,7 @@ Metrics follow the paper (C.4) and add what it leaves out: its rotations per min
 the hand only; per wall-clock minute is reported beside it.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Protocol
@@ -119,6 +120,12 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return np.divide(
         top, bottom, out=np.full_like(np.asarray(top, float), np.nan), where=bottom > 0
     )
+
+
+def to_json(result: dict) -> str:
+    """The numbers as strict JSON; what cannot be told (nothing was ever in the air) is null."""
+    known = json.loads(json.dumps(result), parse_constant=lambda _: None)
+    return json.dumps(known, indent=2, allow_nan=False) + "\n"
 
 
 def report_table(result: dict) -> str:

@@ -1,6 +1,7 @@
 """Puts a teacher training run on the twin together: settings, folder, resume, evaluation, video."""
 
 import subprocess
+import time
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -63,7 +64,11 @@ def preset(name: str) -> TwinRun:
 def new_run_dir(root: Path) -> Path:
     """A fresh folder named by the time."""
     folder = root / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    folder.mkdir(parents=True, exist_ok=False)
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:  # another run began within this second
+        time.sleep(1.0)
+        return new_run_dir(root)
     return folder
 
 

@@ -6,7 +6,6 @@ closed and opened again should not change the result, so the loop here saves all
 
 import io
 import math
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from sernf_isaac.checkpoint import read_whole, write_whole
 from tasks.cube_spin.twin import CubeSpinTwin
 
 STATE_FILE = "training_state.pt"
@@ -236,9 +236,7 @@ class TeacherTraining:
             "torch_rng": torch.get_rng_state(),
             "progress": vars(self.progress),
         }
-        partial = self.run_dir / f"{STATE_FILE}.partial"
-        torch.save(state, partial)
-        os.replace(partial, self.run_dir / STATE_FILE)
+        write_whole(self.run_dir / STATE_FILE, state)
         self.export(self.ppo.actor, self.progress.iteration)
 
     def start_from(self, path: Path) -> None:
@@ -246,11 +244,11 @@ class TeacherTraining:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If its networks are of another size.
+            ValueError: If it is damaged or its networks are of another size.
         """
         if not path.is_file():
             raise FileNotFoundError(f"nothing to start from: {path} does not exist")
-        networks = torch.load(path, weights_only=True)["ppo"]
+        networks = _read_state(path)["ppo"]
         try:
             self.ppo.load(networks, {"actor": True, "critic": True}, True)
         except RuntimeError as error:
@@ -261,12 +259,12 @@ class TeacherTraining:
 
         Raises:
             FileNotFoundError: If the folder holds none.
-            ValueError: If it belongs to another network or number of environments.
+            ValueError: If it is damaged, or of another network or number of environments.
         """
         path = run_dir / STATE_FILE
         if not path.is_file():
             raise FileNotFoundError(f"nothing to resume: {path} does not exist")
-        state = torch.load(path, weights_only=True)
+        state = _read_state(path)
         saved_envs = len(state["env"]["memory"]["command"])
         if saved_envs != self.env.num_envs:
             raise ValueError(
@@ -280,3 +278,10 @@ class TeacherTraining:
         self.env.load_state_dict(state["env"])
         torch.set_rng_state(state["torch_rng"])
         self.progress = TrainingProgress(**state["progress"])
+
+
+def _read_state(path: Path) -> dict:
+    state = read_whole(path)
+    if not isinstance(state, dict) or not {"ppo", "env", "progress"} <= state.keys():
+        raise ValueError(f"{path} is no resume point of a training run")
+    return state

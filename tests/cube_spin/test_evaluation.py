@@ -1,5 +1,6 @@
 """The evaluation protocol: which episodes count, and what the metrics say about them."""
 
+import json
 import math
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from tasks.cube_spin.config import CONTROL_DT_S, tuned_task
 from tasks.cube_spin.episodes import EpisodeRecords
-from tasks.cube_spin.evaluation import METRICS, report_table, run_episodes, summarise
+from tasks.cube_spin.evaluation import METRICS, report_table, run_episodes, summarise, to_json
 from tasks.cube_spin.figures import episode_figure, evaluation_figure, training_figure
 from tasks.cube_spin.grasps import task_constants
 from tasks.cube_spin.protocol import EvaluationRequest, evaluate
@@ -162,6 +163,8 @@ def test_rates_are_nan_when_nothing_was_ever_in_the_air() -> None:
     summary = summarise(records(length_s=[1.0, 2.0], dropped=[1.0, 1.0]))
     for name in ("rpm_in_hand", "spin_ratio", "drops_per_minute", "tilt_deg"):
         assert math.isnan(summary[name]) and all(map(math.isnan, summary[f"{name}_ci95"]))
+    strict = json.loads(to_json(summary), parse_constant=pytest.fail)
+    assert strict["spin_ratio"] is None and strict["drop_fraction"] == summary["drop_fraction"]
     assert summary["rpm_wall"] == 0.0 and summary["hold_median_s"] == 0.0
     assert summary["drop_fraction"] == 1.0
 

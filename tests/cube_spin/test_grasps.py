@@ -70,6 +70,15 @@ def test_a_bank_with_a_bad_number_is_refused_by_name(bank_file: Path) -> None:
     load_grasps(bank_file)
 
 
+def test_an_incomplete_bank_is_refused(bank_file: Path) -> None:
+    with np.load(bank_file) as data:
+        arrays = dict(data)
+    for name in arrays:
+        np.savez(bank_file, **{k: v for k, v in arrays.items() if k != name})
+        with pytest.raises(ValueError, match=f"no grasp bank: {name} missing"):
+            load_grasps(bank_file)
+
+
 def test_shipped_grasps_are_plausible() -> None:
     bank = load_grasps()
     assert DEFAULT_BANK.name == "grasps.npz" and len(bank) >= 300

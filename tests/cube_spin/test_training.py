@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
@@ -175,6 +176,33 @@ def test_nothing_to_resume_is_said(make_twin: MakeTwin, tmp_path: Path) -> None:
         runs.load_run(tmp_path)
 
 
+def test_a_damaged_resume_point_is_refused(
+    uninterrupted: TeacherTraining, make_twin: MakeTwin, tmp_path: Path
+) -> None:
+    training = tiny_training(tmp_path, make_twin(2, tiny_run().task))
+    path = tmp_path / STATE_FILE
+    whole = (uninterrupted.run_dir / STATE_FILE).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    for read, where in ((training.resume, tmp_path), (training.start_from, path)):
+        with pytest.raises(ValueError, match="damaged or of another kind"):
+            read(where)
+    torch.save({"ppo": {}}, path)
+    with pytest.raises(ValueError, match="no resume point of a training run"):
+        training.resume(tmp_path)
+
+
+def test_a_run_starts_from_the_networks_of_another(
+    uninterrupted: TeacherTraining, make_twin: MakeTwin, tmp_path: Path
+) -> None:
+    training = tiny_training(tmp_path, make_twin(4, tiny_run().task))
+    training.start_from(uninterrupted.run_dir / STATE_FILE)
+    theirs = uninterrupted.ppo.actor.state_dict()
+    assert all(torch.equal(v, theirs[k]) for k, v in training.ppo.actor.state_dict().items())
+    assert training.progress.iteration == 0 and not training.ppo.optimizer.state
+    with pytest.raises(FileNotFoundError, match="nothing to start from"):
+        training.start_from(tmp_path / "none.pt")
+
+
 def test_an_interrupted_save_leaves_the_old_resume_point(
     uninterrupted: TeacherTraining, make_twin: MakeTwin, tmp_path: Path, monkeypatch
 ) -> None:
@@ -182,8 +210,8 @@ def test_an_interrupted_save_leaves_the_old_resume_point(
     training.save()
     before = (tmp_path / STATE_FILE).read_bytes()
 
-    def half_a_save(_: object, path: Path) -> None:
-        path.write_bytes(b"half of it")
+    def half_a_save(_: object, file: IO[bytes]) -> None:
+        file.write(b"half of it")
         raise OSError("no space left on device")
 
     monkeypatch.setattr(torch, "save", half_a_save)
@@ -229,6 +257,10 @@ def test_the_latest_run_is_found_by_its_name(tmp_path: Path) -> None:
         (tmp_path / name / runs.CONFIG_FILE).write_text("seed: 1\n")
     (tmp_path / "2026-01-04_00-00-00").mkdir()  # died before it started
     assert runs.latest_run_dir(tmp_path).name == "2026-01-03_00-00-00"
+
+
+def test_runs_that_begin_together_get_folders_of_their_own(tmp_path: Path) -> None:
+    assert runs.new_run_dir(tmp_path) != runs.new_run_dir(tmp_path)
 
 
 def test_settings_survive_the_file(tmp_path: Path) -> None:
