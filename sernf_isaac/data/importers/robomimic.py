@@ -1,0 +1,153 @@
+"""robomimic data sets (HDF5) as episodes.
+
+The published schema: `data/demo_<i>` with `actions` (T, A), `rewards` (T,), `dones` (T,),
+`obs/<key>` (T, ...) and optionally `next_obs/<key>`, and an attribute `num_samples`; `mask/<name>`
+lists the demonstrations of a split.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from sernf_isaac.data.episode import Array, Episode
+from sernf_isaac.data.importers.checks import blamed_on, checked, flags, require
+
+
+def load_robomimic(
+    path: Path | str,
+    *,
+    keys: Sequence[str],
+    split: str | None = None,
+    reward_shift: float = 0.0,
+    is_offline: bool = True,
+) -> list[Episode]:
+    """All demonstrations of a file or of one of its splits, or none.
+
+    A demonstration whose last `dones` is 1 terminates there; otherwise it is cut off. Ones before
+    the last step are dropped, because robomimic also marks every step after success as done.
+
+    Args:
+        path: HDF5 file.
+        keys: Observation groups to read from `obs`.
+        split: Name below `mask`, such as "train"; None reads all demonstrations.
+        reward_shift: Added to every reward; -1 makes robomimic's sparse rewards those of
+            Q-chunking.
+        is_offline: Mark the episodes as offline data.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, lacks something, or holds something that is not a number in
+            its place; names file, key and index.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no data set at {path}")
+    if not keys:
+        raise ValueError("keys is empty; name at least one observation group")
+    try:
+        with h5py.File(path, "r") as file:
+            names = _demonstrations(path, file, split)
+            episodes = [
+                _episode(path, file, name, keys, reward_shift, is_offline) for name in names
+            ]
+    except (OSError, RuntimeError, KeyError) as error:  # what h5py raises for damaged files
+        raise ValueError(f"{path} is damaged or no HDF5 file: {error}") from error
+    for name, episode in zip(names, episodes, strict=True):
+        if (found := _sizes(episode)) != (expected := _sizes(episodes[0])):
+            raise ValueError(f"{path}: data/{name} has sizes {found}, the others {expected}")
+    return episodes
+
+
+def _sizes(episode: Episode) -> dict[str, tuple[int, ...]]:
+    shapes = {name: value.shape[1:] for name, value in episode.observation.items()}
+    return {"actions": episode.action.shape[1:]} | shapes
+
+
+def _demonstrations(path: Path, file: h5py.File, split: str | None) -> list[str]:
+    """In order of their numbers."""
+    require(path, file, "data")
+    names = list(_group(path, file, "data"))
+    if split is not None:
+        masks = _group(path, file, "mask")
+        require(path, {f"mask/{name}": None for name in masks}, f"mask/{split}")
+        listed = [
+            name.decode() if isinstance(name, bytes) else str(name)
+            for name in _values(path, masks, split).tolist()
+        ]
+        for index, name in enumerate(listed):
+            if name not in names:
+                raise ValueError(f"{path}: mask/{split} names {name!r} at index {index}, not found")
+        names = listed
+    for name in names:
+        if not name.removeprefix("demo_").isdigit():
+            raise ValueError(f"{path}: data/{name} is not called demo_<number>")
+    if not names:
+        raise ValueError(f"{path}: data holds no demonstrations")
+    return sorted(names, key=lambda name: int(name.removeprefix("demo_")))
+
+
+def _episode(
+    path: Path,
+    file: h5py.File,
+    name: str,
+    keys: Sequence[str],
+    reward_shift: float,
+    is_offline: bool,
+) -> Episode:
+    at = f"data/{name}"
+    demo = _group(path, file, at)
+    require(path, {f"{at}/{key}": None for key in demo}, f"{at}/actions", f"{at}/obs")
+    action = checked(path, f"{at}/actions", _values(path, demo, "actions"), (None, None))
+    steps = len(action)
+    declared = demo.attrs.get("num_samples", steps)
+    if int(declared) != steps:
+        raise ValueError(f"{path}: {at}/actions has {steps} rows, num_samples says {declared}")
+    require(path, {f"{at}/{key}": None for key in demo}, f"{at}/rewards", f"{at}/dones")
+    reward = checked(path, f"{at}/rewards", _values(path, demo, "rewards"), (steps,))
+    dones = flags(path, f"{at}/dones", _values(path, demo, "dones"), steps)
+    observation = _groups(path, file, f"{at}/obs", keys, steps)
+    final = {}
+    if "next_obs" in demo:
+        following = _groups(path, file, f"{at}/next_obs", keys, steps)
+        final = {key: value[-1] for key, value in following.items()}
+    with blamed_on(path, at):
+        return Episode(
+            observation=observation,
+            action=action,
+            reward=reward + reward_shift,
+            terminated=dones & (np.arange(steps) == steps - 1),
+            final_observation=final,
+            is_offline=is_offline,
+        )
+
+
+def _groups(
+    path: Path, file: h5py.File, at: str, keys: Sequence[str], steps: int
+) -> dict[str, Array]:
+    group = _group(path, file, at)
+    require(path, {f"{at}/{key}": None for key in group}, *(f"{at}/{key}" for key in keys))
+    found = {}
+    for key in keys:
+        value = _values(path, group, key)
+        shape = (steps, *(None,) * max(1, value.ndim - 1))
+        found[key] = checked(path, f"{at}/{key}", value, shape)
+    return found
+
+
+def _group(path: Path, file: h5py.File, at: str) -> h5py.Group:
+    found = file.get(at)
+    if not isinstance(found, h5py.Group):
+        raise ValueError(f"{path}: no group {at}")
+    return found
+
+
+def _values(path: Path, group: h5py.Group, key: str) -> Array:
+    found = group[key]
+    if not isinstance(found, h5py.Dataset):
+        raise ValueError(f"{path}: {group.name}/{key} is no array")
+    try:
+        return np.asarray(found[()])
+    except OSError as error:
+        raise ValueError(f"{path}: {group.name}/{key} is damaged: {error}") from error

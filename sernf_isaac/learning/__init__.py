@@ -1,0 +1,1 @@
+"""Learning: losses, the learner, and the stages it goes through."""

@@ -1,0 +1,223 @@
+"""The learner: networks, optimisers, target critics, and the two updates everything is made of.
+
+Stages (`stages.py`) decide which updates run on which rows; nothing here knows where batches come
+from.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from sernf_isaac.config import LearnerConfig
+from sernf_isaac.data.windows import ChunkBatch
+from sernf_isaac.learning import losses
+from sernf_isaac.learning.losses import Metrics
+from sernf_isaac.learning.selection import Choice, choose_by_value
+from sernf_isaac.models.actor_critic import Actor, Judge, seen
+from sernf_isaac.models.flow import FlowContext
+
+
+class Learner:
+    """Actor, critics, target critics and their optimisers.
+
+    Args:
+        actor: The policy.
+        judge: The critics; the target critics start as a copy.
+        config: Hyperparameters.
+        seed: Seed of candidates, noise and dropout-free sampling; dropout uses torch's own.
+        device: Where all of it lives.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        judge: Judge,
+        config: LearnerConfig,
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config, self.device = config, torch.device(device)
+        self.actor, self.judge = actor.to(self.device), judge.to(self.device)
+        self.target = copy.deepcopy(self.judge).requires_grad_(False).eval()
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        optimizer = config.optimizer
+        self.actor_optimizer = self._adamw(self.actor, optimizer.imitation_learning_rate)
+        self.critic_optimizer = self._adamw(self.judge, optimizer.rl_learning_rate)
+
+    # Updates --------------------------------------------------------------------------------------
+
+    def update_imitation(self, batch: ChunkBatch) -> Metrics:
+        """One step of stage I: raise the likelihood of the batch's chunks (eq. 8)."""
+        self._prepare_actor(self.config.policy.imitation_dropout, "imitation")
+        tokens = self.actor.encoder(seen(batch.observation, batch.prefix))
+        loss, metrics = self._imitation(batch.chunk, self.actor.flow.context(tokens), batch.imitate)
+        return metrics | self._step(self.actor_optimizer, self.actor, loss, "actor")
+
+    def update_critic(self, batch: ChunkBatch) -> Metrics:
+        """One step of the critics towards eq. 7, and of the targets towards the critics."""
+        target = self._bootstrap(batch)
+        self.judge.train()
+        tokens = self.judge.encoder(seen(batch.observation, batch.prefix))
+        loss, metrics = self.judge.critic.loss(batch.chunk, tokens, target)
+        metrics |= self._step(self.critic_optimizer, self.judge, loss, "critic")
+        self._follow()
+        return metrics
+
+    def update_policy(self, batch: ChunkBatch, *, imitate_online: bool) -> Metrics:
+        """One step of stages III and IV (Alg. 3).
+
+        Args:
+            imitate_online: Imitate rows from online data too; the paper imitates offline rows only.
+        """
+        improvement = self.config.improvement
+        self._prepare_actor(self.config.policy.rl_dropout, "rl")
+        self.judge.eval()
+        self.judge.critic.requires_grad_(False)
+        with torch.no_grad():
+            critic_tokens = self.judge.encoder(seen(batch.observation, batch.prefix))
+        winner = self._winner(batch, critic_tokens)
+        tokens = self.actor.encoder(seen(batch.observation, batch.prefix))
+        context = self.actor.flow.context(tokens)
+        chunk, _ = self.actor.flow.decode(winner.latent, context)
+        value = self.judge.critic.value(chunk, critic_tokens)
+        rows = batch.imitate if imitate_online else batch.imitate & batch.is_offline
+        imitation, metrics = self._imitation(batch.chunk, context, rows)
+        loss, more = losses.improvement_loss(
+            value,
+            imitation,
+            imitation_weight=improvement.imitation_weight,
+            normalise_value=improvement.normalise_value,
+        )
+        metrics |= more | self._step(self.actor_optimizer, self.actor, loss, "actor")
+        self.judge.critic.requires_grad_(True)
+        values = winner.candidate_values
+        return metrics | {"actor/selection_gain": (winner.value - values.mean(dim=1)).mean()}
+
+    # Resume ---------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict:
+        """All that later updates depend on; `load_state_dict` continues bit for bit on a CPU."""
+        return {
+            "actor": self.actor.state_dict(),
+            "judge": self.judge.state_dict(),
+            "target": self.target.state_dict(),
+            "actor_optimizer": self.actor_optimizer.state_dict(),
+            "critic_optimizer": self.critic_optimizer.state_dict(),
+            "generator": self.generator.get_state().cpu(),
+            "torch_rng": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from `state_dict()` of a learner of the same size.
+
+        Raises:
+            ValueError: If the networks differ.
+        """
+        try:
+            for name in ("actor", "judge", "target"):
+                getattr(self, name).load_state_dict(state[name])
+        except RuntimeError as error:
+            raise ValueError(f"this state is of other networks: {error}") from error
+        self.actor_optimizer.load_state_dict(state["actor_optimizer"])
+        self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch_rng"])
+
+    # Parts of an update ---------------------------------------------------------------------------
+
+    def _winner(self, batch: ChunkBatch, critic_tokens: Tensor) -> Choice:
+        """Alg. 2 for the batch, drawn from the policy as it would act: without dropout."""
+        self.actor.eval()
+        with torch.no_grad():
+            context = self.actor.flow.context(
+                self.actor.encoder(seen(batch.observation, batch.prefix))
+            )
+        improvement = self.config.improvement
+        choice = choose_by_value(
+            self.actor.flow,
+            self.judge.critic,
+            context,
+            critic_tokens,
+            candidates=improvement.candidates,
+            sigma=improvement.sigma,
+            generator=self.generator,
+        )
+        self.actor.train()
+        return choice
+
+    @torch.no_grad()
+    def _bootstrap(self, batch: ChunkBatch) -> Tensor:
+        """Targets (B,) of eq. 7: the policy's next chunk, judged by the target critics."""
+        improvement = self.config.improvement
+        self.actor.eval()
+        context = self.actor.flow.context(
+            self.actor.encoder(seen(batch.next_observation, batch.next_prefix))
+        )
+        tokens = self.target.encoder(seen(batch.next_observation, batch.next_prefix))
+        next_chunk = choose_by_value(
+            self.actor.flow,
+            self.target.critic,
+            context,
+            tokens,
+            candidates=improvement.target_candidates,
+            sigma=improvement.sigma,
+            generator=self.generator,
+        ).chunk
+        next_value = self.target.critic.value(next_chunk, tokens)
+        return losses.bootstrap_target(batch.reward, batch.discount, next_value)
+
+    def _imitation(
+        self, chunk: Tensor, context: FlowContext, rows: Tensor
+    ) -> tuple[Tensor, Metrics]:
+        log_prob = self.actor.flow.log_prob(chunk, context, add_noise=True)
+        summed = self.config.improvement.likelihood == "sum"
+        return losses.imitation_loss(log_prob, rows, 1 if summed else chunk[0].numel())
+
+    def _prepare_actor(self, dropout: float, stage: str) -> None:
+        rates = self.config.optimizer
+        rate = rates.imitation_learning_rate if stage == "imitation" else rates.rl_learning_rate
+        for group in self.actor_optimizer.param_groups:
+            group["lr"] = rate
+        _set_dropout(self.actor, dropout)
+        self.actor.train()
+
+    def _adamw(self, module: nn.Module, learning_rate: float) -> torch.optim.AdamW:
+        trained = [p for p in module.parameters() if p.requires_grad]
+        decay = self.config.optimizer.weight_decay
+        return torch.optim.AdamW(trained, lr=learning_rate, weight_decay=decay, fused=True)
+
+    def _step(
+        self, optimizer: torch.optim.AdamW, module: nn.Module, loss: Tensor, name: str
+    ) -> Metrics:
+        """One optimiser step.
+
+        Raises:
+            FloatingPointError: If the loss is not finite; nothing has been changed then.
+        """
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"{name} loss is {loss.item()}; look at the batch and its data"
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        bound = self.config.optimizer.max_grad_norm
+        norm = nn.utils.clip_grad_norm_(
+            module.parameters(), float("inf") if bound is None else bound
+        )
+        optimizer.step()
+        return {f"{name}/grad_norm": norm}
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Polyak step of the target critics."""
+        ours = [p.data for p in self.judge.parameters()]
+        theirs = [p.data for p in self.target.parameters()]
+        torch._foreach_lerp_(theirs, ours, self.config.improvement.polyak)
+
+
+def _set_dropout(module: nn.Module, rate: float) -> None:
+    for part in module.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = rate

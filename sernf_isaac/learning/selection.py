@@ -1,0 +1,55 @@
+"""Which chunk to execute: the candidate that the critics like best (paper Alg. 2).
+
+Candidates are drawn and judged without gradients. Whoever needs a gradient decodes the winner's
+latent again, which costs one chunk instead of K.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sernf_isaac.models.critic import ChunkCritic
+from sernf_isaac.models.flow import FlowContext, FlowPolicy
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One chunk per row, and how it came to be chosen."""
+
+    chunk: Tensor  # (B, H, A) in [-1, 1]
+    latent: Tensor  # (B, H, A) that decodes to it
+    value: Tensor  # (B,) pessimistic value of the winner
+    candidate_values: Tensor  # (B, K)
+
+
+@torch.no_grad()
+def choose_by_value(
+    flow: FlowPolicy,
+    critic: ChunkCritic,
+    context: FlowContext,
+    critic_tokens: Tensor,
+    *,
+    candidates: int,
+    sigma: float,
+    generator: torch.Generator | None = None,
+) -> Choice:
+    """The candidate with the greatest minimum over critics (Alg. 2).
+
+    Args:
+        context: The policy's observation-only work for B observations.
+        critic_tokens: (B, S, D) observation tokens of the critics.
+        candidates: K chunks per observation.
+        sigma: Standard deviation of the latent.
+    """
+    latents = flow.draw_latents(context, candidates, sigma, generator)
+    chunks, _ = flow.decode(latents, context)  # (B, K, H, A)
+    values = critic.value_of_candidates(chunks, critic_tokens).amin(dim=0)  # (B, K)
+    winner = values.argmax(dim=1)
+    rows = torch.arange(len(winner), device=winner.device)
+    return Choice(
+        chunk=chunks[rows, winner],
+        latent=latents[rows, winner],
+        value=values[rows, winner],
+        candidate_values=values,
+    )

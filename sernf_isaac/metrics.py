@@ -1,0 +1,65 @@
+"""Where a run's numbers go: TensorBoard for looking, one CSV file for everything else."""
+
+import csv
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+CSV_FILE = "metrics.csv"
+
+
+class MetricsWriter:
+    """Scalars by name and step, in TensorBoard events and in a long CSV (step, name, value).
+
+    Args:
+        folder: The run's folder.
+        first_step: Steps from here on are about to be (re)written: what an interrupted run logged
+            beyond its last resume point is dropped.
+    """
+
+    def __init__(self, folder: Path, first_step: int = 0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = _rows_before(folder / CSV_FILE, first_step)
+        self._events = SummaryWriter(str(folder), purge_step=first_step)
+        self._file = (folder / CSV_FILE).open("w", newline="")
+        self._csv = csv.writer(self._file)
+        self._csv.writerows([("step", "name", "value"), *kept])
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        """Log all of `metrics` at this step."""
+        for name, value in metrics.items():
+            self._events.add_scalar(name, value, step)
+            self._csv.writerow((step, name, repr(float(value))))
+
+    def flush(self) -> None:
+        """Bring everything to disk; call at every resume point."""
+        self._events.flush()
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close both."""
+        self._events.close()
+        self._file.close()
+
+
+def read_metrics(folder: Path, name: str) -> list[tuple[int, float]]:
+    """One metric of a run as (step, value) pairs.
+
+    Raises:
+        FileNotFoundError: If the folder holds no metrics.
+    """
+    path = folder / CSV_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} has no {CSV_FILE}")
+    with path.open(newline="") as file:
+        return [
+            (int(r["step"]), float(r["value"])) for r in csv.DictReader(file) if r["name"] == name
+        ]
+
+
+def _rows_before(path: Path, step: int) -> list[tuple[str, str, str]]:
+    if step <= 0 or not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = [(r["step"], r["name"], r["value"]) for r in csv.DictReader(file)]
+    return [row for row in rows if None not in row and int(row[0]) < step]

@@ -1,0 +1,1 @@
+"""The networks: observation encoders, the flow policy, the chunk critics."""

@@ -1,0 +1,186 @@
+"""What a machine runs: observations in physical units in, chunks in physical units out.
+
+Normaliser, networks and chunk layout travel together in one file under a contract, so that a policy
+cannot be run with the wrong scaling, order or timing.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sernf_isaac.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from sernf_isaac.config import CriticConfig, PolicyConfig
+from sernf_isaac.data.normalizer import ACTION, Normalizer
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.learning.build import build_actor, build_judge
+from sernf_isaac.learning.selection import choose_by_value
+from sernf_isaac.models.actor_critic import Actor, Judge, Observation, seen
+from sernf_isaac.spec import Contract
+
+KIND = "chunk_policy"
+RANKS = ("value", "likelihood")
+
+
+@dataclass(frozen=True)
+class PolicyLayout:
+    """The sizes a policy was built with, besides its configuration."""
+
+    features: dict[str, int]
+    """F of each observation group, in order."""
+    action_dim: int
+    spec: ChunkSpec
+    policy: PolicyConfig
+    critic: CriticConfig
+    seed: int
+    """Of the flow's partitions."""
+
+
+class ChunkPolicy:
+    """Decides on chunks; the best by value (paper Alg. 2) or the most likely (IV-D-a).
+
+    Args:
+        layout: What it was built with.
+        actor: The flow policy and its encoder.
+        judge: The critics; None for a policy that has none yet.
+        normalizer: Of all observation groups and of actions.
+        sigma: Standard deviation of the latent when sampling.
+    """
+
+    def __init__(
+        self,
+        layout: PolicyLayout,
+        actor: Actor,
+        judge: Judge | None,
+        normalizer: Normalizer,
+        *,
+        sigma: float = 0.7,
+    ) -> None:
+        self.layout, self.actor, self.judge = layout, actor, judge
+        self.normalizer, self.sigma = normalizer, sigma
+
+    @torch.no_grad()
+    def decide(
+        self,
+        observation: Observation,
+        prefix: Tensor,
+        *,
+        candidates: int,
+        rank: str = "value",
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Chunks (B, H, A) in the units of the data.
+
+        Args:
+            observation: Groups (B, O, F) or (B, F), in the units of the data.
+            prefix: (B, P, A) actions already queued, in the units of the data.
+            candidates: K chunks drawn per observation; 1 executes what was drawn.
+            rank: "value" or "likelihood".
+            generator: Source of the candidates.
+
+        Raises:
+            ValueError: For another rank, for "value" without critics, for a group that is missing
+                or of another size, and for values that are not finite.
+        """
+        if rank not in RANKS:
+            raise ValueError(f"rank must be one of {RANKS}, not '{rank}'")
+        if rank == "value" and self.judge is None:
+            raise ValueError("this policy has no critics yet; rank by likelihood")
+        scaled = seen(
+            {name: self._scaled(name, observation) for name in self.layout.features},
+            self.normalizer.normalize(ACTION, _finite("prefix", prefix)),
+        )
+        self.actor.eval()
+        context = self.actor.flow.context(self.actor.encoder(scaled))
+        if rank == "likelihood" or self.judge is None or candidates == 1:
+            chunk = self.actor.flow.most_likely(context, candidates, self.sigma, generator)
+        else:
+            self.judge.eval()
+            chunk = choose_by_value(
+                self.actor.flow,
+                self.judge.critic,
+                context,
+                self.judge.encoder(scaled),
+                candidates=candidates,
+                sigma=self.sigma,
+                generator=generator,
+            ).chunk
+        return self.normalizer.denormalize(ACTION, chunk)
+
+    def save(self, path: Path | str, contract: Contract, notes: dict[str, object]) -> None:
+        """Write the policy; `notes` say where it came from.
+
+        Raises:
+            ValueError: If the contract is of another kind, or a weight is not finite.
+        """
+        if contract.kind != KIND:
+            raise ValueError(f"the contract is of a '{contract.kind}', not of a '{KIND}'")
+        layout = asdict(self.layout)
+        weights = {f"actor.{k}": v for k, v in self.actor.state_dict().items()}
+        weights |= {f"normalizer.{k}": v for k, v in self.normalizer.state_dict().items()}
+        if self.judge is not None:
+            weights |= {f"judge.{k}": v for k, v in self.judge.state_dict().items()}
+        config = {"layout": layout, "sigma": self.sigma, "notes": notes}
+        save_checkpoint(path, contract=contract, config=config, weights=weights)
+
+    def _scaled(self, name: str, observation: Observation) -> Tensor:
+        if name not in observation:
+            raise ValueError(f"the observation lacks '{name}'; it has {sorted(observation)}")
+        return self.normalizer.normalize(name, _finite(name, observation[name]))
+
+
+def load_policy(
+    path: Path | str, device: torch.device | str = "cpu"
+) -> tuple[ChunkPolicy, Contract]:
+    """A policy and the contract it must be run under; the caller compares it with the machine's.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, of another kind, or lacks weights or a normaliser.
+    """
+    checkpoint = load_checkpoint(path)
+    if checkpoint.contract.kind != KIND:
+        raise ValueError(f"{path} holds a '{checkpoint.contract.kind}', not a '{KIND}'")
+    try:
+        layout = _layout(checkpoint.config["layout"])
+        sizes = (layout.spec, layout.features, layout.action_dim)
+        actor = build_actor(layout.policy, *sizes, seed=layout.seed)
+        actor.load_state_dict(_below(checkpoint, "actor."))
+        judge = None
+        if weights := _below(checkpoint, "judge."):
+            judge = build_judge(layout.critic, *sizes)
+            judge.load_state_dict(weights)
+        normalizer = Normalizer.from_state_dict(_below(checkpoint, "normalizer."))
+        sigma = float(checkpoint.config["sigma"])
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} does not fit together: {error}") from error
+    actor, judge = actor.to(device), judge.to(device) if judge else None
+    return ChunkPolicy(
+        layout, actor, judge, normalizer.to(device), sigma=sigma
+    ), checkpoint.contract
+
+
+def _layout(values: dict) -> PolicyLayout:
+    spec = values["spec"] | {"history_keys": tuple(values["spec"]["history_keys"])}
+    critic = values["critic"] | {"support": tuple(values["critic"]["support"])}
+    return PolicyLayout(
+        features=values["features"],
+        action_dim=values["action_dim"],
+        spec=ChunkSpec(**spec),
+        policy=PolicyConfig(**values["policy"]),
+        critic=CriticConfig(**critic),
+        seed=values["seed"],
+    )
+
+
+def _below(checkpoint: Checkpoint, start: str) -> dict[str, Tensor]:
+    weights = checkpoint.weights.items()
+    return {name.removeprefix(start): value for name, value in weights if name.startswith(start)}
+
+
+def _finite(name: str, value: Tensor) -> Tensor:
+    if not torch.isfinite(value).all():
+        index = tuple((~torch.isfinite(value)).nonzero()[0].tolist())
+        raise ValueError(f"{name} is {float(value[index])} at index {index}")
+    return value

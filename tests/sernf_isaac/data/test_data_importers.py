@@ -1,0 +1,299 @@
+"""Importers: small files in the published schemas; damage is named, and nothing half comes in."""
+
+import h5py
+import numpy as np
+import pytest
+
+from sernf_isaac.data.importers.ogbench import load_ogbench
+from sernf_isaac.data.importers.robomimic import load_robomimic
+from sernf_isaac.data.windows import ChunkSpec, find_starts, make_batch
+
+LENGTHS = (3, 5)
+"""Transitions of the trajectories in the files below; there is one state more."""
+
+
+def states() -> list[np.ndarray]:
+    """(T+1, 2) per trajectory: 10, 11, ... and 20, 21, ..."""
+    return [
+        np.arange(10.0 * i, 10.0 * i + n + 1)[:, None].repeat(2, 1)
+        for i, n in enumerate(LENGTHS, 1)
+    ]
+
+
+def per_state() -> dict[str, np.ndarray]:
+    """As in OGBench's files."""
+    observations = np.concatenate(states())
+    ends = np.concatenate([np.arange(n + 1) == n for n in LENGTHS])
+    return {
+        "observations": observations.astype(np.float32),
+        "actions": np.stack([observations[:, 0] / 100] * 3, 1).astype(np.float32),
+        "terminals": ends,
+        "rewards": observations[:, 0] - 100,
+        "masks": (observations[:, 0] != 21).astype(np.float32),
+    }
+
+
+def per_transition() -> dict[str, np.ndarray]:
+    """As OGBench's loader returns them."""
+    arrays = per_state()
+    last = arrays["terminals"]
+    found = {name: value[~last] for name, value in arrays.items()}
+    found["terminals"] = np.roll(last, -1)[~last].astype(np.float32)
+    found["next_observations"] = np.concatenate([piece[1:] for piece in states()])
+    return found
+
+
+def compact() -> dict[str, np.ndarray]:
+    arrays = per_state()
+    last = arrays["terminals"]
+    return arrays | {"valids": 1.0 - last, "terminals": last | np.roll(last, -1)}
+
+
+LAYOUTS = {"per state": per_state, "per transition": per_transition, "compact": compact}
+
+
+def save(tmp_path, arrays):
+    path = tmp_path / "play-v0.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_all_ogbench_layouts_give_the_same_episodes(tmp_path, layout):
+    episodes = load_ogbench(save(tmp_path, LAYOUTS[layout]()))
+    assert [len(episode) for episode in episodes] == list(LENGTHS)
+    for episode, state in zip(episodes, states(), strict=True):
+        np.testing.assert_array_equal(episode.observation["state"], state[:-1])
+        np.testing.assert_array_equal(episode.final_observation["state"], state[-1])
+        np.testing.assert_array_equal(episode.reward, state[:-1, 0] - 100)
+        assert episode.is_offline and episode.truncated[-1] and not episode.truncated[:-1].any()
+    assert not episodes[0].terminated.any()
+    assert episodes[1].terminated.tolist() == [False, True, False, False, False]
+
+
+def test_ogbench_episodes_make_windows_that_stay_apart(tmp_path):
+    spec = ChunkSpec(history=1, prefix=0, horizon=3, discount=0.5, history_keys=())
+    episodes = load_ogbench(save(tmp_path, per_state()))
+    assert find_starts(episodes[0], spec).tolist() == [0]
+    assert find_starts(episodes[1], spec).tolist() == [0, 1, 2]
+    batch = make_batch(episodes[1], spec)
+    assert batch.reward.tolist() == [-80 - 79 / 2, -79, -78 - 77 / 2 - 76 / 4]
+    assert batch.discount.tolist() == [0, 0, 0.125]
+    assert batch.next_observation["state"][:, 0].tolist() == [23, 24, 25]
+
+
+def test_d4rl_timeouts_cut_and_terminals_end_the_value(tmp_path):
+    arrays = {
+        "observations": np.arange(12.0).reshape(6, 2),
+        "actions": np.zeros((6, 1)),
+        "rewards": np.ones(6),
+        "terminals": np.array([0, 1, 0, 0, 0, 0], bool),
+        "timeouts": np.array([0, 0, 0, 1, 0, 0], bool),
+    }
+    episodes = load_ogbench(save(tmp_path, arrays))
+    assert [len(episode) for episode in episodes] == [2, 2, 2]
+    assert [bool(episode.terminated[-1]) for episode in episodes] == [True, False, False]
+    assert all(not episode.final_observation for episode in episodes)
+
+
+def test_files_without_rewards_need_one(tmp_path):
+    arrays = per_state()
+    del arrays["rewards"]
+    path = save(tmp_path, arrays)
+    with pytest.raises(ValueError, match=r"play-v0.npz: no rewards; it has \['actions'"):
+        load_ogbench(path)
+    assert load_ogbench(path, reward=-1.0)[0].reward.tolist() == [-1, -1, -1]
+
+
+def broken(name, change):
+    arrays = per_state()
+    arrays[name] = change(np.array(arrays[name]))
+    return arrays
+
+
+def put(index, value):
+    def change(array):
+        array = array.astype(np.float64)
+        array[index] = value
+        return array
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("observations", put((4, 1), np.nan), r"observations is nan at index \(4, 1\)"),
+        ("actions", put((9, 2), np.inf), r"actions is inf at index \(9, 2\)"),
+        ("rewards", put(2, np.nan), r"rewards is nan at index \(2,\)"),
+        ("rewards", put(2, 1e300), r"rewards is 1e\+300 at index \(2,\)"),
+        ("terminals", put(1, 0.5), "terminals is 0.5 at index 1, expected 0 or 1"),
+        ("masks", put(7, -1), "masks is -1.0 at index 7, expected 0 or 1"),
+        ("actions", lambda a: a[:-1], r"actions has shape \(9, 3\), expected \(10, any\)"),
+        ("actions", lambda a: a[:, 0], r"actions has shape \(10,\)"),
+        ("rewards", lambda a: a[:, None], r"rewards has shape \(10, 1\), expected \(10\)"),
+        ("observations", lambda a: a[:, 0], r"observations has shape \(10,\)"),
+        ("actions", lambda a: a.astype(str), "actions holds <U"),
+        ("actions", lambda a: a.astype(object), "actions is damaged or of another kind"),
+        ("terminals", lambda a: a * 0, "terminals is 0 at index 9"),
+        ("actions", lambda a: a[:, :0], r"actions is empty, its shape is \(10, 0\)"),
+        ("terminals", put(0, 1), "trajectory at index 0 has no transitions"),
+    ],
+)
+def test_what_is_wrong_in_an_npz_is_named(tmp_path, name, change, message):
+    with pytest.raises(ValueError, match=rf"play-v0.npz: .*{message}"):
+        load_ogbench(save(tmp_path, broken(name, change)))
+
+
+def test_an_npz_without_rows_is_named(tmp_path):
+    empty = {name: value[:0] for name, value in per_state().items()}
+    with pytest.raises(ValueError, match=r"play-v0.npz: observations is empty"):
+        load_ogbench(save(tmp_path, empty))
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.6, 0.99])
+def test_a_truncated_npz_is_named(tmp_path, part):
+    path = save(tmp_path, per_state())
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    with pytest.raises(ValueError, match=r"play-v0.npz.*damaged or of another kind"):
+        load_ogbench(path)
+
+
+def test_a_flipped_bit_in_an_npz_names_the_array(tmp_path):
+    path = save(tmp_path, per_state())
+    data = bytearray(path.read_bytes())
+    data[data.index(b"actions.npy") + 200] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"play-v0.npz: actions is damaged"):
+        load_ogbench(path)
+
+
+def test_missing_files_and_other_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no data set at"):
+        load_ogbench(tmp_path / "none.npz")
+    with pytest.raises(FileNotFoundError, match="no data set at"):
+        load_robomimic(tmp_path / "none.hdf5", keys=["a"])
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"one.npy.*not an npz"):
+        load_ogbench(tmp_path / "one.npy")
+
+
+# robomimic
+
+KEYS = ("object", "robot0_eef_pos")
+
+
+@pytest.fixture
+def hdf5(tmp_path):
+    """Three demonstrations; the last one stores no next observations and was cut off."""
+    path = tmp_path / "low_dim_v141.hdf5"
+    with h5py.File(path, "w") as file:
+        data = file.create_group("data")
+        data.attrs["total"] = 24
+        data.attrs["env_args"] = '{"env_name": "Lift", "type": 1, "env_kwargs": {}}'
+        for i, steps in ((0, 6), (2, 8), (10, 10)):
+            demo = data.create_group(f"demo_{i}")
+            demo.attrs["num_samples"] = steps
+            demo.attrs["model_file"] = "<mujoco/>"
+            time = np.arange(steps + 1, dtype=np.float64)
+            demo["actions"] = np.tile(time[:-1, None] / 10, (1, 7))
+            demo["rewards"] = (time[:-1] >= steps - 2).astype(np.float64)
+            demo["dones"] = ((time[:-1] >= steps - 2) & (i != 10)).astype(np.int64)
+            demo["states"] = np.zeros((steps, 32))
+            for key, size in zip(KEYS, (10, 3), strict=True):
+                value = np.tile(time[:, None] + i, (1, size))
+                demo[f"obs/{key}"] = value[:-1]
+                if i != 10:
+                    demo[f"next_obs/{key}"] = value[1:]
+        file["mask/train"] = np.array([b"demo_10", b"demo_0"])
+        file["mask/valid"] = np.array([b"demo_2"])
+    return path
+
+
+def test_robomimic_demonstrations_become_episodes(hdf5):
+    episodes = load_robomimic(hdf5, keys=KEYS, reward_shift=-1.0)
+    assert [len(episode) for episode in episodes] == [6, 8, 10]
+    first, _, last = episodes
+    assert first.observation["object"].shape == (6, 10)
+    assert first.final_observation["robot0_eef_pos"].tolist() == [6, 6, 6]
+    assert first.reward.tolist() == [-1] * 4 + [0, 0]
+    assert first.terminated.tolist() == [False] * 5 + [True]
+    assert last.truncated[-1] and not last.final_observation
+
+
+def test_a_split_selects_its_demonstrations_in_order(hdf5):
+    assert [len(e) for e in load_robomimic(hdf5, keys=KEYS, split="train")] == [6, 10]
+    assert [len(e) for e in load_robomimic(hdf5, keys=KEYS, split="valid")] == [8]
+    with pytest.raises(ValueError, match=r"no mask/test; it has \['mask/train', 'mask/valid'\]"):
+        load_robomimic(hdf5, keys=KEYS, split="test")
+
+
+def replaced(file, name, value):
+    del file[name]
+    file[name] = value
+
+
+def spoil(name, index, value):
+    def change(file):
+        array = file[name][()].astype(np.float64)
+        array[index] = value
+        replaced(file, name, array)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (spoil("data/demo_2/actions", (7, 3), np.nan), r"demo_2/actions is nan at index \(7, 3\)"),
+        (spoil("data/demo_2/obs/object", (0, 9), np.inf), r"obs/object is inf at index \(0, 9\)"),
+        (spoil("data/demo_2/rewards", 1, np.nan), r"demo_2/rewards is nan at index \(1,\)"),
+        (spoil("data/demo_2/dones", 1, 3), "demo_2/dones is 3.0 at index 1"),
+        (
+            lambda f: replaced(f, "data/demo_10/rewards", np.zeros(9)),
+            r"demo_10/rewards has shape \(9,\), expected \(10\)",
+        ),
+        (
+            lambda f: replaced(f, "data/demo_10/obs/object", np.zeros((11, 10))),
+            r"demo_10/obs/object has shape \(11, 10\), expected \(10, any\)",
+        ),
+        (lambda f: f["data/demo_0"].attrs.modify("num_samples", 5), "6 rows, num_samples says 5"),
+        (lambda f: f["data/demo_0"].pop("actions"), "no data/demo_0/actions"),
+        (lambda f: f["data/demo_0"].pop("dones"), "no data/demo_0/dones"),
+        (lambda f: f["data/demo_0/obs"].pop("object"), "no data/demo_0/obs/object; it has"),
+        (lambda f: f.pop("data"), "no data"),
+        (lambda f: f["data"].create_group("demo_x"), "demo_x is not called demo_<number>"),
+        (
+            lambda f: replaced(f, "data/demo_0/obs/object", np.zeros((6, 9))),
+            "demo_0: final_observation 'object'",
+        ),
+        (
+            lambda f: replaced(f, "data/demo_10/actions", np.zeros((10, 6))),
+            r"demo_10 has sizes {'actions': \(6,\).*the others {'actions': \(7,\)",
+        ),
+    ],
+)
+def test_what_is_wrong_in_an_hdf5_is_named(hdf5, change, message):
+    with h5py.File(hdf5, "r+") as file:
+        change(file)
+    with pytest.raises(ValueError, match=rf"low_dim_v141.hdf5: .*{message}"):
+        load_robomimic(hdf5, keys=KEYS)
+
+
+def test_a_split_of_unknown_demonstrations_is_named(hdf5):
+    with h5py.File(hdf5, "r+") as file:
+        replaced(file, "mask/train", np.array([b"demo_0", b"demo_7"]))
+    with pytest.raises(ValueError, match="mask/train names 'demo_7' at index 1"):
+        load_robomimic(hdf5, keys=KEYS, split="train")
+
+
+@pytest.mark.parametrize("part", [0.0, 0.2, 0.7, 0.99])
+def test_a_truncated_hdf5_is_named(hdf5, part):
+    hdf5.write_bytes(hdf5.read_bytes()[: int(hdf5.stat().st_size * part)])
+    with pytest.raises(ValueError, match=r"low_dim_v141.hdf5 is damaged or no HDF5 file"):
+        load_robomimic(hdf5, keys=KEYS)
+
+
+def test_no_keys_is_refused(hdf5):
+    with pytest.raises(ValueError, match="at least one observation group"):
+        load_robomimic(hdf5, keys=())

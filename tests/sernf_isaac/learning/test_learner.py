@@ -1,0 +1,246 @@
+"""The learner: each update changes what it should, from the rows it should, and can resume."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from sernf_isaac.config import ImprovementConfig, LearnerConfig
+from sernf_isaac.data.windows import ChunkBatch
+from sernf_isaac.learning import losses
+from sernf_isaac.learning.learner import Learner
+from sernf_isaac.learning.selection import choose_by_value
+from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, STAGES, WARM_UP
+from sernf_isaac.models.actor_critic import seen
+
+MakeLearner = Callable[..., Learner]
+MakeBatch = Callable[..., ChunkBatch]
+PARTS = ("actor", "judge", "target")
+
+
+def weights(learner: Learner) -> dict[str, dict[str, Tensor]]:
+    """Copies of all parameters, by network."""
+    return {
+        part: {k: v.clone() for k, v in getattr(learner, part).named_parameters()} for part in PARTS
+    }
+
+
+def changed(before: dict[str, dict[str, Tensor]], learner: Learner) -> set[str]:
+    after = weights(learner)
+    return {
+        part
+        for part in PARTS
+        if any(not torch.equal(before[part][k], after[part][k]) for k in before[part])
+    }
+
+
+# Losses -------------------------------------------------------------------------------------------
+
+
+def test_only_chosen_rows_are_imitated() -> None:
+    log_prob = torch.tensor([1.0, 5.0, -3.0], requires_grad=True)
+    loss, metrics = losses.imitation_loss(log_prob, torch.tensor([True, False, True]))
+    loss.backward()
+    assert loss == 1.0 and metrics["actor/bc_rows"] == 2.0
+    assert log_prob.grad is not None and log_prob.grad.tolist() == [-0.5, 0.0, -0.5]
+
+
+def test_nothing_to_imitate_costs_nothing_and_teaches_nothing() -> None:
+    log_prob = torch.tensor([1.0, float("-inf")], requires_grad=True)
+    loss, _ = losses.imitation_loss(log_prob, torch.zeros(2, dtype=torch.bool))
+    loss.backward()
+    assert loss == 0.0 and log_prob.grad is not None and log_prob.grad.tolist() == [0.0, 0.0]
+
+
+def test_the_target_is_rewards_plus_the_most_pessimistic_next_value() -> None:
+    target = losses.bootstrap_target(
+        torch.tensor([1.0, 2.0]), torch.tensor([0.5, 0.0]), torch.tensor([[4.0, 9.0], [6.0, 7.0]])
+    )
+    assert target.tolist() == [3.0, 2.0]
+
+
+def test_the_policy_seeks_value_and_likelihood() -> None:
+    value = torch.tensor([[1.0, 4.0], [3.0, 2.0]], requires_grad=True)
+    imitation = torch.tensor(10.0, requires_grad=True)
+    loss, _ = losses.improvement_loss(value, imitation, imitation_weight=0.1)
+    loss.backward()
+    assert loss.item() == pytest.approx(-1.5 + 1.0)
+    assert value.grad is not None and value.grad.tolist() == [[-0.5, 0.0], [0.0, -0.5]]
+    assert imitation.grad == pytest.approx(0.1)
+
+
+# Selection ----------------------------------------------------------------------------------------
+
+
+def test_the_chosen_candidate_has_the_greatest_minimum_over_critics(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    learner, batch = make_learner(), make_batch()
+    learner.actor.eval(), learner.judge.eval()
+    context = learner.actor.flow.context(
+        learner.actor.encoder(seen(batch.observation, batch.prefix))
+    )
+    tokens = learner.judge.encoder(seen(batch.observation, batch.prefix))
+    flow, critic = learner.actor.flow, learner.judge.critic
+
+    def draw(seed: int) -> torch.Generator:
+        return torch.Generator().manual_seed(seed)
+
+    choice = choose_by_value(
+        flow, critic, context, tokens, candidates=16, sigma=0.7, generator=draw(3)
+    )
+    chunks, _ = flow.sample(context, 16, 0.7, draw(3))
+    one_by_one = torch.stack([critic.value(chunks[:, k], tokens) for k in range(16)], dim=-1)
+    pessimistic = one_by_one.amin(dim=0)
+    torch.testing.assert_close(choice.candidate_values, pessimistic)
+    rows, best = torch.arange(len(batch)), pessimistic.argmax(dim=1)
+    torch.testing.assert_close(choice.chunk, chunks[rows, best])
+    torch.testing.assert_close(flow.decode(choice.latent, context)[0], choice.chunk)
+    assert (best > 0).any(), "a choice that is always the first proves nothing"
+
+
+# Updates ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        (IMITATION, {"actor"}),
+        (WARM_UP, {"judge", "target"}),
+        (OFFLINE, {"actor", "judge", "target"}),
+        (ONLINE, {"actor", "judge", "target"}),
+    ],
+    ids=list(STAGES),
+)
+def test_a_stage_changes_its_networks_and_no_other(
+    make_learner: MakeLearner, make_batch: MakeBatch, stage: object, expected: set[str]
+) -> None:
+    learner = make_learner()
+    before = weights(learner)
+    metrics = stage.update(learner, make_batch())
+    assert changed(before, learner) == expected
+    assert all(torch.isfinite(torch.as_tensor(value)) for value in metrics.values())
+
+
+def test_the_policy_update_leaves_no_trace_in_the_critics(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    learner = make_learner()
+    before = weights(learner)
+    learner.update_policy(make_batch(), imitate_online=False)
+    assert changed(before, learner) == {"actor"}
+    assert all(p.grad is None and p.requires_grad for p in learner.judge.parameters())
+
+
+def test_only_offline_rows_are_imitated_online(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    results = []
+    for chunk_seed in (0, 1):
+        learner, batch = make_learner(), make_batch()
+        batch.is_offline[4:] = False
+        batch.chunk[4:] = make_batch(seed=chunk_seed).chunk[4:]
+        learner.update_policy(batch, imitate_online=False)
+        results.append(weights(learner)["actor"])
+    assert all(torch.equal(results[0][k], results[1][k]) for k in results[0])
+
+
+def test_negative_control_offline_rows_are_imitated(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    results = []
+    for chunk_seed in (0, 1):
+        learner, batch = make_learner(), make_batch()
+        batch.chunk[4:] = make_batch(seed=chunk_seed).chunk[4:]
+        learner.update_policy(batch, imitate_online=False)
+        results.append(weights(learner)["actor"])
+    assert any(not torch.equal(results[0][k], results[1][k]) for k in results[0])
+
+
+def test_imitation_raises_the_likelihood(make_learner: MakeLearner, make_batch: MakeBatch) -> None:
+    learner, batch = make_learner(), make_batch(64)
+    batch.chunk = 0.3 * batch.observation["state"][:, None, :2].expand(-1, 4, -1)
+    first = learner.update_imitation(batch)["actor/bc"]
+    for _ in range(150):
+        last = learner.update_imitation(batch)["actor/bc"]
+    assert last < first - 2.0
+
+
+def test_targets_follow_by_the_polyak_step(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    learner = make_learner(LearnerConfig(improvement=ImprovementConfig(polyak=0.25)))
+    before = weights(learner)["target"]
+    learner.update_critic(make_batch())
+    after = weights(learner)
+    for name, old in before.items():
+        expected = old + 0.25 * (after["judge"][name] - old)
+        torch.testing.assert_close(after["target"][name], expected)
+
+
+def test_terminated_rows_do_not_look_ahead(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    results = []
+    for seed in (0, 1):
+        learner, batch = make_learner(), make_batch()
+        batch.discount[:] = 0.0
+        other = make_batch(seed=seed)
+        batch.next_observation, batch.next_prefix = other.next_observation, other.next_prefix
+        learner.update_critic(batch)
+        results.append(weights(learner)["judge"])
+    assert all(torch.equal(results[0][k], results[1][k]) for k in results[0])
+
+
+def test_a_loss_that_is_not_finite_stops_before_anything_changes(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    learner, batch = make_learner(), make_batch()
+    batch.reward[3] = float("nan")
+    before = weights(learner)
+    with pytest.raises(FloatingPointError, match="critic loss is nan"):
+        learner.update_critic(batch)
+    assert changed(before, learner) == set()
+
+
+# Resume -------------------------------------------------------------------------------------------
+
+
+def test_a_resumed_learner_goes_on_bit_for_bit(
+    make_learner: MakeLearner, make_batch: MakeBatch, tmp_path
+) -> None:
+    learner = make_learner()
+    OFFLINE.update(learner, make_batch(seed=1))
+    torch.save(learner.state_dict(), tmp_path / "state.pt")
+    expected = {k: float(v) for k, v in OFFLINE.update(learner, make_batch(seed=2)).items()}
+    other = make_learner(seed=7)
+    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert {k: float(v) for k, v in OFFLINE.update(other, make_batch(seed=2)).items()} == expected
+    ours, theirs = weights(learner), weights(other)
+    assert all(torch.equal(ours[p][k], theirs[p][k]) for p in PARTS for k in ours[p])
+
+
+def test_a_state_of_other_networks_is_refused(make_learner: MakeLearner) -> None:
+    learner = make_learner()
+    state = learner.state_dict()
+    del state["actor"]["encoder.state.weight"]
+    with pytest.raises(ValueError, match="other networks"):
+        learner.load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("group", "field", "value"),
+    [
+        ("improvement", "candidates", 0),
+        ("improvement", "polyak", 0.0),
+        ("improvement", "likelihood", "median"),
+        ("critic", "support", (1.0, 1.0)),
+        ("critic", "head", "huber"),
+    ],
+)
+def test_impossible_settings_are_refused(group: str, field: str, value: object) -> None:
+    part = replace(getattr(LearnerConfig(), group), **{field: value})
+    with pytest.raises(ValueError, match=rf"{group}\.{field} = "):
+        LearnerConfig(**{group: part})
