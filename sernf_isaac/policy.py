@@ -152,6 +152,8 @@ def load_policy(
             judge = build_judge(layout.critic, *sizes)
             judge.load_state_dict(weights)
         normalizer = Normalizer.from_state_dict(_below(checkpoint, "normalizer."))
+        if missing := {*layout.features, ACTION} - set(normalizer.groups):
+            raise ValueError(f"no normaliser for {sorted(missing)}")
         sigma = float(checkpoint.config["sigma"])
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path} does not fit together: {error}") from error

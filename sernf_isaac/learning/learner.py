@@ -115,11 +115,17 @@ class Learner:
         Raises:
             ValueError: If the networks differ.
         """
-        try:
-            for name in ("actor", "judge", "target"):
-                getattr(self, name).load_state_dict(state[name])
-        except RuntimeError as error:
-            raise ValueError(f"this state is of other networks: {error}") from error
+        for name in ("actor", "judge", "target"):
+            network = getattr(self, name)
+            # Optimisers know parameters by number only: the order must be the same too.
+            if list(network.state_dict()) != list(state[name]):
+                raise ValueError(
+                    f"this state is of another {name}: its parts or their order differ"
+                )
+            try:
+                network.load_state_dict(state[name])
+            except RuntimeError as error:
+                raise ValueError(f"this state is of another {name}: {error}") from error
         self.actor_optimizer.load_state_dict(state["actor_optimizer"])
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         self.generator.set_state(state["generator"])

@@ -189,14 +189,14 @@ def _policy_of(
 
 
 def _features(episode: Episode) -> dict[str, int]:
-    """F of each observation group.
+    """F of each observation group, by name: files do not keep groups in order.
 
     Raises:
         ValueError: If a group holds images.
     """
     if images := [name for name, value in episode.observation.items() if value.ndim != 2]:
         raise ValueError(f"groups {images} are images; name the others with --keys")
-    return {name: value.shape[1] for name, value in episode.observation.items()}
+    return {name: value.shape[1] for name, value in sorted(episode.observation.items())}
 
 
 def _fit(episodes: Iterable[Episode], features: dict[str, int]) -> Normalizer:

@@ -157,7 +157,11 @@ def _fill(module: nn.Module, state: dict[str, Tensor], path: Path | str) -> None
     """Copy a state dict into a module, apart from a classifier that the module does not use."""
     expected = {n: v for n, v in module.state_dict().items() if not n.startswith("fc.")}
     state = {n: v for n, v in state.items() if not n.startswith(("fc.", "head."))}
-    problems = [f"lacks {n} {tuple(v.shape)}" for n, v in expected.items() if n not in state]
+    problems = [
+        f"lacks {n} {tuple(v.shape)}"
+        for n, v in expected.items()
+        if n not in state and not n.endswith("num_batches_tracked")  # older files lack these
+    ]
     problems += [f"has unknown {name}" for name in state if name not in expected]
     problems += [
         f"has {n} of shape {tuple(state[n].shape)}, expected {tuple(v.shape)}"

@@ -184,8 +184,8 @@ def training_task() -> TaskConfig:
     """The task as the shipped teacher learns it: shorter, with less support, over more commands."""
     return TaskConfig(
         command=CommandConfig(speed_rad_s=(0.3, 3.0), log_uniform=True),
-        reward=tuned_rewards(),
-        episode=EpisodeConfig(length_s=14.0, support_s=(0.0, 4.0), finite_horizon=False),
+        reward=replace(tuned_rewards(), fall=-80.0),
+        episode=EpisodeConfig(length_s=16.0, support_s=(0.0, 6.0), finite_horizon=False),
     )
 
 

@@ -16,9 +16,9 @@ class Curriculum:
 
     fastest_at_first_rad_s: float = 1.6
     """Upper end of the commands at first; nothing changes if the task's own is below."""
-    begin: float = 0.25
+    begin: float = 0.15
     """Share of the run at which the task starts to grow ..."""
-    end: float = 0.6
+    end: float = 0.5
     """... and at which it is whole. Both 0: no curriculum."""
 
     def __post_init__(self) -> None:

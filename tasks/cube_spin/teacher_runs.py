@@ -30,17 +30,17 @@ class TwinRun:
 
     seed: int = 0
     num_envs: int = 256
-    iterations: int = 600
+    iterations: int = 1500
     max_minutes: float = float("inf")
     """Stop after this much training time, whatever comes first."""
     start_from: str = ""
     """A `training_state.pt` whose networks to begin with; random ones when empty."""
     physics: str = "randomized"
     """Preset or YAML file (`physics.py`)."""
-    latency_steps: int = 1
+    latency_steps: int = 2
     """Largest action latency to train against, drawn per episode [control steps of 50 ms]."""
     curriculum: Curriculum = field(default_factory=Curriculum)
-    eval_every: int = 200
+    eval_every: int = 250
     """Iterations between evaluations while training; 0 switches them off."""
     eval_episodes: int = 64
     task: TaskConfig = field(default_factory=training_task)

@@ -37,7 +37,7 @@ class PpoConfig:
     """Hidden layers of actor and critic; the paper uses 512, 512, 256, 128."""
     initial_std: float = 0.5
     """Initial standard deviation of the actions; the paper uses 1."""
-    final_std: float | None = 0.2
+    final_std: float | None = 0.15
     """Upper bound that the standard deviation is led to in the middle half of the run.
     Without it the policy's own noise turns the cube, which stands still when the noise is off."""
     learning_rate: float = 2.5e-4

@@ -225,9 +225,13 @@ def test_a_resumed_learner_goes_on_bit_for_bit(
 def test_a_state_of_other_networks_is_refused(make_learner: MakeLearner) -> None:
     learner = make_learner()
     state = learner.state_dict()
-    del state["actor"]["encoder.state.weight"]
-    with pytest.raises(ValueError, match="other networks"):
-        learner.load_state_dict(state)
+    weights = state["judge"]
+    for wrong in (dict(list(weights.items())[1:]), dict(reversed(weights.items()))):
+        with pytest.raises(ValueError, match="another judge: its parts or their order differ"):
+            learner.load_state_dict(state | {"judge": wrong})
+    first = next(iter(weights))
+    with pytest.raises(ValueError, match=r"another judge: .*size mismatch"):
+        learner.load_state_dict(state | {"judge": weights | {first: torch.zeros(1)}})
 
 
 @pytest.mark.parametrize(

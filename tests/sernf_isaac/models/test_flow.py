@@ -1,0 +1,286 @@
+"""The flow is an exact density: inverse, Jacobian, normalisation, sampling, refusals."""
+
+import copy
+import io
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sernf_isaac.models.attention import SelfAttention, rotary_table
+from sernf_isaac.models.coupling import Coupling, draw_partitions
+from sernf_isaac.models.flow import FlowPolicy
+
+A, H, B, K, S, D = 2, 4, 3, 5, 4, 8
+
+
+def make_flow(action_dim: int = A, horizon: int = H, **options: object) -> FlowPolicy:
+    settings = {"token_dim": D, "width": 16, "num_couplings": 4, "num_heads": 2, "zero_init": False}
+    return FlowPolicy(action_dim, horizon, **settings | options)
+
+
+@pytest.fixture
+def flow() -> FlowPolicy:
+    """Small, random, without dropout, float64."""
+    return make_flow().double().eval()
+
+
+@pytest.fixture
+def tokens() -> Tensor:
+    return torch.randn(B, S, D, dtype=torch.float64)
+
+
+@pytest.fixture
+def chunk() -> Tensor:
+    return torch.rand(B, H, A, dtype=torch.float64) * 1.9 - 0.95
+
+
+@pytest.mark.parametrize(
+    ("action_dim", "horizon", "expected"), [(17, 6, 52_891_168), (24, 10, 53_034_752)]
+)
+def test_the_actor_has_the_papers_number_of_parameters(action_dim, horizon, expected) -> None:
+    with torch.device("meta"):
+        flow = FlowPolicy(action_dim, horizon)
+    assert sum(p.numel() for p in flow.parameters()) == expected
+    per_coupling = sum(p.numel() for p in flow.couplings[0].parameters())
+    assert per_coupling == 3_283_904 + 1_282 * action_dim  # paper App. G
+
+
+def test_inverse_undoes_forward(flow: FlowPolicy, chunk: Tensor, tokens: Tensor) -> None:
+    latent, log_det = flow.to_latent(chunk, tokens)
+    back, inverse_log_det = flow.from_latent(latent, tokens)
+    torch.testing.assert_close(back, chunk, rtol=0, atol=1e-12)
+    torch.testing.assert_close(inverse_log_det, -log_det)
+
+
+def test_log_det_matches_the_autograd_jacobian(flow: FlowPolicy, chunk, tokens) -> None:
+    one, of_one = chunk[:1], tokens[:1]
+    jacobian = torch.autograd.functional.jacobian(lambda x: flow.to_latent(x, of_one)[0], one)
+    expected = torch.linalg.slogdet(jacobian.reshape(H * A, H * A)).logabsdet
+    torch.testing.assert_close(flow.to_latent(one, of_one)[1][0], expected)
+
+
+@pytest.mark.parametrize("bound_margin", [0.0, 0.2])
+def test_a_samples_log_probability_is_that_of_the_sample(tokens: Tensor, bound_margin) -> None:
+    flow = make_flow(bound_margin=bound_margin, clamp=1e-9).double().eval()
+    chunks, log_prob = flow.sample(tokens, K, sigma=0.7)
+    inside = (chunks.abs() < 1 - 1e-6).all(dim=-1).all(dim=-1)  # the others were clipped
+    assert inside.sum() >= 3
+    torch.testing.assert_close(log_prob[inside], flow.log_prob(chunks, tokens)[inside])
+    assert chunks.shape == (B, K, H, A)
+
+
+def test_the_density_integrates_to_one() -> None:
+    flow = make_flow(action_dim=1, horizon=2, bound_margin=0.1, clamp=1e-12).double().eval()
+    nodes, weights = (torch.tensor(x) / 0.9 for x in np.polynomial.legendre.leggauss(80))
+    chunks = torch.cartesian_prod(nodes, nodes)[None, :, :, None]  # (1, K, 2, 1)
+    density = flow.log_prob(chunks, torch.randn(1, S, D).double()).exp().view(80, 80)
+    assert (weights @ density @ weights).item() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_candidates_share_an_observation_without_changing_a_result(dtype, tolerance) -> None:
+    flow, tokens = make_flow().to(dtype).eval(), torch.randn(B, S, D, dtype=dtype)
+    latent = flow.draw_latents(tokens, K)
+    context = flow.context(tokens)
+    chunks, log_prob = flow.decode(latent, context)
+    for k in range(K):  # plain: observation work repeated for each candidate
+        alone, alone_log_prob = flow.decode(latent[:, k], tokens)
+        torch.testing.assert_close(chunks[:, k], alone, rtol=0, atol=tolerance)
+        torch.testing.assert_close(log_prob[:, k], alone_log_prob, rtol=tolerance, atol=tolerance)
+    densities = torch.stack([flow.log_prob(chunks[:, k], tokens) for k in range(K)], dim=1)
+    torch.testing.assert_close(flow.log_prob(chunks, context), densities, rtol=tolerance, atol=1e-4)
+
+
+@pytest.mark.parametrize("direction", ["likelihood", "sampling"])
+def test_every_parameter_and_the_tokens_get_a_gradient(flow, chunk, tokens, direction) -> None:
+    tokens.requires_grad_()
+    if direction == "likelihood":
+        flow.log_prob(chunk, tokens).sum().backward()
+    else:
+        chunks, _ = flow.sample(tokens, 2)
+        (chunks * torch.randn_like(chunks)).sum().backward()
+    without = [n for n, p in flow.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+    assert tokens.grad is not None and tokens.grad.any()
+
+
+def test_zero_initialisation_starts_at_the_squash(chunk: Tensor, tokens: Tensor) -> None:
+    flow = make_flow(zero_init=True, bound_margin=0).double()
+    torch.testing.assert_close(flow.to_latent(chunk, tokens)[0], chunk.atanh())
+
+
+def test_a_zero_initialised_flow_trains_all_its_parameters(chunk: Tensor, tokens: Tensor) -> None:
+    flow = make_flow(zero_init=True).double()
+    optimizer = torch.optim.SGD(flow.parameters(), lr=1e-2)
+    for _ in range(3):  # the heads open first, then the gates
+        optimizer.zero_grad()
+        (-flow.log_prob(chunk, tokens).mean()).backward()
+        optimizer.step()
+    assert [n for n, p in flow.named_parameters() if not p.grad.any()] == []
+
+
+def test_causal_attention_hides_later_kept_steps(flow: FlowPolicy, chunk, tokens) -> None:
+    coupling = flow.couplings[0]
+    context = coupling.net.condition(tokens)
+    kept = chunk[:, None, coupling.kept]
+    rotation = flow.rotation[:, coupling.kept]
+    changed = kept.clone()
+    changed[..., -1, :] += 1
+    before, after = (coupling.net(x, context, rotation)[0] for x in (kept, changed))
+    assert torch.equal(before[..., :-1, :], after[..., :-1, :])
+    assert not torch.equal(before[..., -1, :], after[..., -1, :])
+
+
+def test_self_attention_knows_distances_in_time_only() -> None:
+    attention, x = SelfAttention(16, 2).double(), torch.randn(B, K, 3, 16).double()
+    table = rotary_table(8, 8).double()
+    early, late, apart = (
+        attention(x, table[:, times]) for times in ([0, 1, 2], [5, 6, 7], [0, 1, 6])
+    )
+    torch.testing.assert_close(early, late, rtol=0, atol=1e-6)
+    assert not torch.allclose(early, apart)
+
+
+def test_a_coupling_knows_the_time_of_its_kept_steps(flow: FlowPolicy, tokens: Tensor) -> None:
+    net = flow.couplings[0].net
+    chunk = torch.randn(B, 1, 1, A).double().expand(B, 1, H, A).clone()
+    chunk[:, :, 0] += 1  # else equal kept steps would hide where they are
+    near, far = (
+        Coupling(torch.tensor(kept), torch.tensor(moved), net)(
+            chunk, net.condition(tokens), flow.rotation
+        )[0]
+        for kept, moved in (([0, 1], [2, 3]), ([0, 2], [1, 3]))
+    )
+    torch.testing.assert_close(near[:, :, 2], far[:, :, 1])  # moved by step 0, which sees itself
+    assert not torch.allclose(near[:, :, 3], far[:, :, 3])
+
+
+def test_the_observation_is_read_by_token_not_only_by_its_mean(flow, chunk, tokens) -> None:
+    opposite = torch.randn_like(tokens[:, :1])
+    same_mean = tokens + torch.cat([opposite, -opposite, 0 * opposite, 0 * opposite], dim=1)
+    log_prob = flow.log_prob(chunk, tokens)
+    assert not torch.allclose(flow.log_prob(chunk, same_mean), log_prob)
+    torch.testing.assert_close(flow.log_prob(chunk, tokens.flip(1)), log_prob)
+
+
+def test_saving_keeps_log_probabilities_bit_for_bit(chunk: Tensor, tokens: Tensor) -> None:
+    flow, other = make_flow(seed=3).eval(), make_flow(seed=4).eval()
+    chunk, tokens = chunk.float(), tokens.float()
+    file = io.BytesIO()
+    torch.save(flow.state_dict(), file)
+    file.seek(0)
+    assert not torch.equal(flow.log_prob(chunk, tokens), other.log_prob(chunk, tokens))
+    other.load_state_dict(torch.load(file, weights_only=True))  # partitions are part of it
+    assert torch.equal(flow.log_prob(chunk, tokens), other.log_prob(chunk, tokens))
+
+
+def test_data_at_the_bounds_keep_density_and_gradient_finite(flow, tokens) -> None:
+    chunk = torch.ones(B, H, A, dtype=torch.float64, requires_grad=True)
+    log_prob = flow.log_prob(chunk, tokens, add_noise=True)
+    log_prob.sum().backward()
+    assert log_prob.isfinite().all() and chunk.grad is not None and chunk.grad.isfinite().all()
+    assert make_flow(bound_margin=0).eval().log_prob(chunk.float(), tokens.float()).isfinite().all()
+
+
+def test_far_latents_decode_to_finite_numbers(tokens: Tensor) -> None:
+    flow = make_flow().eval()
+    chunks, log_prob = flow.decode(torch.full((B, K, H, A), 40.0), tokens.float())
+    assert chunks.abs().max() <= 1 and log_prob.isfinite().all()
+
+
+def test_noise_comes_from_the_generator(flow: FlowPolicy, chunk: Tensor, tokens: Tensor) -> None:
+    first, again, other = (
+        flow.log_prob(chunk, tokens, add_noise=True, generator=torch.Generator().manual_seed(seed))
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert not torch.equal(first, flow.log_prob(chunk, tokens))
+
+
+def test_noise_has_the_given_deviation_of_the_squashed_range(flow, chunk, tokens) -> None:
+    noisy = flow.log_prob(
+        chunk / 2, tokens, add_noise=True, generator=torch.Generator().manual_seed(1)
+    )
+    noise = torch.empty_like(chunk).normal_(generator=torch.Generator().manual_seed(1))
+    expected = flow.log_prob(chunk / 2 + 0.05 / flow.range * noise, tokens)
+    torch.testing.assert_close(noisy, expected)
+
+
+@pytest.mark.parametrize("rank_space", ["action", "latent_u"])
+def test_most_likely_is_the_best_of_the_same_samples(flow, tokens, rank_space) -> None:
+    latent = flow.draw_latents(tokens, K, 0.7, torch.Generator().manual_seed(5))
+    chunks, log_prob = flow.decode(latent, tokens, rank_space=rank_space)
+    best = flow.most_likely(tokens, K, 0.7, torch.Generator().manual_seed(5), rank_space=rank_space)
+    for row in range(B):
+        assert torch.equal(best[row], chunks[row, log_prob[row].argmax()])
+
+
+def test_rank_spaces_differ_by_the_slope_of_tanh(flow: FlowPolicy, tokens: Tensor) -> None:
+    latent = flow.draw_latents(tokens, K)
+    chunks, _ = flow.from_latent(latent, tokens)
+    in_u, in_action = (
+        flow.decode(latent, tokens, rank_space=space)[1] for space in ("latent_u", "action")
+    )
+    slope = flow.range / (1 - (flow.range * chunks).square())
+    torch.testing.assert_close(in_action - in_u, slope.log().sum(dim=(-2, -1)))
+
+
+@pytest.mark.filterwarnings("ignore:Mismatch dtype")
+def test_under_autocast_couplings_stay_in_float32(chunk: Tensor, tokens: Tensor) -> None:
+    flow = make_flow().eval()
+    chunk, tokens = chunk.float(), tokens.float()
+    exact = flow.log_prob(chunk, tokens)
+    with torch.autocast("cpu", torch.bfloat16):
+        latent, _ = flow.to_latent(chunk, tokens)
+        rough = flow.log_prob(chunk, tokens)
+        back, _ = flow.from_latent(latent, tokens)
+    assert latent.dtype == rough.dtype == torch.float32
+    torch.testing.assert_close(back, chunk, rtol=0, atol=1e-4)  # the same rough nets both ways
+    torch.testing.assert_close(rough, exact, rtol=0, atol=0.5)
+
+
+def test_a_copy_is_independent(flow: FlowPolicy, chunk: Tensor, tokens: Tensor) -> None:
+    target = copy.deepcopy(flow)
+    before = target.log_prob(chunk, tokens)
+    with torch.no_grad():
+        next(flow.parameters()).add_(1)
+    assert torch.equal(target.log_prob(chunk, tokens), before)
+
+
+@pytest.mark.parametrize("horizon", [2, 4, 6, 10, 16])
+@pytest.mark.parametrize("seed", range(5))
+def test_every_step_is_moved_and_kept_by_some_coupling(horizon: int, seed: int) -> None:
+    halves = draw_partitions(horizon, 8, seed)
+    for kept, moved in halves:
+        assert sorted([*kept.tolist(), *moved.tolist()]) == list(range(horizon))
+        assert kept.tolist() == sorted(kept.tolist()) and len(kept) == len(moved)
+    for half in zip(*halves, strict=True):
+        assert set(torch.cat(half).tolist()) == set(range(horizon))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"horizon": 5}, r"horizon \(5\) must be even"),
+        ({"num_couplings": 1}, r"num_couplings \(1\) is too small"),
+        ({"width": 18}, r"width \(18\) must be a multiple of 2 x num_heads"),
+        ({"noise_std": 0.3}, r"bound_margin \(1.2\)"),
+        ({"clamp": 0.0}, r"clamp \(0.0\)"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_flow(**options)
+
+
+def test_shapes_that_do_not_fit_are_refused(flow, chunk, tokens) -> None:
+    with pytest.raises(ValueError, match=r"not of shape \(3, 2, 2\)"):
+        flow.log_prob(chunk[:, :2], tokens)
+    with pytest.raises(ValueError, match="B = 2 as the tokens"):
+        flow.log_prob(chunk, tokens[:2])
+    with pytest.raises(ValueError, match=r"tokens must be \(B, S, D\)"):
+        flow.sample(tokens[0], 2)
+    with pytest.raises(ValueError, match="rank_space"):
+        flow.decode(flow.draw_latents(tokens, 1), tokens, rank_space="u")
