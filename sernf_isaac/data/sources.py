@@ -66,9 +66,7 @@ def _only(episode: Episode, keys: list[str]) -> Episode:
     if not keys:
         return episode
     if missing := [key for key in keys if key not in episode.observation]:
-        raise ValueError(
-            f"keys {missing} are not observed; there are {sorted(episode.observation)}"
-        )
+        raise ValueError(f"no groups {missing}; there are {sorted(episode.observation)}")
     episode.observation = {key: episode.observation[key] for key in keys}
     if episode.final_observation:
         episode.final_observation = {key: episode.final_observation[key] for key in keys}

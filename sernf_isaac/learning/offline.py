@@ -1,7 +1,7 @@
 """The imitation route: from stored demonstrations through stages I to III to a policy file."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +79,8 @@ class OfflineSampler:
         draw = torch.Generator().manual_seed(run.seed)
         self._all = Replay(run.spec, draw)
         self._demonstrations = Replay(run.spec, draw) if run.successes_only else self._all
-        for name, episode in episodes.items():
+        for name, stored in episodes.items():
+            episode = replace(stored, is_offline=True)  # whoever recorded it, it is here before us
             self._all.add(episode, name)
             if run.successes_only and episode.outcome == "success":
                 self._demonstrations.add(episode, name)

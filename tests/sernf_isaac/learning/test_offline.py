@@ -127,6 +127,11 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     assert read_metrics(tmp_path, name) == read_metrics(uninterrupted, name)
 
 
+def test_all_rows_are_imitated_offline_whoever_recorded_them(uninterrupted: Path) -> None:
+    rows = read_metrics(uninterrupted, "actor/bc_rows")
+    assert len(rows) == 2 * STEPS / 2 and all(value > 2 for _, value in rows)
+
+
 def test_every_stage_leaves_a_policy(uninterrupted: Path) -> None:
     first, _ = load_policy(uninterrupted / "policy_imitation.pt")
     warmed, _ = load_policy(uninterrupted / "policy_warm_up.pt")
