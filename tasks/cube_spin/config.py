@@ -161,7 +161,7 @@ def tuned_rewards() -> RewardConfig:
         action_rate=-2e-3,
         joint_acceleration=-2e-8,
         tilt=-2.0,
-        fall=-40.0,
+        fall=-80.0,
         position_width_m=0.03,
     )
 
@@ -184,7 +184,7 @@ def training_task() -> TaskConfig:
     """The task as the shipped teacher learns it: shorter, with less support, over more commands."""
     return TaskConfig(
         command=CommandConfig(speed_rad_s=(0.3, 3.0), log_uniform=True),
-        reward=replace(tuned_rewards(), fall=-80.0),
+        reward=tuned_rewards(),
         episode=EpisodeConfig(length_s=16.0, support_s=(0.0, 6.0), finite_horizon=False),
     )
 
