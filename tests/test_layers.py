@@ -1,4 +1,4 @@
-"""Imports point one way (STYLE 3), Isaac Lab stays where it is optional, files stay short."""
+"""Imports point one way, Isaac Lab stays where it is optional, files stay short."""
 
 import ast
 from collections.abc import Iterator

@@ -11,8 +11,18 @@ from tensordict import TensorDict
 
 from sernf_isaac.checkpoint import load_checkpoint, save_checkpoint
 from sernf_isaac.spec import Contract
-from tasks.cube_spin.config import ActionConfig, CommandConfig, TaskConfig, paper_task, tuned_task
+from tasks.cube_spin.config import (
+    ActionConfig,
+    CommandConfig,
+    EpisodeConfig,
+    TaskConfig,
+    paper_task,
+    tuned_task,
+)
+from tasks.cube_spin.evaluation import run_episodes, summarise
+from tasks.cube_spin.physics import NOMINAL
 from tasks.cube_spin.teacher import (
+    DEFAULT_TEACHER,
     TeacherPolicy,
     load_teacher,
     save_teacher,
@@ -190,3 +200,17 @@ def test_a_policy_keeps_its_own_action_centre(
     assert torch.equal(other.constants.action_centre, loaded.action_centre)
     assert not torch.equal(own.constants.action_centre, loaded.action_centre)
     assert loaded.task.action == ActionConfig()
+
+
+@pytest.mark.parametrize("speed_rad_s", [0.5, 1.5])
+def test_the_shipped_teacher_holds_and_spins_the_cube(
+    make_twin: Callable[..., CubeSpinTwin], speed_rad_s: float
+) -> None:
+    policy = load_teacher(DEFAULT_TEACHER)
+    episode = EpisodeConfig(length_s=8.0, support_s=(1.0, 1.0))
+    task = replace(policy.task, episode=episode, command=CommandConfig.fixed(speed_rad_s))
+    twin = make_twin(16, task, NOMINAL, constants=policy.constants)
+    summary = summarise(run_episodes(twin, policy, 16))
+    assert summary["drop_fraction"] == 0.0
+    assert 0.8 < summary["spin_ratio"] < 1.2
+    assert summary["tilt_deg"] < 15.0
