@@ -73,7 +73,7 @@ def run_main(main: Callable[[], None]) -> None:
     """Run a script; errors meant for the user end it with one line instead of a traceback."""
     try:
         main()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, FloatingPointError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted")

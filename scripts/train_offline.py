@@ -1,7 +1,7 @@
 """Train a chunk policy from stored demonstrations: imitation, critic warm-up, offline RL.
 
-    python scripts/train_offline.py --data demos.npz imitation_steps=2000
-    python scripts/train_offline.py --data runs/hand/2026-01-01 --keys history goal spec.prefix=2
+    python scripts/train_offline.py --data demos.npz control_rate_hz=20 imitation_steps=2000
+    python scripts/train_offline.py --data demos.hdf5 --keys object gripper control_rate_hz=20
     python scripts/train_offline.py --resume latest
 
 Data are folders of an episode store, OGBench files (.npz) or robomimic files (.hdf5, with --keys).
@@ -45,6 +45,8 @@ def main() -> None:
         run = offline.load_run(run_dir)
     else:
         flags = {"data": args.data, "keys": args.keys, "seed": args.seed}
+        if args.data:
+            flags["data"] = [str(Path(source).resolve()) for source in args.data]
         given = {name: value for name, value in flags.items() if value is not None}
         run = apply_overrides(replace(offline.OfflineRun(), **given), overrides)
         run_dir = args.out / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

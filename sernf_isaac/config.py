@@ -1,7 +1,7 @@
-"""Every number of the learner, with its source in the paper; builders read these and nothing else.
+"""The numbers of the learner, with their source in the paper.
 
-The defaults are the paper's in-hand rotation experiment. Where a safeguard is ours, its docstring
-names the value that restores the paper.
+The defaults are the paper's in-hand rotation experiment, noise for simulated data and dropout for
+real ones. Where a safeguard is ours, its docstring names the value that restores the paper.
 """
 
 from dataclasses import dataclass, field
@@ -22,6 +22,8 @@ class PolicyConfig:
     bound_margin: float | None = None
     """Room kept free between data at ±1 and the ends of the squashed range. Null: four noise
     standard deviations; 0 restores the paper."""
+    clamp: float = 1e-3
+    """Squashed actions are kept this far from ±1 before atanh; the paper is silent."""
     imitation_dropout: float = 0.2
     """0.5 for imitation in simulation, 0.2 on real data (G)."""
     rl_dropout: float = 0.1
@@ -36,6 +38,10 @@ class CriticConfig:
     support: tuple[float, float] = (-1.0, 21.0)
     """Range of returns the critic can tell; fixed for the life of a critic."""
     num_bins: int = 101
+    padding: float = 0.05
+    """Part of the support added on each side; with `padding_bins`, 0 restores the paper."""
+    padding_bins: int = 3
+    """At least this many bins on each side."""
     head: str = "hl_gauss"
     """"hl_gauss" or "mse", for the ablation."""
     token_dim: int = 512
@@ -95,6 +101,12 @@ class LearnerConfig:
             improvement.target_candidates,
         )
         _require(0.0 < improvement.polyak <= 1.0, "improvement.polyak", improvement.polyak)
+        weight = improvement.imitation_weight
+        _require(weight >= 0.0, "improvement.imitation_weight", weight)
+        for name in ("imitation_dropout", "rl_dropout"):
+            rate = getattr(self.policy, name)
+            _require(0.0 <= rate < 1.0, f"policy.{name}", rate)
+        _require(self.policy.noise_std >= 0.0, "policy.noise_std", self.policy.noise_std)
         _require(improvement.sigma > 0.0, "improvement.sigma", improvement.sigma)
         _require(
             improvement.likelihood in ("sum", "mean"),

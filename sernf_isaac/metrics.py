@@ -1,6 +1,7 @@
 """Where a run's numbers go: TensorBoard for looking, one CSV file for everything else."""
 
 import csv
+import os
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
@@ -21,9 +22,11 @@ class MetricsWriter:
         folder.mkdir(parents=True, exist_ok=True)
         kept = _rows_before(folder / CSV_FILE, first_step)
         self._events = SummaryWriter(str(folder), purge_step=first_step)
-        self._file = (folder / CSV_FILE).open("w", newline="")
+        with (folder / f".{CSV_FILE}.partial").open("w", newline="") as file:
+            csv.writer(file).writerows([("step", "name", "value"), *kept])
+        os.replace(folder / f".{CSV_FILE}.partial", folder / CSV_FILE)
+        self._file = (folder / CSV_FILE).open("a", newline="")
         self._csv = csv.writer(self._file)
-        self._csv.writerows([("step", "name", "value"), *kept])
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Log all of `metrics` at this step."""

@@ -14,9 +14,9 @@ from sernf_isaac.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.learning.build import build_actor, build_judge
-from sernf_isaac.learning.selection import choose_by_value
 from sernf_isaac.models.actor_critic import Actor, Judge, Observation, seen
+from sernf_isaac.models.build import build_actor, build_judge
+from sernf_isaac.models.selection import choose_by_value
 from sernf_isaac.spec import Contract
 
 KIND = "chunk_policy"
@@ -89,7 +89,7 @@ class ChunkPolicy:
             raise ValueError("this policy has no critics yet; rank by likelihood")
         scaled = seen(
             {name: self._scaled(name, observation) for name in self.layout.features},
-            self.normalizer.normalize(ACTION, _finite("prefix", prefix)),
+            self.normalizer.normalize(ACTION, _finite("prefix", prefix).float()),
         )
         self.actor.eval()
         context = self.actor.flow.context(self.actor.encoder(scaled))
@@ -127,7 +127,7 @@ class ChunkPolicy:
     def _scaled(self, name: str, observation: Observation) -> Tensor:
         if name not in observation:
             raise ValueError(f"the observation lacks '{name}'; it has {sorted(observation)}")
-        return self.normalizer.normalize(name, _finite(name, observation[name]))
+        return self.normalizer.normalize(name, _finite(name, observation[name]).float())
 
 
 def load_policy(

@@ -68,6 +68,11 @@ class Replay:
         """Number of online windows."""
         return self._numbers[False].length
 
+    @property
+    def num_imitable(self) -> int:
+        """Number of windows whose chunk may be imitated."""
+        return int(self._windows["imitate"].sum()) if len(self) else 0
+
     def add(self, episode: Episode, name: str) -> int:
         """Make an episode's windows available; returns how many there are.
 

@@ -33,7 +33,7 @@ def load_episodes(sources: list[str], keys: list[str]) -> dict[str, Episode]:
 
 
 def return_range(episodes: Iterable[Episode], discount: float) -> tuple[float, float]:
-    """Smallest and greatest discounted return-to-go in the data.
+    """Range of discounted returns-to-go in the data, 0 included: what a lost episode is worth.
 
     Episodes that were cut off count too; their returns lack what nobody saw, so leave room when
     such episodes are the long ones.
@@ -44,7 +44,7 @@ def return_range(episodes: Iterable[Episode], discount: float) -> tuple[float, f
         for reward, over in zip(episode.reward[::-1], episode.terminated[::-1], strict=True):
             going = float(reward) + (0.0 if over else discount * going)
             ends.append(going)
-    low, high = min(ends), max(ends)
+    low, high = min(0.0, *ends), max(0.0, *ends)
     return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 

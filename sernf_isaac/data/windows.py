@@ -46,6 +46,8 @@ class ChunkSpec:
     def __post_init__(self) -> None:
         if self.history < 1 or self.horizon < 1:
             raise ValueError(f"history ({self.history}) and horizon ({self.horizon}) must be >= 1")
+        if self.history > 1 and not self.history_keys:
+            raise ValueError(f"history ({self.history}) needs history_keys: which groups have one?")
         if not 0 <= self.prefix <= self.horizon:
             raise ValueError(f"prefix ({self.prefix}) must be in 0..horizon ({self.horizon})")
         if not 0.0 <= self.discount <= 1.0:

@@ -1,82 +1,13 @@
-"""Puts networks and a learner together from configuration and the sizes found in the data."""
+"""A learner with fresh networks."""
 
 from collections.abc import Mapping
 
 import torch
 
-from sernf_isaac.config import CriticConfig, LearnerConfig, PolicyConfig
+from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.learner import Learner
-from sernf_isaac.models.actor_critic import PREFIX, Actor, Judge
-from sernf_isaac.models.critic import ChunkCritic
-from sernf_isaac.models.encoders import ObservationEncoder, TokenGroup
-from sernf_isaac.models.flow import FlowPolicy
-
-
-def token_groups(
-    features: Mapping[str, int], spec: ChunkSpec, action_dim: int
-) -> dict[str, TokenGroup]:
-    """The encoder's groups: what is observed, as history or as of now, then the queued actions.
-
-    Args:
-        features: F of each observation group.
-        spec: Says which groups are histories, and how many actions are queued.
-        action_dim: A.
-    """
-    groups = {
-        name: TokenGroup(size, steps=spec.history, first_step=1 - spec.history)
-        if name in spec.history_keys
-        else TokenGroup(size)
-        for name, size in features.items()
-    }
-    if spec.prefix:
-        groups[PREFIX] = TokenGroup(action_dim, steps=spec.prefix)
-    return groups
-
-
-def build_actor(
-    config: PolicyConfig,
-    spec: ChunkSpec,
-    features: Mapping[str, int],
-    action_dim: int,
-    seed: int,
-) -> Actor:
-    """A fresh policy; weights come from torch's generator, partitions from `seed`."""
-    flow = FlowPolicy(
-        action_dim,
-        spec.horizon,
-        config.token_dim,
-        config.width,
-        num_couplings=config.num_couplings,
-        num_heads=config.num_heads,
-        dropout=config.imitation_dropout,
-        noise_std=config.noise_std,
-        bound_margin=config.bound_margin,
-        seed=seed,
-    )
-    groups = token_groups(features, spec, action_dim)
-    return Actor(ObservationEncoder(groups, token_dim=config.token_dim), flow)
-
-
-def build_judge(
-    config: CriticConfig, spec: ChunkSpec, features: Mapping[str, int], action_dim: int
-) -> Judge:
-    """Fresh critics; weights come from torch's generator."""
-    critic = ChunkCritic(
-        action_dim,
-        spec.horizon,
-        support=config.support,
-        ensemble=config.ensemble,
-        num_bins=config.num_bins,
-        token_dim=config.token_dim,
-        num_heads=config.num_heads,
-        num_layers=config.num_layers,
-        feedforward=config.feedforward,
-        dropout=config.dropout,
-        head=config.head,
-    )
-    groups = token_groups(features, spec, action_dim)
-    return Judge(ObservationEncoder(groups, token_dim=config.token_dim), critic)
+from sernf_isaac.models.build import build_actor, build_judge
 
 
 def build_learner(

@@ -5,6 +5,8 @@ from.
 """
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +15,9 @@ from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.windows import ChunkBatch
 from sernf_isaac.learning import losses
 from sernf_isaac.learning.losses import Metrics
-from sernf_isaac.learning.selection import Choice, choose_by_value
 from sernf_isaac.models.actor_critic import Actor, Judge, seen
 from sernf_isaac.models.flow import FlowContext
+from sernf_isaac.models.selection import Choice, choose_by_value
 
 
 class Learner:
@@ -25,7 +27,7 @@ class Learner:
         actor: The policy.
         judge: The critics; the target critics start as a copy.
         config: Hyperparameters.
-        seed: Seed of candidates, noise and dropout-free sampling; dropout uses torch's own.
+        seed: Seed of candidates and noise; dropout uses torch's own generators.
         device: Where all of it lives.
     """
 
@@ -41,15 +43,15 @@ class Learner:
         self.config, self.device = config, torch.device(device)
         self.actor, self.judge = actor.to(self.device), judge.to(self.device)
         self.target = copy.deepcopy(self.judge).requires_grad_(False).eval()
+        self._on_gpu = self.device.type == "cuda"
         self.generator = torch.Generator(self.device).manual_seed(seed)
         optimizer = config.optimizer
         self.actor_optimizer = self._adamw(self.actor, optimizer.imitation_learning_rate)
         self.critic_optimizer = self._adamw(self.judge, optimizer.rl_learning_rate)
 
-    # Updates --------------------------------------------------------------------------------------
-
     def update_imitation(self, batch: ChunkBatch) -> Metrics:
         """One step of stage I: raise the likelihood of the batch's chunks (eq. 8)."""
+        batch = batch.to(self.device)
         self._prepare_actor(self.config.policy.imitation_dropout, "imitation")
         tokens = self.actor.encoder(seen(batch.observation, batch.prefix))
         loss, metrics = self._imitation(batch.chunk, self.actor.flow.context(tokens), batch.imitate)
@@ -57,6 +59,7 @@ class Learner:
 
     def update_critic(self, batch: ChunkBatch) -> Metrics:
         """One step of the critics towards eq. 7, and of the targets towards the critics."""
+        batch = batch.to(self.device)
         target = self._bootstrap(batch)
         self.judge.train()
         tokens = self.judge.encoder(seen(batch.observation, batch.prefix))
@@ -65,40 +68,38 @@ class Learner:
         self._follow()
         return metrics
 
-    def update_policy(self, batch: ChunkBatch, *, imitate_online: bool) -> Metrics:
-        """One step of stages III and IV (Alg. 3).
-
-        Args:
-            imitate_online: Imitate rows from online data too; the paper imitates offline rows only.
-        """
+    def update_policy(self, batch: ChunkBatch) -> Metrics:
+        """One step of stages III and IV (Alg. 3); only offline rows are imitated (IV-D)."""
+        batch = batch.to(self.device)
         improvement = self.config.improvement
         self._prepare_actor(self.config.policy.rl_dropout, "rl")
         self.judge.eval()
-        self.judge.critic.requires_grad_(False)
-        with torch.no_grad():
-            critic_tokens = self.judge.encoder(seen(batch.observation, batch.prefix))
-        winner = self._winner(batch, critic_tokens)
-        tokens = self.actor.encoder(seen(batch.observation, batch.prefix))
-        context = self.actor.flow.context(tokens)
-        chunk, _ = self.actor.flow.decode(winner.latent, context)
-        value = self.judge.critic.value(chunk, critic_tokens)
-        rows = batch.imitate if imitate_online else batch.imitate & batch.is_offline
-        imitation, metrics = self._imitation(batch.chunk, context, rows)
-        loss, more = losses.improvement_loss(
-            value,
-            imitation,
-            imitation_weight=improvement.imitation_weight,
-            normalise_value=improvement.normalise_value,
-        )
-        metrics |= more | self._step(self.actor_optimizer, self.actor, loss, "actor")
-        self.judge.critic.requires_grad_(True)
-        values = winner.candidate_values
-        return metrics | {"actor/selection_gain": (winner.value - values.mean(dim=1)).mean()}
-
-    # Resume ---------------------------------------------------------------------------------------
+        with _frozen(self.judge.critic):
+            with torch.no_grad():
+                critic_tokens = self.judge.encoder(seen(batch.observation, batch.prefix))
+            winner = self._winner(batch, critic_tokens)
+            context = self.actor.flow.context(
+                self.actor.encoder(seen(batch.observation, batch.prefix))
+            )
+            chunk, clipped = self._executed(winner.latent, context)
+            imitation, metrics = self._imitation(
+                batch.chunk, context, batch.imitate & batch.is_offline
+            )
+            loss, more = losses.improvement_loss(
+                self.judge.critic.value(chunk, critic_tokens),
+                imitation,
+                imitation_weight=improvement.imitation_weight,
+                normalise_value=improvement.normalise_value,
+            )
+            metrics |= more | self._step(self.actor_optimizer, self.actor, loss, "actor")
+        gain = winner.value - winner.candidate_values.mean(dim=1)
+        return metrics | {"actor/selection_gain": gain.mean(), "actor/clipped_fraction": clipped}
 
     def state_dict(self) -> dict:
-        """All that later updates depend on; `load_state_dict` continues bit for bit on a CPU."""
+        """All that later updates depend on.
+
+        `load_state_dict` continues bit for bit on a CPU with the same number of threads.
+        """
         return {
             "actor": self.actor.state_dict(),
             "judge": self.judge.state_dict(),
@@ -107,6 +108,7 @@ class Learner:
             "critic_optimizer": self.critic_optimizer.state_dict(),
             "generator": self.generator.get_state().cpu(),
             "torch_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state(self.device) if self._on_gpu else None,
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -130,8 +132,18 @@ class Learner:
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["torch_rng"])
+        if self._on_gpu and state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"], self.device)
 
-    # Parts of an update ---------------------------------------------------------------------------
+    def _executed(self, latent: Tensor, context: FlowContext) -> tuple[Tensor, Tensor]:
+        """The chunk (B, H, A) of a latent as it is executed, and the clipped share of its numbers.
+
+        Clipping is passed over by the gradient: otherwise the critics could never pull an action
+        back from its bound.
+        """
+        chunk, _ = self.actor.flow.from_latent(latent, context)
+        excess = (chunk.clamp(-1.0, 1.0) - chunk).detach()
+        return chunk + excess, (excess != 0.0).float().mean()
 
     def _winner(self, batch: ChunkBatch, critic_tokens: Tensor) -> Choice:
         """Alg. 2 for the batch, drawn from the policy as it would act: without dropout."""
@@ -162,7 +174,7 @@ class Learner:
             self.actor.encoder(seen(batch.next_observation, batch.next_prefix))
         )
         tokens = self.target.encoder(seen(batch.next_observation, batch.next_prefix))
-        next_chunk = choose_by_value(
+        choice = choose_by_value(
             self.actor.flow,
             self.target.critic,
             context,
@@ -170,14 +182,15 @@ class Learner:
             candidates=improvement.target_candidates,
             sigma=improvement.sigma,
             generator=self.generator,
-        ).chunk
-        next_value = self.target.critic.value(next_chunk, tokens)
-        return losses.bootstrap_target(batch.reward, batch.discount, next_value)
+        )
+        return losses.bootstrap_target(batch.reward, batch.discount, choice.value)
 
     def _imitation(
         self, chunk: Tensor, context: FlowContext, rows: Tensor
     ) -> tuple[Tensor, Metrics]:
-        log_prob = self.actor.flow.log_prob(chunk, context, add_noise=True)
+        log_prob = self.actor.flow.log_prob(
+            chunk, context, add_noise=True, generator=self.generator
+        )
         summed = self.config.improvement.likelihood == "sum"
         return losses.imitation_loss(log_prob, rows, 1 if summed else chunk[0].numel())
 
@@ -186,7 +199,7 @@ class Learner:
         rate = rates.imitation_learning_rate if stage == "imitation" else rates.rl_learning_rate
         for group in self.actor_optimizer.param_groups:
             group["lr"] = rate
-        _set_dropout(self.actor, dropout)
+        _set_dropout(self.actor.flow, dropout)
         self.actor.train()
 
     def _adamw(self, module: nn.Module, learning_rate: float) -> torch.optim.AdamW:
@@ -200,7 +213,7 @@ class Learner:
         """One optimiser step.
 
         Raises:
-            FloatingPointError: If the loss is not finite; nothing has been changed then.
+            FloatingPointError: If loss or gradient are not finite; no weight has changed then.
         """
         if not torch.isfinite(loss):
             raise FloatingPointError(
@@ -209,9 +222,11 @@ class Learner:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         bound = self.config.optimizer.max_grad_norm
-        norm = nn.utils.clip_grad_norm_(
-            module.parameters(), float("inf") if bound is None else bound
-        )
+        norm = nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
+        if not torch.isfinite(norm):
+            raise FloatingPointError(f"the gradient of the {name} loss has norm {norm.item()}")
+        if bound is not None:
+            nn.utils.clip_grads_with_norm_(module.parameters(), bound, norm)
         optimizer.step()
         return {f"{name}/grad_norm": norm}
 
@@ -221,6 +236,18 @@ class Learner:
         ours = [p.data for p in self.judge.parameters()]
         theirs = [p.data for p in self.target.parameters()]
         torch._foreach_lerp_(theirs, ours, self.config.improvement.polyak)
+        for ours, theirs in zip(self.judge.buffers(), self.target.buffers(), strict=True):
+            theirs.copy_(ours)
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Without gradients for these parameters, whatever happens inside."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
 
 
 def _set_dropout(module: nn.Module, rate: float) -> None:

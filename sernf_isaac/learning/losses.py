@@ -29,12 +29,12 @@ def bootstrap_target(reward: Tensor, discount: Tensor, next_value: Tensor) -> Te
     Args:
         reward: (B,) discounted sum of the rewards until the next decision.
         discount: (B,) weight of the next decision; 0 where the episode terminated.
-        next_value: (E, B) of the target critics; their minimum counts.
+        next_value: (B,) the least of the target critics' values of the policy's next chunk.
 
     Returns:
         (B,)
     """
-    return reward + discount * next_value.min(dim=0).values
+    return reward + discount * next_value
 
 
 def improvement_loss(

@@ -24,8 +24,6 @@ class Stage:
     policy: PolicyUpdate
     critic: bool
     """Whether the critics learn."""
-    online: bool = False
-    """Whether batches mix offline and online data."""
 
     def update(self, learner: Learner, batch: ChunkBatch) -> Metrics:
         """One step: the critics first, then the policy against them."""
@@ -33,7 +31,7 @@ class Stage:
         if self.policy is PolicyUpdate.IMITATE:
             metrics |= learner.update_imitation(batch)
         elif self.policy is PolicyUpdate.IMPROVE:
-            metrics |= learner.update_policy(batch, imitate_online=False)
+            metrics |= learner.update_policy(batch)
         return metrics
 
 
@@ -43,6 +41,6 @@ WARM_UP = Stage("warm_up", PolicyUpdate.FROZEN, critic=True)
 """II: the critics learn the value of the frozen policy."""
 OFFLINE = Stage("offline", PolicyUpdate.IMPROVE, critic=True)
 """III: the policy seeks value and stays near all offline data."""
-ONLINE = Stage("online", PolicyUpdate.IMPROVE, critic=True, online=True)
+ONLINE = Stage("online", PolicyUpdate.IMPROVE, critic=True)
 """IV: the same on a mix of offline and online data; only offline rows are imitated."""
 STAGES = {stage.name: stage for stage in (IMITATION, WARM_UP, OFFLINE, ONLINE)}

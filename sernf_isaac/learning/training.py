@@ -59,7 +59,7 @@ class StagedTraining:
             logged.
 
     Raises:
-        ValueError: If `save_every` is no multiple of `log_every`.
+        ValueError: If `save_every` is no multiple of `log_every`, or there is nothing to do.
     """
 
     def __init__(
@@ -73,8 +73,10 @@ class StagedTraining:
         save_every: int = 1000,
         after_leg: Callable[[Leg], dict[str, float]] = lambda _: {},
     ) -> None:
-        if save_every % log_every:
-            raise ValueError(f"save_every ({save_every}) must be a multiple of {log_every}")
+        if log_every < 1 or save_every % log_every:
+            raise ValueError(f"save_every ({save_every}) must be a multiple of {log_every} >= 1")
+        if not sum(leg.steps for leg in legs):
+            raise ValueError("no steps to train: all stages have 0")
         self.learner, self.sampler, self.legs, self.run_dir = learner, sampler, legs, run_dir
         self.log_every, self.save_every, self.after_leg = log_every, save_every, after_leg
         self.step = 0
@@ -82,6 +84,8 @@ class StagedTraining:
 
     def run(self) -> None:
         """Train from where this run stands to the end of the last leg."""
+        if not self.step:
+            self.save()  # a run that dies early can be resumed too
         writer = MetricsWriter(self.run_dir, first_step=self.step + 1)
         try:
             first = 0

@@ -115,11 +115,10 @@ class FlowPolicy(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Exact log density of chunks in nats, (B,) or (B, K); `add_noise` for training (§IV-B)."""
-        scaled = self.range * chunk
         if add_noise:
-            noise = torch.empty_like(scaled).normal_(generator=generator)
-            scaled = scaled + self.noise_std * noise
-        latent, log_det = self._encode(scaled, self.context(tokens))
+            noise = torch.empty_like(chunk).normal_(generator=generator)
+            chunk = chunk + self.noise_std * noise
+        latent, log_det = self._encode(self.range * chunk, self.context(tokens))
         return _standard_normal(latent) + log_det
 
     def to_latent(self, chunk: Tensor, tokens: Tensor | FlowContext) -> tuple[Tensor, Tensor]:

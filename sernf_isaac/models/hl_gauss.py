@@ -50,16 +50,16 @@ class HLGauss(nn.Module):
         margin = share * (high - low)
         edges = torch.linspace(low - margin, high + margin, num_bins + 1, dtype=torch.float64)
         self.register_buffer("edges", edges.float())  # (Z + 1,)
-        self.sigma_bins = sigma_bins
+        self.support, self.sigma_bins = (low, high), sigma_bins
 
     def project(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """Scalars (...) to probabilities (..., Z), and the part of them that had to be clamped.
 
-        Scalars outside the padded support are moved to its end: without that their label would be
-        all zeros and teach nothing. What is not a number stays so and reaches the loss.
+        Scalars outside the support are moved to its end: without that their label would be all
+        zeros and teach nothing. What is not a number stays so and reaches the loss.
         """
         value = value.to(torch.promote_types(value.dtype, self.edges.dtype))
-        inside = value.clamp(self.edges[0], self.edges[-1])
+        inside = value.clamp(*self.support)
         clamped_fraction = (inside != value).to(inside.dtype).mean()
         sigma = self.sigma_bins * (self.edges[-1] - self.edges[0]) / (len(self.edges) - 1)
         cdf = torch.erf((self.edges - inside[..., None]) / (math.sqrt(2) * sigma))

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from sernf_isaac.config import ImprovementConfig, LearnerConfig
+from sernf_isaac.config import ImprovementConfig, LearnerConfig, OptimizerConfig
 from sernf_isaac.data.windows import ChunkBatch
 from sernf_isaac.learning import losses
 from sernf_isaac.learning.learner import Learner
-from sernf_isaac.learning.selection import choose_by_value
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, STAGES, WARM_UP
 from sernf_isaac.models.actor_critic import seen
+from sernf_isaac.models.selection import choose_by_value
 
 MakeLearner = Callable[..., Learner]
 MakeBatch = Callable[..., ChunkBatch]
@@ -54,9 +54,9 @@ def test_nothing_to_imitate_costs_nothing_and_teaches_nothing() -> None:
     assert loss == 0.0 and log_prob.grad is not None and log_prob.grad.tolist() == [0.0, 0.0]
 
 
-def test_the_target_is_rewards_plus_the_most_pessimistic_next_value() -> None:
+def test_the_target_is_rewards_plus_the_next_value_unless_terminated() -> None:
     target = losses.bootstrap_target(
-        torch.tensor([1.0, 2.0]), torch.tensor([0.5, 0.0]), torch.tensor([[4.0, 9.0], [6.0, 7.0]])
+        torch.tensor([1.0, 2.0]), torch.tensor([0.5, 0.0]), torch.tensor([4.0, 7.0])
     )
     assert target.tolist() == [3.0, 2.0]
 
@@ -129,7 +129,7 @@ def test_the_policy_update_leaves_no_trace_in_the_critics(
 ) -> None:
     learner = make_learner()
     before = weights(learner)
-    learner.update_policy(make_batch(), imitate_online=False)
+    learner.update_policy(make_batch())
     assert changed(before, learner) == {"actor"}
     assert all(p.grad is None and p.requires_grad for p in learner.judge.parameters())
 
@@ -142,7 +142,7 @@ def test_only_offline_rows_are_imitated_online(
         learner, batch = make_learner(), make_batch()
         batch.is_offline[4:] = False
         batch.chunk[4:] = make_batch(seed=chunk_seed).chunk[4:]
-        learner.update_policy(batch, imitate_online=False)
+        learner.update_policy(batch)
         results.append(weights(learner)["actor"])
     assert all(torch.equal(results[0][k], results[1][k]) for k in results[0])
 
@@ -154,7 +154,7 @@ def test_negative_control_offline_rows_are_imitated(
     for chunk_seed in (0, 1):
         learner, batch = make_learner(), make_batch()
         batch.chunk[4:] = make_batch(seed=chunk_seed).chunk[4:]
-        learner.update_policy(batch, imitate_online=False)
+        learner.update_policy(batch)
         results.append(weights(learner)["actor"])
     assert any(not torch.equal(results[0][k], results[1][k]) for k in results[0])
 
@@ -203,6 +203,170 @@ def test_a_loss_that_is_not_finite_stops_before_anything_changes(
     with pytest.raises(FloatingPointError, match="critic loss is nan"):
         learner.update_critic(batch)
     assert changed(before, learner) == set()
+
+
+class Spy:
+    """Notes in what state the networks are whenever the flow or the critics are asked."""
+
+    def __init__(self, learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[tuple[str, dict]] = []
+        for owner, name in (
+            (learner.actor.flow, "log_prob"),
+            (learner.actor.flow, "draw_latents"),
+            (learner.actor.flow, "from_latent"),
+            (learner.judge.critic, "value_of_candidates"),
+            (learner.target.critic, "value_of_candidates"),
+            (learner.judge.critic, "loss"),
+        ):
+            self._watch(learner, owner, name, monkeypatch)
+
+    def _watch(
+        self, learner: Learner, owner: object, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        original = getattr(owner, name)
+        who = "target." if owner is learner.target.critic else ""
+
+        def noted(*args: object, **kwargs: object) -> object:
+            rates = {p.p for p in learner.actor.flow.modules() if isinstance(p, torch.nn.Dropout)}
+            state = {
+                "actor": learner.actor.training,
+                "judge": learner.judge.training,
+                "dropout": rates,
+                "lr": learner.actor_optimizer.param_groups[0]["lr"],
+                "args": args,
+                "kwargs": kwargs,
+            }
+            self.calls.append((who + name, state))
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    def of(self, name: str) -> dict:
+        (state,) = [state for called, state in self.calls if called == name]
+        return state
+
+
+def test_imitation_uses_noise_dropout_and_rate_of_its_stage(
+    make_learner: MakeLearner, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = make_learner()
+    learner.update_policy(make_batch())  # leaves the settings of another stage behind
+    spy = Spy(learner, monkeypatch)
+    learner.update_imitation(make_batch())
+    state = spy.of("log_prob")
+    assert state["kwargs"] == {"add_noise": True, "generator": learner.generator}
+    assert state["actor"] and state["dropout"] == {0.2} and state["lr"] == 1e-4
+
+
+def test_the_policy_is_improved_with_the_modes_of_the_paper(
+    make_learner: MakeLearner, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = make_learner()
+    learner.update_imitation(make_batch())
+    learner.update_critic(make_batch())
+    spy = Spy(learner, monkeypatch)
+    learner.update_policy(make_batch())
+    drawn = spy.of("draw_latents")
+    assert not drawn["actor"], "candidates are drawn without dropout"
+    assert drawn["args"][1:3] == (24, 0.7)
+    decoded = spy.of("from_latent")
+    assert decoded["actor"] and decoded["dropout"] == {0.1} and decoded["lr"] == 2e-4
+    assert spy.of("log_prob")["kwargs"]["add_noise"] is True
+    judged = [state for name, state in spy.calls if name == "value_of_candidates"]
+    assert judged and not any(state["judge"] for state in judged), "critics judge without dropout"
+
+
+def test_critics_learn_with_dropout_from_targets_without(
+    make_learner: MakeLearner, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = make_learner()
+    learner.update_imitation(make_batch())
+    spy = Spy(learner, monkeypatch)
+    learner.update_critic(make_batch())
+    assert not spy.of("draw_latents")["actor"] and spy.of("draw_latents")["args"][1:3] == (1, 0.7)
+    assert not learner.target.training and spy.of("target.value_of_candidates")
+    assert spy.of("loss")["judge"]
+
+
+@pytest.mark.parametrize("bound", [0.01, None])
+def test_gradients_are_clipped_where_asked(
+    make_learner: MakeLearner, make_batch: MakeBatch, bound: float | None
+) -> None:
+    learner = make_learner(LearnerConfig(optimizer=OptimizerConfig(max_grad_norm=bound)))
+    reported = learner.update_imitation(make_batch())["actor/grad_norm"]
+    applied = torch.nn.utils.get_total_norm(
+        [p.grad for p in learner.actor.parameters() if p.grad is not None]
+    )
+    assert reported > 0.1
+    torch.testing.assert_close(applied, reported if bound is None else torch.tensor(bound))
+
+
+def test_likelihoods_are_summed_or_averaged(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    found = {
+        kind: make_learner(
+            LearnerConfig(improvement=ImprovementConfig(likelihood=kind))
+        ).update_imitation(make_batch())["actor/bc"]
+        for kind in ("sum", "mean")
+    }
+    torch.testing.assert_close(found["sum"], found["mean"] * 8)  # H A = 8
+
+
+def test_the_policy_moves_to_where_the_critics_see_value(
+    make_learner: MakeLearner, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through latent, flow and clipping, also for actions that start beyond their bound."""
+    config = LearnerConfig(
+        improvement=ImprovementConfig(imitation_weight=0.0, candidates=1),
+        optimizer=OptimizerConfig(rl_learning_rate=3e-3),
+    )
+    learner, batch, wanted = make_learner(config), make_batch(64), 0.4
+
+    def value_of(chunks: Tensor, _: Tensor) -> Tensor:
+        return -(chunks - wanted).square().mean(dim=(-2, -1)).expand(2, *chunks.shape[:2])
+
+    critic = learner.judge.critic
+    monkeypatch.setattr(critic, "value_of_candidates", value_of)
+    monkeypatch.setattr(critic, "value", lambda c, t: value_of(c[:, None], t).squeeze(-1))
+    first = learner.update_policy(batch)["actor/value"]
+    for _ in range(60):
+        last = learner.update_policy(batch)["actor/value"]
+    assert first < -0.2 and last > -0.05
+
+
+def test_clipping_does_not_stop_the_gradient(make_learner: MakeLearner) -> None:
+    learner = make_learner()
+    tokens = torch.zeros(3, 2, 16)
+    latent = torch.full((3, 4, 2), 9.0, requires_grad=True)  # decodes to beyond the bound
+    chunk, clipped = learner._executed(latent, learner.actor.flow.context(tokens))
+    chunk.sum().backward()
+    assert clipped == 1.0 and (chunk == 1.0).all()
+    assert latent.grad is not None
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    learner = make_learner()
+    before = weights(learner)
+    parameter = next(learner.actor.flow.parameters())
+    parameter.register_hook(lambda grad: grad * float("inf"))
+    with pytest.raises(FloatingPointError, match="gradient of the actor loss"):
+        learner.update_imitation(make_batch())
+    assert changed(before, learner) == set()
+
+
+def test_critics_go_on_learning_after_a_bad_batch_for_the_policy(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    learner, bad = make_learner(), make_batch()
+    bad.chunk[0, 0, 0] = float("nan")
+    with pytest.raises(FloatingPointError, match="actor loss is nan"):
+        learner.update_policy(bad)
+    before = weights(learner)
+    learner.update_critic(make_batch())
+    assert changed(before, learner) == {"judge", "target"}
 
 
 # Resume -------------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ offline.train(test_offline.tiny_run(sys.argv[1]), Path(sys.argv[2]))
 def tiny_run(data: str) -> offline.OfflineRun:
     return offline.OfflineRun(
         data=[data],
+        control_rate_hz=20.0,
         batch_size=8,
         rl_batch_size=8,
         imitation_steps=STEPS,
@@ -116,9 +117,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    saved = (tmp_path / STATE_FILE).is_file()
-    assert saved == (fatal > STEPS)  # nothing was saved yet in the first steps: it starts afresh
-    offline.train(offline.load_run(tmp_path), tmp_path, resume=saved)
+    offline.train(offline.load_run(tmp_path), tmp_path, resume=True)
     ours, theirs = state(tmp_path), state(uninterrupted)
     assert ours["step"] == theirs["step"] == 3 * STEPS
     for part in ("actor", "judge", "target"):
@@ -189,7 +188,7 @@ def test_a_policy_without_its_normaliser_is_refused(uninterrupted: Path, tmp_pat
 def test_only_successes_are_imitated_when_asked(store: Path) -> None:
     run = replace(tiny_run(str(store)), successes_only=True)
     episodes = load_episodes(run.data, run.keys)
-    normalizer = offline._fit(episodes.values(), {"state": 3, "goal": 1})
+    normalizer = offline._fit(episodes.values(), {"state": 3, "goal": 1}, 1e-3)
     sampler = offline.OfflineSampler(run, episodes, normalizer)
     assert len(sampler._demonstrations) < len(sampler._all)
     failures = {k: e for k, e in episodes.items() if e.outcome == "failure"}
@@ -200,9 +199,58 @@ def test_only_successes_are_imitated_when_asked(store: Path) -> None:
 def test_the_range_of_returns_is_discounted_and_stops_at_termination() -> None:
     rewards = episode(0, steps=3)
     low, high = return_range([rewards], discount=0.5)
-    assert (low, high) == (0.25, 1.0)
+    assert (low, high) == (0.0, 1.0)  # 0 is what a lost episode is worth, in the data or not
     nothing = replace(rewards, reward=np.zeros(3))
     assert return_range([nothing], 0.5) == (-0.5, 0.5)
+
+
+def test_episodes_too_short_to_imitate_are_refused(tmp_path: Path) -> None:
+    short = {str(seed): episode(seed, steps=4) for seed in range(3)}
+    run = tiny_run("unused")
+    normalizer = offline._fit(short.values(), {"state": 3, "goal": 1}, 1e-3)
+    with pytest.raises(ValueError, match="no episodes of at least 5 steps"):
+        offline.OfflineSampler(run, short, normalizer)
+
+
+def test_a_run_is_not_resumed_on_other_data(store: Path, uninterrupted: Path) -> None:
+    run = tiny_run(str(store))
+    episodes = load_episodes(run.data, run.keys)
+    next(iter(episodes.values())).reward[0] = 5.0
+    normalizer = offline._fit(episodes.values(), {"goal": 1, "state": 3}, 1e-3)
+    sampler = offline.OfflineSampler(run, episodes, normalizer)
+    with pytest.raises(ValueError, match="data have changed"):
+        sampler.load_state_dict(state(uninterrupted)["sampler"])
+
+
+def test_training_leaves_its_settings_alone(uninterrupted: Path) -> None:
+    assert TINY.critic.support == CriticConfig().support
+    loaded, _ = load_policy(uninterrupted / offline.POLICY_FILE)
+    assert loaded.layout.critic.support == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"control_rate_hz": 0.0}, "control_rate_hz must be given"),
+        ({"action_names": ["thumb"]}, "1 action_names for 2 action dimensions"),
+        ({"log_every": 0}, "must be a multiple of 0 >= 1"),
+        ({"imitation_steps": 0, "warm_up_steps": 0, "offline_steps": 0}, "no steps to train"),
+    ],
+)
+def test_runs_that_cannot_work_leave_no_folder(
+    store: Path, tmp_path: Path, change: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        offline.train(replace(tiny_run(str(store)), **change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["prefix", "action", "keys", "robot.state"])
+def test_reserved_names_of_groups_are_refused(name: str) -> None:
+    odd = episode(0)
+    odd.observation[name] = odd.observation["goal"]
+    with pytest.raises(ValueError, match="cannot be called"):
+        offline._sizes({"0": odd})
 
 
 def test_data_that_are_not_there_are_named(tmp_path: Path, store: Path) -> None:

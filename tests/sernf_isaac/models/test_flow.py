@@ -199,12 +199,12 @@ def test_noise_comes_from_the_generator(flow: FlowPolicy, chunk: Tensor, tokens:
     assert not torch.equal(first, flow.log_prob(chunk, tokens))
 
 
-def test_noise_has_the_given_deviation_of_the_squashed_range(flow, chunk, tokens) -> None:
+def test_noise_has_the_given_deviation_in_units_of_the_actions(flow, chunk, tokens) -> None:
     noisy = flow.log_prob(
         chunk / 2, tokens, add_noise=True, generator=torch.Generator().manual_seed(1)
     )
     noise = torch.empty_like(chunk).normal_(generator=torch.Generator().manual_seed(1))
-    expected = flow.log_prob(chunk / 2 + 0.05 / flow.range * noise, tokens)
+    expected = flow.log_prob(chunk / 2 + 0.05 * noise, tokens)
     torch.testing.assert_close(noisy, expected)
 
 
