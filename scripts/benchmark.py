@@ -3,6 +3,8 @@
 python scripts/benchmark.py twin                # physics against everything else, steps/s
 python scripts/benchmark.py twin --isaac        # and Isaac Lab on the same CPU, for comparison
 python scripts/benchmark.py isaac --device cuda:0 --num_envs 8192
+python scripts/benchmark.py learner             # decisions and updates at the paper's size
+python scripts/benchmark.py learner --device cuda --rl_batch 512
 """
 
 import argparse
@@ -10,8 +12,9 @@ import json
 from pathlib import Path
 
 import torch
-from _cli import run_main
+from _cli import resolve_device, run_main
 
+from sernf_isaac.learning.speed import SpeedRequest, learner_speed, speed_table
 from tasks.cube_spin.speed import isaac_speed, twin_speed
 
 
@@ -19,16 +22,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("twin", "isaac"))
+    parser.add_argument("what", choices=("twin", "isaac", "learner"))
     parser.add_argument("--num_envs", type=int, default=256)
     parser.add_argument("--steps", type=int, default=200, help="timed control steps")
     parser.add_argument("--threads", type=int, default=None, help="physics threads (twin)")
     parser.add_argument("--isaac", action="store_true", help="compare with Isaac Lab (twin)")
     parser.add_argument("--isaac_envs", type=int, default=64)
-    parser.add_argument("--device", default="cpu", help="device of Isaac Lab")
+    parser.add_argument("--device", default="cpu", help="device of Isaac Lab or the learner")
+    parser.add_argument("--candidates", type=int, nargs="+", default=[24, 64, 128], help="learner")
+    parser.add_argument("--imitation_batch", type=int, default=64, help="learner")
+    parser.add_argument("--rl_batch", type=int, default=32, help="learner")
+    parser.add_argument("--repetitions", type=int, default=3, help="of each update (learner)")
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    result = learner_figures(args) if args.what == "learner" else environment_figures(args)
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def environment_figures(args: argparse.Namespace) -> dict[str, float]:
     result: dict[str, float] = {}
     if args.what == "twin":
         result = twin_speed(args.num_envs, args.steps, args.threads)
@@ -39,9 +53,21 @@ def main() -> None:
         result["twin_over_isaac"] = result["twin_steps_per_s"] / result["isaac_steps_per_s"]
     for name, value in result.items():
         print(f"{name:32s} {value:12.4g}")
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def learner_figures(args: argparse.Namespace) -> dict[str, float]:
+    result = learner_speed(
+        SpeedRequest(
+            candidates=tuple(args.candidates),
+            imitation_batch=args.imitation_batch,
+            rl_batch=args.rl_batch,
+            step_repetitions=args.repetitions,
+            device=resolve_device(args.device),
+        )
+    )
+    print(speed_table(result))
+    return result
 
 
 if __name__ == "__main__":
