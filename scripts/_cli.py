@@ -69,6 +69,12 @@ def resolve_device(choice: str | None) -> str:
     return "cuda:0" if choice == "cuda" else choice
 
 
+def use_tensor_cores(device: str) -> None:
+    """Let matrix products on a GPU run in TF32; everything else stays in single precision."""
+    if device.startswith("cuda"):
+        torch.set_float32_matmul_precision("high")
+
+
 def run_main(main: Callable[[], None]) -> None:
     """Run a script; errors meant for the user end it with one line instead of a traceback."""
     try:

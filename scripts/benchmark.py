@@ -4,7 +4,7 @@ python scripts/benchmark.py twin                # physics against everything els
 python scripts/benchmark.py twin --isaac        # and Isaac Lab on the same CPU, for comparison
 python scripts/benchmark.py isaac --device cuda:0 --num_envs 8192
 python scripts/benchmark.py learner             # decisions and updates at the paper's size
-python scripts/benchmark.py learner --device cuda --rl_batch 512
+python scripts/benchmark.py learner --device cuda --rl_batch 512 --compile
 """
 
 import argparse
@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 import torch
-from _cli import resolve_device, run_main
+from _cli import resolve_device, run_main, use_tensor_cores
 
 from sernf_isaac.learning.speed import SpeedRequest, learner_speed, speed_table
 from tasks.cube_spin.speed import isaac_speed, twin_speed
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--imitation_batch", type=int, default=64, help="learner")
     parser.add_argument("--rl_batch", type=int, default=32, help="learner")
     parser.add_argument("--repetitions", type=int, default=3, help="of each update (learner)")
+    parser.add_argument("--compile", action="store_true", help="compiled decisions, too (learner)")
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -57,13 +58,16 @@ def environment_figures(args: argparse.Namespace) -> dict[str, float]:
 
 
 def learner_figures(args: argparse.Namespace) -> dict[str, float]:
+    device = resolve_device(args.device)
+    use_tensor_cores(device)
     result = learner_speed(
         SpeedRequest(
             candidates=tuple(args.candidates),
             imitation_batch=args.imitation_batch,
             rl_batch=args.rl_batch,
             step_repetitions=args.repetitions,
-            device=resolve_device(args.device),
+            device=device,
+            compile=args.compile,
         )
     )
     print(speed_table(result))

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from _cli import apply_overrides, resolve_device, run_main
+from _cli import apply_overrides, resolve_device, run_main, use_tensor_cores
 from omegaconf import OmegaConf
 
 from sernf_isaac.learning import offline
@@ -54,6 +54,7 @@ def main() -> None:
         print(OmegaConf.to_yaml(OmegaConf.structured(run)))
         return
     device = resolve_device(args.device)
+    use_tensor_cores(device)
     policy_file = offline.train(run, run_dir, device=device, resume=bool(args.resume))
     print(f"policy     -> {policy_file}")
     print(f"numbers    -> {run_dir / 'metrics.csv'}")

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from sernf_isaac.config import LearnerConfig
+from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
@@ -22,12 +24,13 @@ from sernf_isaac.learning.losses import imitation_loss, improvement_loss
 from sernf_isaac.learning.stages import OFFLINE
 from sernf_isaac.models.actor_critic import Observation, seen
 from sernf_isaac.models.critic import ChunkCritic
-from sernf_isaac.models.selection import choose_by_value
+from sernf_isaac.policy import ChunkPolicy, PolicyLayout
 
 FEATURES, ACTION_DIM = {"history": 48, "last_action": 17, "goal": 4}, 17
 """Sizes that give the paper's cube task: 17 joints, and 8 tokens with the default `ChunkSpec`."""
 MANY = 24
 """Candidates of an RL step (paper G)."""
+WAYS = ("plain", "fast", "compiled")
 Call = Callable[[], object]
 
 
@@ -42,6 +45,8 @@ class SpeedRequest:
     decision_repetitions: int = 7
     step_repetitions: int = 3
     device: str = "cpu"
+    compile: bool = False
+    """Measure compiled decisions, too; compiling takes minutes."""
 
 
 def learner_speed(request: SpeedRequest) -> dict[str, float]:
@@ -51,11 +56,12 @@ def learner_speed(request: SpeedRequest) -> dict[str, float]:
     """
     learner = _full_size(request.device)
     measure = _Stopwatch(request.device)
+    ways = WAYS if request.compile else WAYS[:2]
     for count in request.candidates:
-        plain, fast = _Decision(learner, count, plain=True), _Decision(learner, count, plain=False)
-        calls = {f"decision_{count}_plain": plain, f"decision_{count}_fast": fast}
+        calls = {f"decision_{count}_{way}": _Decision(learner, count, way) for way in ways}
+        chunks = torch.stack([call() for call in calls.values()])  # compiles, too
         measure(calls, request.decision_repetitions)
-        difference = (plain() - fast()).abs().max()
+        difference = (chunks - chunks[0]).abs().max()
         measure.result[f"decision_{count}_difference"] = float(difference)
     batch = _random_batch(request.imitation_batch, request.device)
     measure(
@@ -84,13 +90,13 @@ def learner_speed(request: SpeedRequest) -> dict[str, float]:
 def speed_table(result: Mapping[str, float]) -> str:
     """Times and ratios, one line per thing measured."""
     names = [name.removesuffix("_fast_ms") for name in result if name.endswith("_fast_ms")]
-    lines = [f"{'least of all repetitions':32s} {'plain ms':>10s} {'fast ms':>10s} {'ratio':>7s}"]
+    head = ("plain ms", "fast ms", "ratio", "compiled ms")
+    lines = [f"{'least of all repetitions':32s} " + " ".join(f"{name:>11s}" for name in head)]
     for name in names:
-        fast, plain = result[f"{name}_fast_ms"], result.get(f"{name}_plain_ms")
-        if plain is None:
-            lines.append(f"{name:32s} {'':>10s} {fast:10.1f}")
-        else:
-            lines.append(f"{name:32s} {plain:10.1f} {fast:10.1f} {fast / plain:7.2f}")
+        plain, fast, compiled = (result.get(f"{name}_{way}_ms") for way in WAYS)
+        ratio = fast / plain if fast and plain else None
+        cells = [_cell(plain, 1), _cell(fast, 1), _cell(ratio, 2), _cell(compiled, 1)]
+        lines.append(f"{name:32s} " + " ".join(cells))
     one, many = result["rl_1_fast_ms"], result[f"rl_{MANY}_fast_ms"]
     naive = result[f"rl_{MANY}_plain_ms"]
     lines.append(f"RL step, {MANY} candidates over 1: {many / one:.2f}; naively {naive / one:.2f}")
@@ -139,31 +145,31 @@ def improve_through_all(learner: Learner, batch: ChunkBatch, candidates: int) ->
     judge.requires_grad_(True)
 
 
+def _cell(value: float | None, digits: int) -> str:
+    return " " * 11 if value is None else f"{value:11.{digits}f}"
+
+
 class _Decision:
     """One decision of the policy and its critics; the same candidates each time."""
 
-    def __init__(self, learner: Learner, candidates: int, *, plain: bool) -> None:
-        self._learner, self._candidates, self._plain = learner, candidates, plain
-        batch = _random_batch(1, str(learner.device))
-        self._observation = seen(batch.observation, batch.prefix)
+    def __init__(self, learner: Learner, candidates: int, way: str) -> None:
+        self._learner, self._candidates, self._plain = learner, candidates, way == "plain"
+        self._policy = _policy_of(learner)
+        if way == "compiled":
+            self._policy.compile()
+        self._batch = _random_batch(1, str(learner.device))
 
     @torch.no_grad()
     def __call__(self) -> Tensor:
-        learner, observation = self._learner, self._observation
-        learner.actor.eval()
-        learner.judge.eval()
-        generator = torch.Generator(learner.device).manual_seed(0)
+        self._learner.actor.eval()
+        self._learner.judge.eval()
+        batch, generator = self._batch, torch.Generator(self._learner.device).manual_seed(0)
         if self._plain:
-            return choose_plainly(learner, observation, self._candidates, generator)
-        return choose_by_value(
-            learner.actor.flow,
-            learner.judge.critic,
-            learner.actor.flow.context(learner.actor.encoder(observation)),
-            learner.judge.encoder(observation),
-            candidates=self._candidates,
-            sigma=learner.config.improvement.sigma,
-            generator=generator,
-        ).chunk
+            observation = seen(batch.observation, batch.prefix)
+            return choose_plainly(self._learner, observation, self._candidates, generator)
+        return self._policy.decide(
+            batch.observation, batch.prefix, candidates=self._candidates, generator=generator
+        )
 
 
 class _Stopwatch:
@@ -200,6 +206,17 @@ def _full_size(device: str) -> Learner:
         for parameter in learner.actor.flow.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
     return learner
+
+
+def _policy_of(learner: Learner) -> ChunkPolicy:
+    """The learner's networks as a machine runs them; units are those of the networks."""
+    config, spec = learner.config, ChunkSpec()
+    layout = PolicyLayout(FEATURES, ACTION_DIM, spec, config.policy, config.critic, seed=0)
+    sizes = FEATURES | {ACTION: ACTION_DIM}
+    ends = {name: (-np.ones(size), np.ones(size)) for name, size in sizes.items()}
+    normalizer = Normalizer(ends).to(learner.device)
+    sigma = config.improvement.sigma
+    return ChunkPolicy(layout, learner.actor, learner.judge, normalizer, sigma=sigma)
 
 
 def _random_batch(size: int, device: str) -> ChunkBatch:

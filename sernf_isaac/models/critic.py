@@ -247,8 +247,8 @@ class ChunkCritic(nn.Module):
         # Before the first attention, candidates share their observation's rows.
         projected = map(joined, first.project(actions, self.positions), first.project(shared))
         x = first.mix(x, *projected)
-        last = others.pop() if self.prune and others else None
-        for layer in others:
+        last = others[-1] if self.prune and others else None
+        for layer in others[:-1] if last else others:
             x = layer.mix(x, *layer.project(x, positions))
         cls = x[..., 0, :] if last is None else last.read(x, positions)
         return self.head(cls).unflatten(1, (batch, candidates))

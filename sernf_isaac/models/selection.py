@@ -1,4 +1,4 @@
-"""Which chunk to execute: the candidate that the critics like best (paper Alg. 2).
+"""Which chunk to execute: the candidate that the critics like best (paper Alg. 2), or the likeliest.
 
 Candidates are drawn and judged without gradients. Whoever needs a gradient decodes the winner's
 latent again, which costs one chunk instead of K.
@@ -43,13 +43,26 @@ def choose_by_value(
         sigma: Standard deviation of the latent.
     """
     latents = flow.draw_latents(context, candidates, sigma, generator)
+    return best_by_value(flow, critic, context, critic_tokens, latents)
+
+
+def best_by_value(
+    flow: FlowPolicy,
+    critic: ChunkCritic,
+    context: FlowContext,
+    critic_tokens: Tensor,
+    latents: Tensor,
+) -> Choice:
+    """The same, of candidates that are given by their latents (B, K, H, A)."""
     chunks, _ = flow.decode(latents, context)  # (B, K, H, A)
     values = critic.value_of_candidates(chunks, critic_tokens).amin(dim=0)  # (B, K)
-    winner = values.argmax(dim=1)
+    value, winner = values.max(dim=1)
     rows = torch.arange(len(winner), device=winner.device)
-    return Choice(
-        chunk=chunks[rows, winner],
-        latent=latents[rows, winner],
-        value=values[rows, winner],
-        candidate_values=values,
-    )
+    return Choice(chunks[rows, winner], latents[rows, winner], value, values)
+
+
+def best_by_likelihood(flow: FlowPolicy, context: FlowContext, latents: Tensor) -> Tensor:
+    """Of the candidates with latents (B, K, H, A) the likeliest chunk, (B, H, A) (IV-D-a)."""
+    chunks, log_prob = flow.decode(latents, context)
+    winner = log_prob.argmax(dim=1)
+    return chunks[torch.arange(len(winner), device=winner.device), winner]

@@ -162,6 +162,21 @@ def test_a_loaded_policy_decides_in_the_units_of_the_data(uninterrupted: Path) -
         assert chunks[0].max() > 1.5, "still in the network's units"
 
 
+@pytest.mark.parametrize("rank", ["value", "likelihood"])
+def test_a_compiled_policy_is_one_graph_and_decides_alike(uninterrupted: Path, rank: str) -> None:
+    policy, _ = load_policy(uninterrupted / offline.POLICY_FILE)
+    observation = {"state": torch.randn(3, 2, 3), "goal": torch.randn(3, 1)}
+
+    def decide() -> torch.Tensor:
+        draw = torch.Generator().manual_seed(1)
+        prefix = torch.zeros(3, 1, 2)
+        return policy.decide(observation, prefix, candidates=16, rank=rank, generator=draw)
+
+    plain = decide()
+    policy.compile("aot_eager")  # traces as the default does, and spares the test its compiler
+    torch.testing.assert_close(decide(), plain, rtol=0, atol=1e-5)
+
+
 def test_a_policy_refuses_what_it_cannot_use(uninterrupted: Path) -> None:
     policy, _ = load_policy(uninterrupted / "policy_imitation.pt")
     good = {"state": torch.zeros(1, 2, 3), "goal": torch.zeros(1, 1)}
