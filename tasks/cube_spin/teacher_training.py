@@ -155,7 +155,8 @@ class TeacherTraining:
         """Train until `iterations` in total are done, or the training time is used up."""
         self.ppo.train_mode()
         writer = SummaryWriter(str(self.run_dir), purge_step=self.progress.iteration + 1)
-        bar = tqdm(total=iterations, initial=self.progress.iteration, desc="teacher", unit="it")
+        total = iterations if max_wall_s == math.inf else None  # else time may end it first
+        bar = tqdm(total=total, initial=self.progress.iteration, desc="teacher", unit="it")
         with writer, bar:
             while self.progress.iteration < iterations and self.progress.wall_s < max_wall_s:
                 started = time.monotonic()
