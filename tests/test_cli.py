@@ -266,7 +266,7 @@ def test_a_missing_policy_is_a_clear_error(run_script, tmp_path: Path, name: str
 def test_a_file_that_is_no_policy_is_a_clear_error(run_script, tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("hello")
     code, _ = run_script("evaluate.py", "--policy", tmp_path / "text.pt")
-    assert str(code).startswith("error:") and "no policy file" in str(code)
+    assert str(code).startswith("error:") and "damaged or of another kind" in str(code)
 
 
 def test_an_unknown_simulator_is_refused(run_script, capsys) -> None:

@@ -1,4 +1,4 @@
-"""Which chunk to execute: the candidate that the critics like best (paper Alg. 2), or the likeliest.
+"""Which chunk to execute: the one the critics like best (paper Alg. 2), or the likeliest.
 
 Candidates are drawn and judged without gradients. Whoever needs a gradient decodes the winner's
 latent again, which costs one chunk instead of K.
