@@ -1,0 +1,65 @@
+"""Every number of the augmentation; the defaults follow the paper (F.2) and DeXtreme (Table 5)."""
+
+from dataclasses import dataclass, field
+
+Range = tuple[float, float]
+
+
+@dataclass
+class WarpConfig:
+    """Crop, rotation and stretch, applied as one homography."""
+
+    probability: float = 0.7
+    """Share of samples that are warped at all."""
+    crop: Range = (0.7, 1.0)
+    """Edge of the part that is kept, as a share of the picture (paper: 0.7 to 1.0)."""
+    rotation_deg: float = 10.0
+    """Largest roll of the camera (paper: 10 degrees)."""
+    stretch: Range = (0.9, 1.1)
+    """Factor per axis (paper: anisotropic stretch, without a number)."""
+
+
+@dataclass
+class OccluderConfig:
+    """Things pasted in front of the cube (paper: synthetic occlusions)."""
+
+    probability: float = 0.5
+    count: tuple[int, int] = (1, 3)
+    width_px: Range = (5.0, 26.0)
+    """Of a finger-like bar; polygons and patches are up to twice as wide."""
+    near_cube: float = 0.75
+    """Share of occluders placed at the cube; the others may be anywhere."""
+    min_visible_fraction: float = 0.35
+    """An occluder that would leave less of the cube is not pasted."""
+
+
+@dataclass
+class PhotoConfig:
+    """What a camera and its lighting do; each with its own probability."""
+
+    jitter_probability: float = 0.8
+    brightness: Range = (0.6, 1.4)
+    contrast: Range = (0.6, 1.4)
+    saturation: Range = (0.3, 1.3)
+    hue_deg: float = 8.0
+    """Largest turn of the colour circle; faces also differ by colour, so it stays small."""
+    blur_probability: float = 0.3
+    blur_px: Range = (0.3, 1.4)
+    """Standard deviation of the Gaussian blur."""
+    motion_probability: float = 0.3
+    motion_px: Range = (2.0, 8.0)
+    """Length of the smear; symmetric, so corners stay in its middle."""
+    noise_probability: float = 0.6
+    noise: Range = (1.0, 12.0)
+    """Standard deviation of the noise, of 255."""
+
+
+@dataclass
+class AugmentConfig:
+    """How training samples are changed."""
+
+    warp: WarpConfig = field(default_factory=WarpConfig)
+    occluder: OccluderConfig = field(default_factory=OccluderConfig)
+    photo: PhotoConfig = field(default_factory=PhotoConfig)
+    background_probability: float = 0.5
+    """Share of samples that get another background."""

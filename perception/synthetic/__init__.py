@@ -1,0 +1,1 @@
+"""Makes labelled pictures: what is drawn, how it is drawn, and the labels by projection."""

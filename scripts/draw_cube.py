@@ -1,0 +1,32 @@
+"""Draw the cube that cameras recognise: OBJ and texture for renderers, a PDF to print and fold.
+
+python scripts/draw_cube.py                          # what assets/cube holds
+python scripts/draw_cube.py --out runs/cube --size_mm 50
+"""
+
+import argparse
+from pathlib import Path
+
+from _cli import run_main
+
+from perception.cube import CUBE_SIZE_M
+from perception.cube_art import write_cube
+
+DEFAULT_FOLDER = Path(__file__).resolve().parents[1] / "assets" / "cube"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=DEFAULT_FOLDER)
+    parser.add_argument("--size_mm", type=float, default=1000.0 * CUBE_SIZE_M, help="edge")
+    args = parser.parse_args()
+    if not 10.0 <= args.size_mm <= 65.0:
+        raise ValueError(f"--size_mm {args.size_mm:g}: a cube of 10 to 65 mm fits the page")
+    for path in write_cube(args.out, args.size_mm / 1000.0):
+        print(path)
+
+
+if __name__ == "__main__":
+    run_main(main)

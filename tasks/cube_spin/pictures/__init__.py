@@ -1,0 +1,1 @@
+"""What synthetic pictures need of the simulators: scenes to draw and states worth drawing."""
