@@ -1,0 +1,61 @@
+"""Review episodes in a browser: see what happened, accept or edit proposed rewards, judge.
+
+    python scripts/label.py --run runs/hand/first
+    python scripts/label.py --run runs/hand/first --agreement ann bob      # how well two agree
+
+The page is served on this machine only, under an address with a token; from another machine use
+`ssh -L 8765:127.0.0.1:8765`. Labels are revisions: nothing is ever overwritten.
+"""
+
+import argparse
+import secrets
+from pathlib import Path
+
+from _cli import run_main
+
+from sernf_isaac.deploy.labelling import agreement
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument("--no_frames", action="store_true", help="curves only, no pictures")
+    parser.add_argument("--agreement", nargs=2, metavar="NAME", default=None)
+    args = parser.parse_args()
+    if args.agreement:
+        report(args.run, *args.agreement)
+        return
+    serve(args.run, args.port, frames=not args.no_frames)
+
+
+def report(run: Path, first: str, second: str) -> None:
+    found = agreement(run, first, second)
+    print(f"{found.episodes} episodes labelled by both")
+    print(f"events: {found.both} by both, {found.only_first} by {first} only, ", end="")
+    print(f"{found.only_second} by {second} only; F1 {found.f1:.3f}")
+    print(f"same verdict on {found.same_verdict} of {found.episodes}")
+
+
+def serve(run: Path, port: int, *, frames: bool) -> None:
+    try:
+        import uvicorn
+
+        from sernf_isaac.deploy.label_server import make_app
+    except ImportError as error:
+        raise ValueError(f"the page needs a web server ({error}): uv sync --extra label") from error
+    draw = None
+    if frames:
+        from tasks.cube_spin.replay import EpisodeView
+
+        draw = EpisodeView().jpeg
+    token = secrets.token_urlsafe(16)
+    app = make_app(run, token, draw)
+    print(f"label -> http://127.0.0.1:{port}/?token={token}", flush=True)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
+if __name__ == "__main__":
+    run_main(main)

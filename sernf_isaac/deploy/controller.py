@@ -1,0 +1,251 @@
+"""The states of a hand: what it does when commands come, stop coming, or something breaks.
+
+    OFF -> RAMP -> READY -> FOLLOW
+             ^       |        |      no command in time, bad actions, bus or joints at fault
+             |       +------> HOLD -> RELAX -> OFF
+
+HOLD keeps the last command, so that an object stays in the hand; RELAX opens the hand with little
+current. An actor that only was late may ramp again from HOLD. After a fault, and always after
+RELAX, a person has to clear it first. Nothing here waits or reads a clock.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from sernf_isaac.deploy.guard import Guard
+from sernf_isaac.deploy.protocols import Array, HandReading
+
+
+class State(IntEnum):
+    """What the hand is doing."""
+
+    OFF = 0
+    """No torque."""
+    RAMP = 1
+    """Moves slowly to a pose."""
+    READY = 2
+    """Rests at that pose."""
+    FOLLOW = 3
+    """Follows actions."""
+    HOLD = 4
+    """Keeps its last command."""
+    RELAX = 5
+    """Opens with little current."""
+
+
+class Reason(IntEnum):
+    """Why the hand holds, relaxed or is off; the last four are faults."""
+
+    NONE = 0
+    ASKED = 1
+    """The actor ended the episode."""
+    SILENT = 2
+    """No command came in time."""
+    BAD_ACTIONS = 3
+    """Several actions in a row were no finite vectors."""
+    NO_READING = 4
+    """The sensors did not answer."""
+    BLOCKED = 5
+    """A joint stayed too far from its command."""
+    OUT_OF_RANGE = 6
+    """A joint was outside its range when it should have moved."""
+    DRIVER = 7
+    """The driver raised an error."""
+    STOPPED = 8
+    """A person pressed the stop key."""
+
+
+FAULTS = frozenset(Reason) - {Reason.NONE, Reason.ASKED, Reason.SILENT}
+"""Cleared by a person only."""
+
+
+class Request(IntEnum):
+    """What an actor may ask for."""
+
+    NOTHING = 0
+    RAMP = 1
+    FOLLOW = 2
+    HOLD = 3
+    PLACE = 4
+    """Have the object placed, where the machine can; leaves the hand READY."""
+    OFF = 5
+
+
+@dataclass
+class SafetyTiming:
+    """How long each kind of silence is tolerated; none of it can be switched off."""
+
+    command_timeout_s: float = 0.1
+    """Two missing actions at 20 Hz."""
+    reading_timeout_s: float = 0.1
+    blocked_s: float = 1.0
+    """A joint at the largest allowed distance from its command for this long is blocked."""
+    max_bad_actions: int = 3
+    """In a row."""
+    hold_s: float = 2.0
+    """HOLD becomes RELAX after this."""
+    relax_s: float = 4.0
+    """RELAX becomes OFF after this."""
+    relaxed_strength: float = 0.25
+    """Share of the current while relaxing."""
+    start_tolerance_rad: float = 0.2
+    """A joint further outside its range than this is not moved."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0.0 < value < np.inf:
+                raise ValueError(f"safety.{name} ({value}) must be positive and finite")
+        if self.command_timeout_s > 1.0 or self.reading_timeout_s > 1.0:
+            raise ValueError("a hand must not go without commands or readings for over a second")
+
+
+@dataclass(frozen=True)
+class Command:
+    """The newest message of an actor."""
+
+    sequence: int
+    """Grows by one per message."""
+    time_s: float
+    """When it was sent; its age is the actor's silence."""
+    request: Request
+    target: Array
+    """(A,) action or pose [rad]."""
+
+
+class HandController:
+    """Decides once per period what the hand does.
+
+    Args:
+        guard: Whose commands are sent.
+        timing: Time limits.
+        open_pose: (A,) where RELAX goes [rad].
+    """
+
+    def __init__(self, guard: Guard, timing: SafetyTiming, open_pose: Array) -> None:
+        self.guard, self.timing = guard, timing
+        self._open_pose = np.asarray(open_pose, np.float64)
+        self.state, self.reason = State.OFF, Reason.NONE
+        self.since_s = -np.inf
+        """When this state began."""
+        self.sequence = -1
+        """Of the newest command that was looked at."""
+        self._measured: Array | None = None
+        self._read_s = self._free_s = -np.inf  # last fresh reading, last time no joint was blocked
+        self._bad_actions = 0
+
+    @property
+    def strength(self) -> float:
+        """Share of the full current the motors get in this state."""
+        if self.state is State.OFF:
+            return 0.0
+        return self.timing.relaxed_strength if self.state is State.RELAX else 1.0
+
+    @property
+    def faulty(self) -> bool:
+        """Whether a person has to look first."""
+        relaxed = self.reason is not Reason.NONE and self.state in (State.RELAX, State.OFF)
+        return self.reason in FAULTS or (relaxed and self.reason is not Reason.ASKED)
+
+    def stop(self, now_s: float) -> None:
+        """A person pressed the stop key: no torque, at once."""
+        self._enter(State.OFF, now_s, Reason.STOPPED)
+
+    def fail(self, reason: Reason, now_s: float) -> None:
+        """Something broke: hold, unless there is nothing to hold."""
+        if self.state in (State.RAMP, State.READY, State.FOLLOW, State.HOLD):
+            self.guard.stop()
+            since_s = self.since_s if self.state is State.HOLD else now_s
+            self._enter(State.HOLD, since_s, reason)
+        elif not self.faulty:
+            self.reason = reason
+
+    def clear(self, now_s: float) -> None:
+        """A person looked: whatever it was may be forgotten; the hand stays without torque."""
+        self._enter(State.OFF, now_s, Reason.NONE)
+        self._bad_actions = 0
+
+    def placed(self, now_s: float, reading: HandReading) -> None:
+        """A simulated hand was put somewhere else, with an object in it: rest there."""
+        self._look_at(now_s, reading)
+        self.guard.restart(reading.joint_pos)
+        self._enter(State.READY, now_s, Reason.NONE)
+
+    def tick(self, now_s: float, reading: HandReading, command: Command | None) -> Array | None:
+        """The next servo targets (A,), or None for no torque."""
+        self._look_at(now_s, reading)
+        if self.state is not State.OFF and now_s - self._read_s > self.timing.reading_timeout_s:
+            self.fail(Reason.NO_READING, now_s)
+        self._obey(now_s, command)
+        self._wear_on(now_s)
+        if self.state is State.OFF or self._measured is None:
+            return None
+        slow = self.state in (State.RAMP, State.RELAX)
+        sent = self.guard.step(self._measured, self.guard.limits.ramp_speed_rad_s if slow else None)
+        if self.state is State.RAMP and self.guard.arrived:
+            self._enter(State.READY, now_s, Reason.NONE)
+        return sent
+
+    def _look_at(self, now_s: float, reading: HandReading) -> None:
+        if reading.fresh and np.isfinite(reading.joint_pos).all():
+            self._measured, self._read_s = np.array(reading.joint_pos, np.float64), now_s
+        if self.state is State.OFF or self._measured is None:
+            self._free_s = now_s
+            return
+        reach = self.guard.limits.max_error_rad
+        if np.abs(self.guard.command - self._measured).max() < reach - 1e-6:
+            self._free_s = now_s
+        if now_s - self._free_s > self.timing.blocked_s and self.state is not State.RELAX:
+            self.fail(Reason.BLOCKED, now_s)
+
+    def _obey(self, now_s: float, command: Command | None) -> None:
+        silent = command is None or now_s - command.time_s > self.timing.command_timeout_s
+        if silent:
+            if self.state in (State.RAMP, State.READY, State.FOLLOW):
+                self.fail(Reason.SILENT, now_s)
+            return
+        if command is None or command.sequence == self.sequence:
+            return
+        self.sequence = command.sequence
+        if command.request is Request.OFF:
+            self._enter(State.OFF, now_s, self.reason if self.faulty else Reason.ASKED)
+        elif command.request is Request.RAMP and not self.faulty:
+            self._ramp(now_s, command.target)
+        elif command.request is Request.FOLLOW and self.state in (State.READY, State.FOLLOW):
+            self._follow(now_s, command.target)
+        elif command.request is Request.HOLD and self.state is State.FOLLOW:
+            self.guard.stop()
+            self._enter(State.HOLD, now_s, Reason.ASKED)
+
+    def _ramp(self, now_s: float, pose: Array) -> None:
+        if self._measured is None or not np.isfinite(pose).all():
+            return
+        if self.state is State.OFF:
+            slack = self.timing.start_tolerance_rad
+            below, above = self.guard.lower - slack, self.guard.upper + slack
+            if ((self._measured < below) | (self._measured > above)).any():
+                self.reason = Reason.OUT_OF_RANGE
+                return
+            self.guard.restart(self._measured)
+        self.guard.aim(pose)
+        self._enter(State.RAMP, now_s, Reason.NONE)
+
+    def _follow(self, now_s: float, action: Array) -> None:
+        self._bad_actions = 0 if self.guard.accept(action) else self._bad_actions + 1
+        if self._bad_actions >= self.timing.max_bad_actions:
+            self.fail(Reason.BAD_ACTIONS, now_s)
+        elif self.state is State.READY:
+            self._enter(State.FOLLOW, now_s, Reason.NONE)
+
+    def _wear_on(self, now_s: float) -> None:
+        """HOLD becomes RELAX becomes OFF, whoever asked for HOLD."""
+        lasted_s = now_s - self.since_s
+        if self.state is State.HOLD and lasted_s > self.timing.hold_s:
+            self.guard.aim(self._open_pose)
+            self._enter(State.RELAX, now_s, self.reason)
+        elif self.state is State.RELAX and lasted_s > self.timing.relax_s:
+            self._enter(State.OFF, now_s, self.reason)
+
+    def _enter(self, state: State, now_s: float, reason: Reason) -> None:
+        self.state, self.reason, self.since_s = state, reason, now_s

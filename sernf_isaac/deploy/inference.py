@@ -1,0 +1,185 @@
+"""A policy on this machine: loaded, tested, asked for chunks one observation at a time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from sernf_isaac.data.normalizer import ACTION
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.deploy.protocols import Array
+from sernf_isaac.policy import RANKS, ChunkPolicy, load_policy
+from sernf_isaac.spec import Contract
+
+WARM_DECISIONS = 50
+"""Timed before a policy is used; the cold ones before them do not count."""
+COLD_DECISIONS = 5
+SANITY_INPUTS = 16
+MAX_SCALED = 1.5
+"""Largest scaled action (in range: 1) of a policy in order; squashing keeps a flow near 1."""
+
+Check = Callable[[ChunkPolicy, Contract], None]
+"""Raises ValueError if this machine cannot run the policy."""
+
+
+@dataclass
+class DecisionSettings:
+    """How chunks are chosen."""
+
+    candidates: int = 24
+    """K chunks per decision (paper: 64 when imitating, 24 with critics)."""
+    rank: str = "auto"
+    """"value" (paper Alg. 2), "likelihood", or "auto": by value where the policy has critics."""
+    device: str = "cpu"
+    threads: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What is known of a policy that passed its tests."""
+
+    path: str
+    spec: ChunkSpec
+    p50_s: float
+    """Median time of a warm decision."""
+    p99_s: float
+    has_critics: bool
+
+
+class PolicyLink(Protocol):
+    """Where decisions come from; never blocks but while loading."""
+
+    def load(self, path: Path) -> LoadReport:
+        """Test a policy file and use it from now on; after an error the old one stays.
+
+        Raises:
+            ValueError: If it must not be used; says why.
+        """
+        ...
+
+    def request(self, observation: dict[str, Array], prefix: Array) -> None:
+        """Ask for a chunk: groups (O, F) or (F,), prefix (P, A)."""
+        ...
+
+    def poll(self) -> Array | None:
+        """The chunk (H, A) last asked for, once it is there; hands it out once."""
+        ...
+
+    @property
+    def last_latency_s(self) -> float:
+        """From request to chunk, of the newest chunk."""
+        ...
+
+
+def check_latency(report: LoadReport, control_rate_hz: float) -> None:
+    """Nothing if the prefix covers the time a decision takes.
+
+    Raises:
+        ValueError: If it does not; says what would help.
+    """
+    budget_s = report.spec.prefix / control_rate_hz
+    if report.spec.prefix and report.p99_s > budget_s:
+        raise ValueError(
+            f"a decision takes {1e3 * report.p99_s:.0f} ms (p99), the prefix of "
+            f"{report.spec.prefix} steps covers {1e3 * budget_s:.0f} ms: use fewer candidates, a "
+            "faster device or a smaller policy"
+        )
+
+
+class LocalPolicy:
+    """Loads, tests and runs policies in this process.
+
+    Args:
+        settings: How chunks are chosen.
+        check: Whether this machine can run a policy.
+        control_rate_hz: Refuse policies whose prefix is too short for this rate; None: time is
+            not real here.
+    """
+
+    def __init__(
+        self, settings: DecisionSettings, check: Check, control_rate_hz: float | None = None
+    ) -> None:
+        if settings.rank not in ("auto", *RANKS):
+            raise ValueError(f"rank must be auto or one of {RANKS}, not '{settings.rank}'")
+        self._settings, self._check, self._rate_hz = settings, check, control_rate_hz
+        self._generator = torch.Generator(settings.device).manual_seed(settings.seed)
+        self._policy: ChunkPolicy | None = None
+
+    def load(self, path: Path) -> LoadReport:
+        """As in `PolicyLink`."""
+        policy, contract = load_policy(path, self._settings.device)
+        self._check(policy, contract)
+        seconds = self._try_out(policy, path)
+        p50_s, p99_s = np.quantile(seconds, [0.5, 0.99]).tolist()
+        has_critics = policy.judge is not None
+        report = LoadReport(str(path), policy.layout.spec, p50_s, p99_s, has_critics)
+        if self._rate_hz is not None:
+            check_latency(report, self._rate_hz)
+        self._policy = policy
+        return report
+
+    def decide(self, observation: dict[str, Array], prefix: Array) -> Array:
+        """A chunk (H, A) for one observation.
+
+        Raises:
+            ValueError: If no policy is loaded, or as `ChunkPolicy.decide`.
+        """
+        if self._policy is None:
+            raise ValueError("no policy is loaded")
+        return self._chunk(self._policy, observation, prefix)
+
+    def _chunk(self, policy: ChunkPolicy, observation: dict[str, Array], prefix: Array) -> Array:
+        settings = self._settings
+        best = "likelihood" if policy.judge is None else "value"
+        rank = best if settings.rank == "auto" else settings.rank
+        seen = {k: torch.from_numpy(v)[None].to(settings.device) for k, v in observation.items()}
+        chunk = policy.decide(
+            seen,
+            torch.from_numpy(prefix)[None].to(settings.device),
+            candidates=settings.candidates,
+            rank=rank,
+            generator=self._generator,
+        )
+        return chunk[0].cpu().double().numpy()
+
+    def _try_out(self, policy: ChunkPolicy, path: Path) -> list[float]:
+        """Seconds per warm decision on random inputs of the scale the policy knows.
+
+        Raises:
+            ValueError: If a chunk is not finite or far outside the range of actions.
+        """
+        draw = torch.Generator().manual_seed(0)
+        inputs = [_random_input(policy, draw) for _ in range(SANITY_INPUTS)]
+        seconds = []
+        for number in range(COLD_DECISIONS + WARM_DECISIONS):
+            began_s = time.perf_counter()
+            chunk = self._chunk(policy, *inputs[number % SANITY_INPUTS])
+            seconds.append(time.perf_counter() - began_s)
+            scaled = policy.normalizer.normalize(ACTION, torch.from_numpy(chunk).float())
+            if not torch.isfinite(scaled).all() or scaled.abs().max() > MAX_SCALED:
+                raise ValueError(
+                    f"{path} gives chunks that are not finite or leave the range of actions"
+                )
+        return seconds[COLD_DECISIONS:]
+
+
+def _random_input(policy: ChunkPolicy, draw: torch.Generator) -> tuple[dict[str, Array], Array]:
+    """An observation and a prefix, uniform over the ranges of the normaliser."""
+    layout, normalizer = policy.layout, policy.normalizer
+    spec = layout.spec
+
+    def uniform(group: str, *shape: int) -> Array:
+        unit = 2.0 * torch.rand(shape, generator=draw) - 1.0
+        device = next(policy.actor.parameters()).device
+        return normalizer.denormalize(group, unit.to(device)).cpu().numpy()
+
+    observation = {
+        name: uniform(name, *((spec.history,) if name in spec.history_keys else ()), size)
+        for name, size in layout.features.items()
+    }
+    return observation, uniform(ACTION, spec.prefix, layout.action_dim)

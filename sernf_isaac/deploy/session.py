@@ -1,0 +1,212 @@
+"""A session of robot time: reset, episode, and between them checkpoints, faults and accounts.
+
+    for result in Session(...).episodes(): ...
+
+Everything that waits keeps sending signs of life, so that the hand does not relax meanwhile.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from math import tau
+
+import numpy as np
+
+from sernf_isaac.data.channel import beat
+from sernf_isaac.data.store import RunWriter
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.deploy.controller import Reason, Request, State
+from sernf_isaac.deploy.messages import HandState
+from sernf_isaac.deploy.protocols import Array
+from sernf_isaac.deploy.reload import CheckpointFollower
+from sernf_isaac.deploy.runner import EpisodeResult, RunnerSettings, Station, run_episode
+
+ALIVE_EVERY_S = 0.04
+PLACE_TIMEOUT_S = 1.0
+POSE_TIMEOUT_S = 5.0
+RAMP_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Where the hand goes between episodes, (A,) each [rad]."""
+
+    opened: Array
+    """Lets a person put the object in."""
+    grasp: Array
+    """Closed around the object; episodes start here."""
+
+
+@dataclass
+class Totals:
+    """The session so far. Turns count in the commanded direction."""
+
+    runs: int = 0
+    turned_rad: float = 0.0
+    in_hand_s: float = 0.0
+    """Time in episodes: what the paper's rotations per minute divide by."""
+    wall_s: float = 0.0
+    """Time since the first reset."""
+    drops: int = 0
+    underruns: int = 0
+    steps: int = 0
+    latencies_s: list[float] = field(default_factory=list)
+
+    def add(self, result: EpisodeResult) -> None:
+        """Count an episode."""
+        self.runs += 1
+        self.turned_rad += result.turned_rad
+        self.in_hand_s += result.duration_s
+        self.drops += result.outcome == "failure"
+        self.underruns += result.underruns
+        self.steps += result.steps
+        self.latencies_s += result.latencies_s
+
+    def numbers(self) -> dict[str, float]:
+        """For reports; what cannot be told yet is left out."""
+        turns, found = self.turned_rad / tau, {"runs": float(self.runs), "drops": float(self.drops)}
+        found |= {"data_minutes": self.in_hand_s / 60.0, "underruns": float(self.underruns)}
+        if self.runs:
+            found["turns_per_run"] = turns / self.runs
+        if self.in_hand_s:
+            found["rpm_in_hand"] = turns / self.in_hand_s * 60.0
+        if self.wall_s:
+            found["rpm_wall"] = turns / self.wall_s * 60.0
+        if self.latencies_s:
+            found["latency_p99_ms"] = 1e3 * float(np.quantile(self.latencies_s, 0.99))
+        return found
+
+
+class Session:
+    """Runs episodes until told to stop.
+
+    Args:
+        station: The machine.
+        settings: How episodes run.
+        poses: Where the hand goes between them.
+        writer: Of the run; recovered already.
+        follower: Chooses the checkpoint; has taken one.
+        spec_of: The chunk spec of the policy that is loaded now.
+        actor: Name under which signs of life are left.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        settings: RunnerSettings,
+        poses: Poses,
+        writer: RunWriter,
+        follower: CheckpointFollower,
+        spec_of: Callable[[], ChunkSpec],
+        *,
+        actor: str = "actor",
+    ) -> None:
+        self._at, self._settings, self._poses = station, settings, poses
+        self._writer, self._follower, self._spec_of = writer, follower, spec_of
+        self._actor = actor
+        self.totals = Totals()
+
+    def episodes(
+        self, *, count: int | None = None, data_minutes: float | None = None
+    ) -> Iterator[EpisodeResult]:
+        """Episodes, until there are `count`, or this much data, or the person quits."""
+        began_s = self._at.clock.now()
+        while not self._at.operator.quits():
+            totals = self.totals
+            enough = data_minutes is not None and totals.in_hand_s >= 60.0 * data_minutes
+            if enough or (count is not None and totals.runs >= count):
+                return
+            if not self._prepare():
+                continue
+            result = run_episode(
+                self._at,
+                self._settings,
+                self._writer,
+                spec=self._spec_of(),
+                policy_name=self._follower.name,
+                is_offline=self._follower.step == 0,
+            )
+            totals.add(result)
+            totals.wall_s = self._at.clock.now() - began_s
+            self._say(self._follower.report(result.turned_rad / tau))
+            self._beat(result)
+            yield result
+
+    def _prepare(self) -> bool:
+        """Everything up to READY with an object in the hand and seen; whether it worked."""
+        hand = self._at.hand
+        self._until(lambda: hand.state().state is not State.FOLLOW, PLACE_TIMEOUT_S)
+        state = hand.state()
+        if state.reason not in (Reason.NONE, Reason.ASKED) and not self._recovered(state):
+            return False
+        self._say(self._follower.refresh())
+        if not (self._placed() and self._ramped(self._poses.grasp)):
+            return False
+        self._at.pose_source.reset()
+        if not self._until(lambda: self._at.pose_source.latest() is not None, POSE_TIMEOUT_S):
+            self._say("no pose of the object; is it in view of the camera?")
+            return False
+        return True
+
+    def _recovered(self, state: HandState) -> bool:
+        """Whether a person, or an actor that was only late, brought the hand back."""
+        if state.state is State.HOLD and state.reason is Reason.SILENT:
+            return True  # the next ramp takes it from there
+        detail = f": {state.error}" if state.error else ""
+        self._at.operator.ask(f"hand: {state.reason.name}{detail}. Look, then clear it (c).")
+        return self._until(
+            lambda: self._at.hand.state().reason is Reason.NONE or self._at.operator.quits(), None
+        )
+
+    def _placed(self) -> bool:
+        """Put the object into the hand, by machine where that is possible."""
+        hand, operator = self._at.hand, self._at.operator
+        before = hand.state().placed
+        hand.send(Request.PLACE)
+        if self._until(lambda: hand.state().placed > before, PLACE_TIMEOUT_S):
+            return True
+        if not self._ramped(self._poses.opened):
+            return False
+        return self._asked("put the object under the palm") and operator.quits() is False
+
+    def _asked(self, question: str) -> bool:
+        operator = self._at.operator
+        operator.ask(question)
+        self._until(lambda: operator.answered() or operator.quits(), None)
+        return operator.answered()
+
+    def _ramped(self, pose: Array) -> bool:
+        hand = self._at.hand
+        number = hand.send(Request.RAMP, pose)
+
+        def over() -> bool:
+            state = hand.state()
+            return state.command_sequence >= number and state.state is not State.RAMP
+
+        in_time = self._until(over, RAMP_TIMEOUT_S)
+        state = hand.state()
+        if not in_time or state.state is not State.READY:
+            self._say(f"the hand did not get ready: {state.state.name}, {state.reason.name}")
+            return False
+        return True
+
+    def _until(self, holds: Callable[[], bool], timeout_s: float | None) -> bool:
+        """Wait with signs of life; whether it came true in time."""
+        clock = self._at.clock
+        until_s = clock.now() + (np.inf if timeout_s is None else timeout_s)
+        while not holds():
+            if clock.now() > until_s:
+                return False
+            self._at.hand.check()
+            self._at.hand.alive()
+            clock.sleep_until(clock.now() + ALIVE_EVERY_S)
+        return True
+
+    def _beat(self, result: EpisodeResult) -> None:
+        info: dict = dict(self.totals.numbers())
+        info |= {"policy": self._follower.name, "last_end": str(result.end), "eid": result.eid}
+        beat(self._writer.run, self._actor, info, time.time)
+
+    def _say(self, message: str) -> None:
+        if message:
+            self._at.operator.tell(message)

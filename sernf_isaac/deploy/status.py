@@ -1,0 +1,90 @@
+"""One page about a run: robot, learner, data and policies, from what both leave in its folder."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sernf_isaac.data.channel import POINTERS, silent_for_s, wanted_checkpoint
+from sernf_isaac.data.files import read_json
+from sernf_isaac.data.reader import RunReader
+from sernf_isaac.metrics import CSV_FILE, read_metrics
+
+SHOWN = (
+    ("critic/loss", "critic loss"),
+    ("critic/value", "Q, mean"),
+    ("actor/value", "Q of the policy's chunks"),
+    ("actor/bc", "imitation loss"),
+    ("actor/clipped_fraction", "clipped actions"),
+    ("actor/selection_gain", "gain of the best chunk"),
+    ("time/updates_per_s", "updates per second"),
+)
+"""Metrics of the learner and what they are called here."""
+
+
+def status_page(run: Path, clock: Callable[[], float] = time.time) -> str:
+    """Plain text of a screen's height.
+
+    Raises:
+        ValueError: If there is no such run.
+    """
+    reader = RunReader(run)
+    sections = [
+        (f"run {run}", _data(reader)),
+        ("robot", _life(run, "actor", clock)),
+        ("learner", _life(run, "learner", clock) + _learner(run / "learner")),
+        ("policies", _policies(run)),
+    ]
+    lines = []
+    for title, rows in sections:
+        lines += [title, *(f"  {name:26s} {value}" for name, value in rows), ""]
+    return "\n".join(lines).rstrip()
+
+
+def _data(reader: RunReader) -> list[tuple[str, str]]:
+    commits = reader.commits()
+    rate_hz = float(read_json(reader.run / "run.json").get("control_rate_hz", 20.0))
+    minutes = sum(commit.steps for commit in commits) / rate_hz / 60.0
+    waiting = sum(not reader.may_train(commit) for commit in commits)
+    outcomes = {outcome: 0 for outcome in sorted({commit.outcome for commit in commits})}
+    for commit in commits:
+        outcomes[commit.outcome] += 1
+    return [
+        ("episodes", f"{len(commits)}, {minutes:.1f} minutes"),
+        ("outcomes", ", ".join(f"{count} {name}" for name, count in outcomes.items()) or "none"),
+        ("need a label", str(waiting)),
+    ]
+
+
+def _life(run: Path, who: str, clock: Callable[[], float]) -> list[tuple[str, str]]:
+    silent_s = silent_for_s(run, who, clock)
+    if silent_s is None:
+        return [("sign of life", "never")]
+    info = read_json(run / "heartbeat" / f"{who}.json")
+    rows = [("sign of life", f"{silent_s:.0f} s ago")]
+    hidden = ("time_s", "pid")
+    return rows + [(name, _value(value)) for name, value in info.items() if name not in hidden]
+
+
+def _learner(folder: Path) -> list[tuple[str, str]]:
+    if not (folder / CSV_FILE).is_file():
+        return []
+    found = []
+    for metric, name in SHOWN:
+        if history := read_metrics(folder, metric):
+            step, value = history[-1]
+            found.append((name, f"{value:.4g} (update {step})"))
+    return found
+
+
+def _policies(run: Path) -> list[tuple[str, str]]:
+    rows = []
+    for pointer in POINTERS:
+        path = run / "channel" / f"{pointer}.json"
+        if path.is_file():
+            rows.append((pointer, str(read_json(path).get("checkpoint"))))
+    wanted = wanted_checkpoint(run)
+    return [*rows, ("the robot takes", wanted.name if wanted else "nothing yet")]
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,199 @@
+"""Fine-tuning beside a robot: learns from a run's episodes as they come, publishes policies.
+
+Learner and robot share the run's folder and nothing else; either may stop at any time. Iterations
+follow the paper's in-hand experiment (C.3): 15 minutes of data, then 1,000 updates; three
+iterations warm up the critics while the policy is frozen, one improves it on all data as offline
+data, three mix offline and online data.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+
+from sernf_isaac.config import LearnerConfig
+from sernf_isaac.data.channel import beat, publish_checkpoint, read_checkpoint
+from sernf_isaac.data.files import read_json
+from sernf_isaac.data.replay import Mixing
+from sernf_isaac.learning.iterations import IterationPlan, IterationSampler
+from sernf_isaac.learning.learner import Learner
+from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP
+from sernf_isaac.learning.training import Leg, StagedTraining
+from sernf_isaac.models.build import build_judge
+from sernf_isaac.policy import ChunkPolicy, load_policy
+from sernf_isaac.spec import Contract
+
+CONFIG_FILE = "config.yaml"
+FOLDER = "learner"
+"""In the run's folder: resume point, metrics and settings."""
+
+
+@dataclass
+class FinetuneRun:
+    """Everything that determines a learner beside a robot."""
+
+    seed: int = 0
+    minutes_per_iteration: float = 15.0
+    """Data before each iteration (paper C.3)."""
+    updates_per_iteration: int = 1_000
+    """Paper C.3."""
+    warm_up_iterations: int = 3
+    """Critics only; paper: 3,000 updates (V-B)."""
+    offline_iterations: int = 1
+    online_iterations: int = 3
+    batch_size: int = 512
+    """Paper G."""
+    mixing: Mixing = field(default_factory=lambda: Mixing("proportional"))
+    """Paper G: in proportion to their sizes, offline weight 0.5."""
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    """Its `policy` is not used: networks and dropout are those of the run's first policy."""
+    keep_sigma: bool = True
+    """Sample with the first policy's sigma instead of `learner.improvement.sigma`."""
+    noise_std: float = 0.01
+    """Noise on imitated actions; paper G: 0.01 on real data."""
+    fresh_critics: bool = True
+    """Start with new critics, also if the first policy brings some."""
+    log_every: int = 50
+    save_every: int = 250
+
+    def legs(self) -> list[Leg]:
+        """One leg per iteration."""
+        counts = (
+            (WARM_UP, self.warm_up_iterations),
+            (OFFLINE, self.offline_iterations),
+            (ONLINE, self.online_iterations),
+        )
+        return [
+            Leg(stage, self.updates_per_iteration) for stage, count in counts for _ in range(count)
+        ]
+
+
+def load_settings(run: Path) -> FinetuneRun:
+    """The settings a learner was started with.
+
+    Raises:
+        FileNotFoundError: If none was started in this run.
+    """
+    path = run / FOLDER / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"no learner to resume in {run}: there is no {path}")
+    merged = OmegaConf.merge(OmegaConf.structured(FinetuneRun), OmegaConf.load(path))
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
+
+
+def finetune(
+    settings: FinetuneRun,
+    run: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    wait: Callable[[float, float], None],
+) -> Path:
+    """Learn until the last iteration; returns the newest policy file.
+
+    Args:
+        settings: Everything that determines the learner.
+        run: The run's folder; has its first policy.
+        device: Where to learn.
+        resume: Go on from the last resume point.
+        wait: Called while there are too few data; see `IterationSampler`.
+
+    Raises:
+        FileNotFoundError: If there is nothing to resume.
+        ValueError: If the run has no policy or data that do not fit it.
+    """
+    first, contract = load_policy(first_policy(run), device)
+    learner, policy = _build(settings, first, device)
+    sampler = _sampler(settings, run, policy, contract, wait)
+    folder = run / FOLDER
+
+    def after_leg(leg: Leg) -> dict[str, float]:
+        found = {"data/minutes": sampler.data_minutes, "iteration": float(sampler.iteration + 1)}
+        if leg.stage is not WARM_UP:  # nothing to drive with yet: the policy has not changed
+            path = folder / "policy.pt"
+            policy.save(path, contract, {"stage": leg.stage.name, "update": training.step})
+            publish_checkpoint(run, path, training.step)
+        info: dict = dict(found)
+        beat(run, "learner", info | {"stage": leg.stage.name, "update": training.step}, time.time)
+        return found
+
+    training = StagedTraining(
+        learner,
+        sampler,
+        settings.legs(),
+        folder,
+        log_every=settings.log_every,
+        save_every=settings.save_every,
+        after_leg=after_leg,
+    )
+    if resume:
+        training.resume()
+    else:
+        folder.mkdir(exist_ok=True)
+        (folder / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(settings)))
+    training.run()
+    return folder / "policy.pt"
+
+
+def first_policy(run: Path) -> Path:
+    """The policy file the run began with, checked.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    records = sorted((run / "checkpoints").glob("000000000-*.json"))
+    if not records:
+        raise ValueError(f"{run} has no first policy; run_hand.py publishes it")
+    return read_checkpoint(run, records[0].stem).file.check(run)
+
+
+def _build(settings: FinetuneRun, first: ChunkPolicy, device: str) -> tuple[Learner, ChunkPolicy]:
+    """The learner, and the policy that shares its networks."""
+    keep = first.judge is not None and not settings.fresh_critics
+    critic = first.layout.critic if keep else settings.learner.critic
+    improvement = settings.learner.improvement
+    if settings.keep_sigma:
+        improvement = replace(improvement, sigma=first.sigma)
+    config = replace(
+        settings.learner, policy=first.layout.policy, critic=critic, improvement=improvement
+    )
+    layout = replace(first.layout, critic=critic)
+    first.actor.flow.noise_std = settings.noise_std
+    torch.manual_seed(settings.seed)
+    judge = first.judge if keep else None
+    if judge is None:
+        judge = build_judge(critic, layout.spec, layout.features, layout.action_dim)
+    learner = Learner(first.actor, judge, config, seed=settings.seed, device=device)
+    policy = ChunkPolicy(
+        layout, learner.actor, learner.judge, first.normalizer, sigma=config.improvement.sigma
+    )
+    return learner, policy
+
+
+def _sampler(
+    settings: FinetuneRun,
+    run: Path,
+    policy: ChunkPolicy,
+    contract: Contract,
+    wait: Callable[[float, float], None],
+) -> IterationSampler:
+    rate_hz = float(read_json(run / "run.json").get("control_rate_hz", contract.control_rate_hz))
+    plan = IterationPlan(
+        settings.updates_per_iteration,
+        settings.minutes_per_iteration,
+        rate_hz,
+        settings.batch_size,
+    )
+    return IterationSampler(
+        run,
+        keys=list(policy.layout.features),
+        spec=policy.layout.spec,
+        normalizer=policy.normalizer,
+        plan=plan,
+        mixing=settings.mixing,
+        seed=settings.seed,
+        wait=wait,
+    )

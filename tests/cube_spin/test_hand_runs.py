@@ -1,0 +1,157 @@
+"""Sessions with all their processes, on the twin."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sernf_isaac.config import CriticConfig, PolicyConfig
+from sernf_isaac.data.reader import RunReader
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.deploy.controller import State
+from sernf_isaac.deploy.hand_process import read_log
+from sernf_isaac.deploy.inference import DecisionSettings, LoadReport, LocalPolicy, check_latency
+from sernf_isaac.deploy.worker import WorkerPolicy
+from sernf_isaac.models.build import build_actor, build_judge
+from sernf_isaac.policy import ChunkPolicy, load_policy
+from tasks.cube_spin.config import tuned_task
+from tasks.cube_spin.hand_runs import HandRun, prepare
+from tasks.cube_spin.real_hand import check_student
+from tasks.cube_spin.student import save_student, student_layout, student_normalizer
+from tasks.cube_spin.student_env import StudentObservationConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+FITS = partial(check_student, symmetric_rotation=True, smoothing=0.5)
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory) -> Path:
+    """A tiny student that knows nothing."""
+    policy = PolicyConfig(token_dim=16, width=16, num_couplings=2, num_heads=2)
+    critic = CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16)
+    layout = student_layout(ChunkSpec(), policy, critic, 0)
+    torch.manual_seed(0)
+    sizes = layout.spec, layout.features, layout.action_dim
+    networks = build_actor(policy, *sizes, seed=0), build_judge(critic, *sizes)
+    path = tmp_path_factory.mktemp("policy") / "student.pt"
+    tiny = ChunkPolicy(layout, *networks, student_normalizer())
+    save_student(path, tiny, tuned_task(), StudentObservationConfig(), {})
+    return path
+
+
+def an_input() -> tuple[dict[str, np.ndarray], np.ndarray]:
+    sizes = {"history": (4, 24), "command": (34,), "goal": (1,)}
+    observation = {name: np.zeros(size, np.float32) for name, size in sizes.items()}
+    return observation, np.zeros((2, 17))
+
+
+def test_a_process_decides_as_the_policy_itself_and_outlives_bad_input(student):
+    settings = DecisionSettings(candidates=4)
+    local = LocalPolicy(settings, FITS)
+    local.load(student)
+    with WorkerPolicy(settings, FITS) as worker:
+        report = worker.load(student)
+        assert isinstance(report, LoadReport) and report.has_critics and report.p99_s > 0.0
+        assert report.spec == ChunkSpec()
+        observation, prefix = an_input()
+        worker.request(observation, prefix)
+        expected = local.decide(observation, prefix)
+        np.testing.assert_allclose(poll(worker), expected, atol=1e-6)
+        worker.request(observation | {"goal": np.full(1, np.nan, np.float32)}, prefix)
+        with pytest.raises(RuntimeError, match="the policy failed: goal is nan"):
+            poll(worker)
+        with pytest.raises(ValueError, match="no policy file"):
+            worker.load(student.with_name("nothing.pt"))
+        worker.request(observation, prefix)
+        assert poll(worker).shape == (6, 17) and worker.last_latency_s > 0.0
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.request(observation, prefix)
+        with pytest.raises(RuntimeError, match="process is gone"):
+            poll(worker)
+
+
+def poll(worker: WorkerPolicy) -> np.ndarray:
+    until = time.monotonic() + 20.0
+    while (chunk := worker.poll()) is None:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+    return chunk
+
+
+def test_a_policy_of_another_machine_is_refused_and_the_old_one_stays(student, tmp_path):
+    local = LocalPolicy(DecisionSettings(candidates=1), FITS)
+    local.load(student)
+    policy, contract = load_policy(student)
+    other = tmp_path / "other.pt"
+    policy.save(other, replace(contract, control_rate_hz=10.0), {})
+    with pytest.raises(ValueError, match="control_rate_hz is 10"):
+        local.load(other)
+    wild = ChunkPolicy(
+        policy.layout, policy.actor, policy.judge, policy.normalizer, sigma=policy.sigma
+    )
+    with torch.no_grad():
+        for weight in wild.actor.flow.parameters():
+            weight.fill_(float("nan"))
+    with pytest.raises(ValueError, match="not finite"):
+        wild.save(other, contract, {})
+    assert local.decide(*an_input()).shape == (6, 17)
+
+
+def test_a_decision_that_takes_longer_than_the_prefix_is_refused():
+    report = LoadReport("x.pt", ChunkSpec(), p50_s=0.09, p99_s=0.11, has_critics=False)
+    with pytest.raises(ValueError, match=r"110 ms \(p99\), the prefix of 2 steps covers 100 ms"):
+        check_latency(report, 20.0)
+    check_latency(replace(report, p99_s=0.099), 20.0)
+
+
+def test_a_run_is_one_hand_and_needs_a_policy(student, tmp_path):
+    with pytest.raises(ValueError, match="no policy yet"):
+        prepare(HandRun(), tmp_path / "run", None)
+    prepare(HandRun(), tmp_path / "run", student)
+    prepare(HandRun(), tmp_path / "run", None)
+    with pytest.raises(ValueError, match="another run: hand differ"):
+        prepare(HandRun(hand="mock", pose="still"), tmp_path / "run", None)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"hand": "left"}, {"pose": "guess"}, {"hand": "orca", "pose": "truth"}]
+)
+def test_settings_that_cannot_be_are_refused(settings):
+    with pytest.raises(ValueError, match=r"must be one of|only the twin knows"):
+        HandRun(**settings)
+
+
+def run_hand(run: Path, *more: str) -> subprocess.Popen:
+    command = [sys.executable, "scripts/run_hand.py", "--run", str(run), "twin.support_s=3"]
+    command += ["decisions.candidates=1", "safety.command_timeout_s=0.5", *more]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+def test_an_actor_may_be_killed_at_any_point_and_started_again(student, tmp_path):
+    run = tmp_path / "run"
+    first = run_hand(run, "--policy", str(student))
+    until = time.monotonic() + 200.0
+    while not list(run.glob("wal/*.wal")) and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    first.kill()
+    first.wait()
+    ticks = read_log(run / "hand-actor.log", 17)
+    assert State.FOLLOW in ticks["state"]
+    second = run_hand(run, "--episodes", "1")
+    out, _ = second.communicate(timeout=250)
+    assert second.returncode == 0 and "recovered 1 episodes" in out
+    reader = RunReader(run)
+    commits = reader.commits()
+    assert commits[0].outcome == "recovered" and commits[0].steps >= 5
+    assert commits[-1].outcome in ("failure", "timeout") and len(commits) >= 2
+    assert not list(run.glob("wal/*.wal"))

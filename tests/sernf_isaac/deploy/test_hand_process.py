@@ -1,0 +1,144 @@
+"""The hand's own process: messages, silence, and what it must not import."""
+
+import mmap
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+
+from sernf_isaac.deploy.controller import Reason, Request, SafetyTiming, State
+from sernf_isaac.deploy.figures import round_trip_rad, safety_table
+from sernf_isaac.deploy.hand_process import HandProcess, HandSetup, read_log
+from sernf_isaac.deploy.hands.ideal import IdealHand
+from sernf_isaac.deploy.hands.joint_map import JointMap
+from sernf_isaac.deploy.messages import Mailbox, SharedMessages, command_layout, to_command
+from sernf_isaac.deploy.protocols import HandDescription
+from sernf_isaac.deploy.trials import ideal_setup, silence_trials
+
+LAYOUT = np.dtype([("number", "i8"), ("values", "f8", (5,))])
+
+
+class Unreachable(IdealHand):
+    """A hand without power."""
+
+    def connect(self) -> None:
+        raise RuntimeError("no ORCA hand: nobody answers")
+
+
+def a_message(number: int) -> np.ndarray:
+    return np.array([(number, np.full(5, float(number)))], LAYOUT)
+
+
+def test_a_mailbox_gives_the_newest_message():
+    memory = mmap.mmap(-1, Mailbox.room(LAYOUT))
+    writer, reader = Mailbox(memory, 0, LAYOUT), Mailbox(memory, 0, LAYOUT)
+    assert reader.read() is None
+    for number in (1, 2):
+        writer.write(a_message(number))
+    assert reader.read()["number"] == 2 and reader.read()["values"].tolist() == [2.0] * 5
+
+
+@pytest.mark.parametrize("cut", [0, 20, 40])
+def test_a_writer_that_dies_while_writing_leaves_the_last_whole_message(cut):
+    memory = mmap.mmap(-1, Mailbox.room(LAYOUT))
+    writer, reader = Mailbox(memory, 0, LAYOUT), Mailbox(memory, 0, LAYOUT)
+    writer.write(a_message(1))
+    assert reader.read()["number"] == 1
+    memory[0] += 1  # odd: being written
+    memory[16 : 16 + cut] = b"\xff" * cut
+    assert reader.read()["number"] == 1
+    memory[0] += 1  # even again, but the content is half of two messages
+    assert reader.read()["values"].tolist() == [1.0] * 5
+
+
+def test_two_mappings_of_one_file_see_each_other():
+    mine, path = SharedMessages.create(3)
+    theirs = SharedMessages(path, 3)
+    path.unlink()
+    message = np.zeros(1, command_layout(3))
+    message["sequence"], message["request"], message["target"] = 7, Request.RAMP, [1.0, 2.0, 3.0]
+    mine.command.write(message)
+    command = to_command(theirs.command.read())
+    assert command is not None and command.request is Request.RAMP and command.sequence == 7
+    assert theirs.state.read() is None
+
+
+def test_the_process_follows_logs_and_ends_with_its_context(hand, log):
+    setup = ideal_setup(hand, log)
+    pose = np.array(setup.open_pose)
+    with HandProcess(setup) as process:
+        pid = process.pid
+        process.send(Request.RAMP, pose + 0.1)
+        until = time.monotonic() + 20.0
+        while process.state().state is not State.FOLLOW and time.monotonic() < until:
+            if process.state().state is State.READY:
+                process.send(Request.FOLLOW, pose)
+            process.alive()
+            time.sleep(0.01)
+        process.check()
+        process.stop()
+        time.sleep(0.2)
+        assert process.state().reason is Reason.STOPPED
+    ticks = read_log(log, 3)
+    assert list(np.diff(ticks["sequence"])) == [1] * (len(ticks) - 1)
+    visited = [State(state) for state in dict.fromkeys(ticks["state"].tolist())]
+    assert visited == [State.OFF, State.RAMP, State.READY, State.FOLLOW]
+    with pytest.raises(RuntimeError, match="ended with status"):
+        process.check()
+    assert subprocess.run(["kill", "-0", str(pid)], capture_output=True).returncode
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_an_actor_that_ends_leaves_a_hand_that_holds(hand, how):
+    report = silence_trials(hand, 1, how=how)
+    limit_ms = 1e3 * (SafetyTiming().command_timeout_s + 1 / 40)
+    assert report.never_held == 0
+    assert 0.0 < report.held_ms[0] <= limit_ms + 10.0  # 10: this machine may be busy with tests
+
+
+def test_a_hand_that_cannot_be_reached_is_an_error_with_its_message(hand, log, capfd):
+    setup = HandSetup(partial(Unreachable, np.zeros(3)), hand, (0.0, 0.0, 0.0), log=log)
+    with pytest.raises(RuntimeError, match="did not start"):
+        HandProcess(setup)
+    assert "nobody answers" in capfd.readouterr().err
+
+
+def test_the_process_and_its_drivers_do_without_torch():
+    modules = ("hand_process", "hands.orca", "hands.ideal")
+    names = ", ".join(f"sernf_isaac.deploy.{module}" for module in modules)
+    program = f"import sys, {names}, tasks.cube_spin.twin_hand\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_joints_survive_the_way_to_the_driver_and_back(hand):
+    assert round_trip_rad(hand, poses=50) <= 1e-9
+    there = JointMap(hand, ["index", "wrist", "thumb"]).to_driver(np.radians([10.0, 20.0, 30.0]))
+    np.testing.assert_allclose(there, [30.0, -10.0, 20.0])
+
+
+def test_a_driver_with_other_joints_is_refused(hand: HandDescription):
+    with pytest.raises(ValueError, match=r"missing \['index'\], unknown \['ring'\]"):
+        JointMap(hand, ["wrist", "thumb", "ring"])
+
+
+def test_the_table_of_figures_says_what_failed():
+    figures = {
+        "fuzz: outside the limits": 0.0,
+        "fuzz: too fast": 2.0,
+        "negative control: violations": 0.0,
+        "HOLD limit [ms]": 125.0,
+        "actor killed: HOLD, worst [ms]": 126.0,
+        "loop lateness under load, p99 [ms]": 1.0,
+    }
+    verdicts = {line[:42].strip(): line.split()[-1] for line in safety_table(figures).splitlines()}
+    failed = {name for name, verdict in verdicts.items() if verdict == "FAILED"}
+    assert failed == {
+        "fuzz: too fast",
+        "negative control: violations",
+        "actor killed: HOLD, worst [ms]",
+    }
+    assert verdicts["fuzz: outside the limits"] == "ok"

@@ -1,0 +1,220 @@
+"""A learner beside a robot: waits, learns, publishes, and survives being stopped."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from sernf_isaac.config import CriticConfig, LearnerConfig, PolicyConfig
+from sernf_isaac.data.channel import publish_checkpoint, silent_for_s, wanted_checkpoint
+from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.labels import Label, add_label
+from sernf_isaac.data.normalizer import ACTION, Normalizer
+from sernf_isaac.data.replay import Mixing
+from sernf_isaac.data.store import RunWriter, create_run
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.deploy.status import status_page
+from sernf_isaac.learning.finetune import FinetuneRun, finetune, load_settings
+from sernf_isaac.learning.iterations import IterationPlan, IterationSampler
+from sernf_isaac.learning.stages import ONLINE
+from sernf_isaac.metrics import read_metrics
+from sernf_isaac.models.build import build_actor
+from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout, load_policy
+from sernf_isaac.spec import Contract
+
+SPEC = ChunkSpec(history=2, prefix=1, horizon=4, history_keys=("state",))
+FEATURES = {"state": 3, "goal": 1}
+STEPS = 30
+MINUTES = STEPS / 20 / 60
+CRITIC = CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16, num_bins=11)
+
+
+def no_wait(there: float, needed: float) -> None:
+    raise AssertionError(f"waits with {there} of {needed} minutes")
+
+
+def commit(run, number: int, *, is_offline: bool) -> str:
+    """An episode of which every number tells where it comes from."""
+    rng = np.random.default_rng(number)
+    state = rng.normal(0, 0.3, (STEPS, 3))
+    episode = Episode(
+        observation={"state": state, "goal": np.ones((STEPS, 1)), "log_pose": np.ones((STEPS, 7))},
+        action=rng.uniform(-0.9, 0.9, (STEPS, 2)),
+        reward=(rng.random(STEPS) < 0.2).astype(float),
+        terminated=np.arange(STEPS) == STEPS - 1,
+        is_offline=is_offline,
+        outcome="failure",
+    )
+    with RunWriter(run, f"robot{number}") as writer:
+        return writer.commit(episode)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with a first policy and three episodes of it."""
+    run = tmp_path / "run"
+    create_run(run, {"task": "test", "control_rate_hz": 20.0})
+    torch.manual_seed(1)
+    layout = PolicyLayout(
+        FEATURES, 2, SPEC, PolicyConfig(16, 16, 2, 2, imitation_dropout=0.0), CRITIC, 0
+    )
+    ones = {name: (-np.ones(size), np.ones(size)) for name, size in FEATURES.items()}
+    normalizer = Normalizer(ones | {ACTION: (-np.ones(2), np.ones(2))})
+    actor = build_actor(layout.policy, SPEC, FEATURES, 2, seed=0)
+    contract = Contract(KIND, "test", ("a", "b"), (-1, -1), (1, 1), 20.0, "xyzw", FEATURES, {})
+    first = ChunkPolicy(layout, actor, None, normalizer, sigma=0.3)
+    first.save(tmp_path / "first.pt", contract, {})
+    publish_checkpoint(run, tmp_path / "first.pt", 0)
+    for number in range(3):
+        commit(run, number, is_offline=True)
+    return run
+
+
+@pytest.fixture
+def settings():
+    return FinetuneRun(
+        minutes_per_iteration=MINUTES,
+        updates_per_iteration=4,
+        warm_up_iterations=1,
+        offline_iterations=1,
+        online_iterations=1,
+        batch_size=8,
+        learner=LearnerConfig(critic=CRITIC),
+        log_every=2,
+        save_every=2,
+    )
+
+
+def weights(path) -> dict[str, torch.Tensor]:
+    policy, _ = load_policy(path)
+    return {f"a.{k}": v for k, v in policy.actor.state_dict().items()} | {
+        f"j.{k}": v for k, v in policy.judge.state_dict().items()
+    }
+
+
+def test_the_policy_is_frozen_in_the_warm_up_and_published_after_it(run, settings):
+    before, _ = load_policy(run.parent / "first.pt")
+    settings.offline_iterations = settings.online_iterations = 0
+    finetune(settings, run, wait=no_wait)
+    assert wanted_checkpoint(run).step == 0
+    shutil.rmtree(run / "learner")
+    settings.offline_iterations = 1
+    path = finetune(settings, run, wait=no_wait)
+    assert wanted_checkpoint(run).step == 8
+    after, contract = load_policy(path)
+    changed = [
+        name
+        for name, value in after.actor.state_dict().items()
+        if not torch.equal(value, before.actor.state_dict()[name])
+    ]
+    assert changed and after.judge is not None
+    assert after.sigma == before.sigma == 0.3 and contract.task == "test"
+
+
+class StoppedError(Exception):
+    """The learner's process was killed."""
+
+
+@pytest.mark.parametrize("at", [1, 6, 11])
+def test_a_learner_that_is_killed_goes_on_to_the_same_weights(run, settings, monkeypatch, at):
+    straight = run.parent / "straight"
+    shutil.copytree(run, straight)
+    expected = weights(finetune(settings, straight, wait=no_wait))
+    draws, draw = 0, IterationSampler.draw
+
+    def dying(self, stage):
+        nonlocal draws
+        draws += 1
+        if draws == at + 1:
+            raise StoppedError
+        return draw(self, stage)
+
+    monkeypatch.setattr(IterationSampler, "draw", dying)
+    with pytest.raises(StoppedError):
+        finetune(settings, run, wait=no_wait)
+    monkeypatch.undo()
+    again = load_settings(run)
+    found = weights(finetune(again, run, resume=True, wait=no_wait))
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert [step for step, _ in read_metrics(run / "learner", "critic/grad_norm")] == [
+        *range(2, 13, 2)
+    ]
+
+
+def test_it_waits_for_the_robot_and_takes_what_came_meanwhile(run, settings):
+    settings.minutes_per_iteration = 2 * MINUTES  # 2, 4 and 6 episodes; there are 3
+    asked = []
+
+    def robot(there: float, needed: float) -> None:
+        asked.append((round(there / MINUTES), round(needed / MINUTES)))
+        commit(run, 10 + len(asked), is_offline=False)
+
+    finetune(settings, run, wait=robot)
+    assert asked == [(3, 4), (4, 6), (5, 6)]
+    minutes = [value for _, value in read_metrics(run / "learner", "data/minutes")]
+    assert np.round(np.array(minutes) / MINUTES).tolist() == [3, 4, 6]
+
+
+@pytest.fixture
+def make_sampler(run):
+    def make() -> IterationSampler:
+        ones = {name: (-np.ones(size), np.ones(size)) for name, size in FEATURES.items()}
+        return IterationSampler(
+            run,
+            keys=list(FEATURES),
+            spec=SPEC,
+            normalizer=Normalizer(ones | {ACTION: (-np.ones(2), np.ones(2))}),
+            plan=IterationPlan(updates=3, minutes=MINUTES, control_rate_hz=20.0, batch_size=16),
+            mixing=Mixing("uniform"),
+            seed=0,
+            wait=no_wait,
+        )
+
+    return make
+
+
+def test_new_data_and_new_labels_count_from_the_next_iteration(run, make_sampler):
+    sampler = make_sampler()
+    sampler.draw(ONLINE)
+    state = sampler.state_dict()
+    expected = sampler.draw(ONLINE)
+    for name in sorted(path.stem for path in run.glob("commits/*.json")):
+        add_label(run, name, Label("ann", events=((0, 50.0, "person"),)))
+    commit(run, 9, is_offline=False)
+    resumed = make_sampler()
+    resumed.load_state_dict(state)
+    batch = resumed.draw(ONLINE)
+    torch.testing.assert_close(batch.chunk, expected.chunk)
+    torch.testing.assert_close(batch.reward, expected.reward)
+    resumed.draw(ONLINE)
+    assert resumed.iteration == 0 and resumed.data_minutes == pytest.approx(3 * MINUTES)
+    later = torch.cat([resumed.draw(ONLINE).reward for _ in range(3)])
+    assert resumed.iteration == 1 and resumed.data_minutes == pytest.approx(4 * MINUTES)
+    assert later.max() > 10.0 > expected.reward.max()
+
+
+def test_a_lost_episode_is_an_error(run, make_sampler):
+    sampler = make_sampler()
+    sampler.draw(ONLINE)
+    state = sampler.state_dict()
+    next(run.glob("commits/*.json")).unlink()
+    with pytest.raises(ValueError, match="lost episodes"):
+        make_sampler().load_state_dict(state)
+
+
+def test_a_run_without_a_policy_or_a_learner_says_so(tmp_path, settings):
+    create_run(tmp_path, {"task": "test"})
+    with pytest.raises(ValueError, match="no first policy"):
+        finetune(settings, tmp_path, wait=no_wait)
+    with pytest.raises(FileNotFoundError, match="no learner to resume"):
+        load_settings(tmp_path)
+
+
+def test_the_status_page_tells_what_both_are_doing(run, settings):
+    finetune(settings, run, wait=no_wait)
+    page = status_page(run)
+    assert "3 failure" in page and "0.1 minutes" in page
+    for words in ("critic loss", "clipped actions", "latest", "the robot takes", "never"):
+        assert words in page, words
+    assert silent_for_s(run, "learner") < 60.0
