@@ -4,6 +4,7 @@ import math
 
 import isaaclab.sim as sim_utils
 import numpy as np
+from isaaclab.assets import RigidObjectCfg
 from isaaclab.sensors import CameraCfg
 from isaaclab.utils import configclass
 from isaaclab_newton.renderers import NewtonWarpRendererCfg
@@ -11,12 +12,13 @@ from scipy.spatial.transform import Rotation
 
 from tasks.cube_spin.config import CUBE_ORIGIN_M
 from tasks.cube_spin.env_cfg import CubeSpinEnvCfg
+from tasks.cube_spin.pictures.cube_usd import cube_usd
 from tasks.cube_spin.platform import platform_cfg
-from tasks.cube_spin.scene_cfg import CubeSpinSceneCfg
+from tasks.cube_spin.scene_cfg import CubeSpinSceneCfg, cube_cfg
 from tasks.orca.isaac import ROOT_HEIGHT_M
 
 IMAGE_SIZE = (320, 240)
-DATA_TYPES = ["rgb", "albedo", "normals", "depth", "instance_segmentation"]
+DATA_TYPES = ["rgb", "albedo", "normals", "depth", "semantic_segmentation"]
 EYE_FROM_CUBE_M = (0.02, -0.04, -0.27)
 VERTICAL_FIELD_OF_VIEW_DEG = 38.0
 FOCAL_LENGTH_MM = 24.0
@@ -41,13 +43,25 @@ def below_camera_cfg() -> CameraCfg:
         width=width,
         height=height,
         data_types=DATA_TYPES,
-        colorize_instance_segmentation=False,
+        colorize_semantic_segmentation=False,
         spawn=sim_utils.PinholeCameraCfg(
             focal_length=FOCAL_LENGTH_MM,
             horizontal_aperture=2.0 * FOCAL_LENGTH_MM * math.tan(half_angle) * width / height,
             clipping_range=(0.01, 5.0),
         ),
         renderer_cfg=NewtonWarpRendererCfg(),
+    )
+
+
+def marked_cube_cfg() -> RigidObjectCfg:
+    """The cube with its glyphs, in place of the plain one."""
+    plain = cube_cfg()
+    return plain.replace(
+        spawn=sim_utils.UsdFileCfg(
+            usd_path=str(cube_usd()),
+            mass_props=[sim_utils.MassCfg(mass=0.05)],
+            semantic_tags=[("class", "cube")],
+        )
     )
 
 
@@ -67,3 +81,9 @@ class CubeSpinRenderEnvCfg(CubeSpinEnvCfg):
 
     def __post_init__(self) -> None:
         self.scene.num_envs = 16
+        self.randomization = "nominal"
+
+    def validate_config(self) -> None:
+        """As for training, but with the cube that cameras know."""
+        super().validate_config()
+        self.scene.cube = marked_cube_cfg()

@@ -1,0 +1,1 @@
+"""Where images come from: OAK cameras, recordings, simulated cameras; all look alike."""

@@ -1,0 +1,92 @@
+"""An OAK camera (OAK-D Lite in the paper) over USB; needs the optional package `depthai`.
+
+Exposure and focus are locked: automatic ones change the image, and with the focus the focal
+length, in the middle of a run. Only the auto-focus variant of the OAK-D Lite is sharp at 30 cm.
+"""
+
+import importlib
+import time
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+
+from perception.cameras.frames import Frame, to_continuous
+
+INSTALL = "pip install 'sernf-isaac[oak]'"
+
+
+class OakCamera:
+    """The colour camera, distortion removed on the device; a `FrameSource`.
+
+    Args:
+        size: Height and width; a crop of the full sensor scaled to this.
+        rate_hz: Images per second; the OAK-D Lite's colour sensor gives at most 35.
+        exposure_us: Locked exposure time.
+        iso: Locked sensitivity, 100 to 1600.
+        lens: Locked focus, 0 to 255.
+        white_balance_k: Locked colour temperature.
+        clock: The clock that poses will be asked for by.
+
+    Raises:
+        ImportError: If `depthai` is not installed.
+        ConnectionError: If no camera is connected.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int] = (1080, 1920),
+        *,
+        rate_hz: float = 30.0,
+        exposure_us: int = 8000,
+        iso: int = 400,
+        lens: int = 130,
+        white_balance_k: int = 4500,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._dai = dai = _depthai()
+        if not dai.Device.getAllAvailableDevices():  # opening one that is not there takes 11 s
+            raise ConnectionError(
+                "no OAK camera found; check the USB cable and, on Linux, the udev rules of depthai"
+            )
+        self._clock = clock
+        self._pipeline = dai.Pipeline()
+        socket = dai.CameraBoardSocket.CAM_A
+        camera = self._pipeline.create(dai.node.Camera).build(socket, sensorFps=rate_hz)
+        camera.initialControl.setManualExposure(exposure_us, iso)
+        camera.initialControl.setManualFocus(lens)
+        camera.initialControl.setManualWhiteBalance(white_balance_k)
+        output = camera.requestOutput(
+            size[::-1],
+            type=dai.ImgFrame.Type.BGR888i,
+            resizeMode=dai.ImgResizeMode.CROP,
+            fps=rate_hz,
+            enableUndistortion=True,
+        )
+        # One place in the queue: a slow reader gets the newest image, never an old one.
+        self._queue = output.createOutputQueue(maxSize=1, blocking=False)
+        self._pipeline.start()
+
+    def read(self) -> Frame | None:
+        """The newest image; None after the camera was closed or unplugged."""
+        try:
+            packet = self._queue.get()
+        except self._dai.MessageQueue.QueueException:
+            return None
+        exposed = packet.getTimestamp(self._dai.CameraExposureOffset.MIDDLE)
+        age_s = (self._dai.Clock.now() - exposed).total_seconds()
+        time_s = self._clock() - age_s
+        image = np.ascontiguousarray(packet.getCvFrame()[..., ::-1])
+        matrix = np.array(packet.getTransformation().getIntrinsicMatrix(), dtype=float)
+        return Frame(image, to_continuous(matrix), time_s)
+
+    def close(self) -> None:
+        """Stop the camera."""
+        self._pipeline.stop()
+
+
+def _depthai() -> ModuleType:
+    try:
+        return importlib.import_module("depthai")
+    except ImportError as error:
+        raise ImportError(f"OAK cameras need the package depthai: {INSTALL}") from error

@@ -1,0 +1,213 @@
+"""A training run from settings: data set in, detector file out."""
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import OmegaConf
+from torch.utils.data import Subset
+from torchvision.models.detection import MaskRCNN
+
+from perception.augmentation.augment import Augmenter
+from perception.augmentation.config import AugmentConfig
+from perception.cube import cube_corners
+from perception.detector.config import DetectorConfig, preset
+from perception.detector.detector import CornerDetector, Detection
+from perception.detector.examples import TrainingBatches
+from perception.detector.files import DetectorFile, save_detector
+from perception.detector.network import build_network
+from perception.detector.pretrained import load_pretrained
+from perception.detector.training import DetectorTraining
+from perception.pose.solver import PoseConfig, solve_pose
+from perception.report.frames import judge_frames
+from perception.report.overlay import contact_sheet, draw_cube, draw_detection
+from perception.report.summary import covariance_factor, split_by_visibility, summarize
+from perception.samples import Sample
+from perception.shards import ShardDataset
+from perception.synthetic.backgrounds import Backgrounds
+
+CONFIG_FILE, DETECTOR_FILE = "config.yaml", "detector.pt"
+PICTURES = 12
+WATCHED = (
+    "no_pose_rate",
+    "flip_rate",
+    "rotation_mean_deg",
+    "rotation_median_deg",
+    "translation_mean_mm",
+    "add_at_7p8mm",
+    "corner_rmse_visible_px",
+    "corner_rmse_occluded_px",
+    "pck_visible_2px",
+    "mask_iou",
+    "nees_median",
+)
+
+
+@dataclass
+class TrainingRun:
+    """Everything that determines a training run of the detector (paper F.2)."""
+
+    data: str = ""
+    """Folder of a data set; its "train" split is used."""
+    preset: str = "paper"
+    """"paper", "laptop" or "tiny"."""
+    weights: str = "none"
+    """What to start from: "none", "imagenet", "coco" (ResNet-50 only) or a detector file."""
+    steps: int = 200_000
+    """Paper: 200,000."""
+    batch_size: int = 16
+    """Images per step and process; paper: 16."""
+    learning_rate: float = 1e-4
+    """Peak. The paper's 1e-8 would leave the weights where they began."""
+    weight_decay: float = 1e-4
+    warm_up_steps: int = 1_000
+    max_grad_norm: float = 10.0
+    window: tuple[int, int] | None = None
+    """Height and width of the part of each image to learn from; null takes all of it. A window
+    around the cube costs a third, and what lies far from the cube teaches little."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    backgrounds: str | None = None
+    """Folder of pictures for backgrounds; without one they are drawn."""
+    validation_images: int = 200
+    """Images of the training split kept aside, to watch the run and to scale the covariance."""
+    seed: int = 0
+    bf16: bool = False
+    workers: int = 0
+    """Processes that prepare images; 0 prepares them between the steps."""
+    log_every: int = 20
+    save_every: int = 500
+
+
+TINY = TrainingRun(
+    preset="tiny",
+    steps=6_000,
+    learning_rate=3e-3,
+    warm_up_steps=100,
+    window=(160, 192),
+)
+"""For a CPU: a network that learns from scratch in an hour."""
+
+
+def default_run(name: str) -> TrainingRun:
+    """The settings that fit a preset."""
+    return TINY if name == "tiny" else TrainingRun(preset=name)
+
+
+def load_run(run_dir: Path) -> TrainingRun:
+    """The settings a run was started with.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+    """
+    path = run_dir / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{run_dir} is no training run: it has no {CONFIG_FILE}")
+    merged = OmegaConf.merge(OmegaConf.structured(TrainingRun), OmegaConf.load(path))
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
+
+
+def train(run: TrainingRun, run_dir: Path, *, device: str = "cpu", resume: bool = False) -> Path:
+    """Train, or continue training, and return the detector file.
+
+    Raises:
+        FileNotFoundError: If data, weights or a resume point are missing.
+        ValueError: If data and settings do not fit together.
+    """
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    config = preset(run.preset)
+    learnt, kept_aside = _split(ShardDataset(run.data, "train"), run.validation_images)
+    torch.manual_seed(run.seed)
+    network = build_network(config)
+    load_pretrained(network, run.weights)
+    folder = Path(run.backgrounds) if run.backgrounds else None
+    batches = TrainingBatches(
+        learnt,
+        Augmenter(run.augment, Backgrounds("train", folder)),
+        box_padding=config.box_padding,
+        batch_size=run.batch_size,
+        steps=run.steps,
+        seed=run.seed,
+        window=run.window,
+        rank=rank,
+        world=world,
+    )
+    training = DetectorTraining(
+        network.to(device),
+        batches,
+        run_dir,
+        learning_rate=run.learning_rate,
+        weight_decay=run.weight_decay,
+        warm_up_steps=run.warm_up_steps,
+        max_grad_norm=run.max_grad_norm,
+        seed=run.seed,
+        bf16=run.bf16,
+        workers=run.workers,
+        log_every=run.log_every,
+        save_every=run.save_every,
+        watch=lambda trained: _watch(trained, config, kept_aside),
+    )
+    if resume:
+        training.resume()
+    elif rank == 0:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        (run_dir / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(run)))
+    training.run()
+    if rank == 0:
+        _export(network, config, kept_aside, run, training.step, run_dir / DETECTOR_FILE)
+    return run_dir / DETECTOR_FILE
+
+
+def _split(samples: ShardDataset, aside: int) -> tuple[Subset[Sample], list[Sample]]:
+    """Images to learn from and, first in the data set so that it may grow, images to watch."""
+    if not 0 < aside < len(samples):
+        raise ValueError(
+            f"validation_images ({aside}) must be between 0 and the {len(samples)} images there are"
+        )
+    learnt = Subset(samples, range(aside, len(samples)))
+    return learnt, [samples[number] for number in range(aside)]
+
+
+def _watch(
+    network: MaskRCNN, config: DetectorConfig, samples: list[Sample]
+) -> tuple[dict[str, float], np.ndarray | None]:
+    """Numbers over the visible cubes among the samples, and a picture of the first few."""
+    detector = CornerDetector(network, config, next(network.parameters()).device)
+    seen, _ = split_by_visibility(judge_frames(detector, samples, PoseConfig()))
+    if not seen:
+        return {}, None
+    summary = summarize(seen)
+    numbers = {k: float(v) for k in WATCHED if (v := summary[k]) is not None}
+    pictures = [_picture(detector.detect(s.image), s) for s in samples[:PICTURES]]
+    return numbers, contact_sheet(pictures, columns=4)
+
+
+def _picture(detection: Detection | None, sample: Sample) -> np.ndarray:
+    if detection is None:
+        return sample.image
+    result = solve_pose(detection.corners, cube_corners(), sample.camera)
+    drawn = draw_detection(sample.image, detection)
+    if result.T_camera_cube is None:
+        return drawn
+    return draw_cube(drawn, result.T_camera_cube, sample.camera)
+
+
+def _export(
+    network: MaskRCNN,
+    config: DetectorConfig,
+    samples: list[Sample],
+    run: TrainingRun,
+    steps: int,
+    path: Path,
+) -> None:
+    """Write the detector, its covariance scaled by the images kept aside."""
+    detector = CornerDetector(network, config, next(network.parameters()).device)
+    seen, _ = split_by_visibility(judge_frames(detector, samples, PoseConfig()))
+    size = samples[0].image.shape[:2]
+    described = OmegaConf.to_container(OmegaConf.create(asdict(run)))
+    measured = [r for r in seen if np.isfinite(r.corner_nees).any()]
+    factor = covariance_factor(measured) if measured else 1.0  # a run too short to find anything
+    numbers = summarize(seen) if seen else {}
+    told = {"run": described, "steps": steps, "validation": numbers}
+    save_detector(path, DetectorFile(network, config, size, factor, told))

@@ -1,0 +1,1 @@
+"""From eight corner measurements to a cube pose with its covariance."""

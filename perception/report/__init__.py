@@ -1,0 +1,1 @@
+"""How good poses are: metrics, tables, figures and pictures."""

@@ -1,0 +1,141 @@
+"""The whole report of a detector: single images, sequences, speed."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from perception.cameras.recording import Recording
+from perception.detector.detector import CornerDetector
+from perception.detector.files import DetectorFile
+from perception.pose.solver import PoseConfig
+from perception.report.figures import accuracy_figure, sequence_figure
+from perception.report.frames import FrameRecord, judge_frames
+from perception.report.sequences import SequenceConfig, play, summarize_sequence
+from perception.report.speed import stage_times
+from perception.report.summary import binned, false_pose_rate, split_by_visibility, summarize
+from perception.report.tables import accuracy_table, binned_table
+from perception.samples import Sample
+from perception.tracking.tracker import CubeTracker, TrackerConfig
+
+OCCLUSION_EDGES = (0.35, 0.5, 0.65, 0.8, 0.95, 1.3)
+OBLIQUITY_EDGES = (0.0, 10.0, 20.0, 30.0, 40.0, 55.0)
+TIMED_IMAGES = 50
+
+
+@dataclass(frozen=True)
+class Report:
+    """Numbers, text and what figures are drawn from."""
+
+    numbers: dict
+    text: str
+    records: list[FrameRecord]
+    bins: dict[str, list[dict]]
+
+
+def pose_config(detector: DetectorFile) -> PoseConfig:
+    """How to solve for poses with a detector's corners."""
+    return PoseConfig(covariance_factor=detector.covariance_factor)
+
+
+def tracker_config(detector: DetectorFile) -> TrackerConfig:
+    """How to look for the cube with a detector."""
+    return TrackerConfig(
+        detect_size=detector.image_size,
+        box_padding=detector.config.box_padding,
+        pose=pose_config(detector),
+    )
+
+
+def evaluate(detector_file: DetectorFile, samples: Sequence[Sample], device: str) -> Report:
+    """Accuracy on single images, binned, and the speed of every stage.
+
+    Raises:
+        ValueError: If no sample shows enough of the cube.
+    """
+    detector = CornerDetector(detector_file.network, detector_file.config, device)
+    config = pose_config(detector_file)
+    seen, hidden = split_by_visibility(judge_frames(detector, samples, config))
+    if not seen:
+        raise ValueError("no image shows enough of the cube to be judged")
+    accuracy = summarize(seen)
+    bins = {
+        "part of the cube in sight": binned(seen, "visible_fraction", OCCLUSION_EDGES),
+        "obliquity [deg]": binned(seen, "obliquity_deg", OBLIQUITY_EDGES),
+        "sharpness": binned(seen, "sharpness", _quartiles([r.sharpness for r in seen])),
+    }
+    speed = stage_times(detector, samples[:TIMED_IMAGES], config)
+    numbers = accuracy | {
+        "frames_per_s": _rate(speed, "detect"),
+        "tracked_frames_per_s": _rate(speed, "track"),
+        "false_pose_rate_hidden": false_pose_rate(hidden),
+        "frames_hidden": len(hidden),
+        "reasons": _reasons(seen),
+        "speed": speed,
+        "bins": bins,
+        "config": asdict(config),
+    }
+    parts = [accuracy_table(accuracy), *(binned_table(rows, label) for label, rows in bins.items())]
+    parts.append(_speed_table(speed, numbers))
+    return Report(numbers, "\n\n".join(parts), seen, bins)
+
+
+def evaluate_sequence(
+    detector_file: DetectorFile,
+    recording: Path,
+    device: str,
+    config: SequenceConfig,
+    figure: Path | None = None,
+    seed: int = 0,
+) -> dict:
+    """Accuracy of the filtered pose on a recording with true poses, at the moment of use."""
+    detector = CornerDetector(detector_file.network, detector_file.config, device)
+    tracker = CubeTracker(detector, tracker_config(detector_file))
+    played, costs_ms = play(Recording(recording), tracker, config, np.random.default_rng(seed))
+    if figure:
+        sequence_figure(figure, played, f"filtered pose at the moment of use, {recording.name}")
+    return summarize_sequence(played, costs_ms) | {"config": asdict(config)}
+
+
+def draw_report(path: Path, report: Report, title: str) -> None:
+    """The report's figure."""
+    accuracy_figure(path, report.records, report.bins, title)
+
+
+def _quartiles(values: Sequence[float]) -> list[float]:
+    """Five growing edges around a quarter of the values each."""
+    finite = np.array(values)[np.isfinite(values)]
+    if not len(finite):
+        return [0.0, 1.0]
+    edges = np.quantile(finite, [0.0, 0.25, 0.5, 0.75, 1.0]).tolist()
+    edges[-1] += 1.0  # the last edge is not part of its bin
+    return [low for low, high in pairwise([*edges, np.inf]) if low < high]
+
+
+def _rate(speed: dict[str, dict[str, float]], look: str) -> float | None:
+    """Images per second from image to pose; None if no cube was found to be timed."""
+    if look not in speed or "pose" not in speed:
+        return None
+    return 1e3 / (speed[look]["p50_ms"] + speed["pose"]["p50_ms"])
+
+
+def _reasons(records: Sequence[FrameRecord]) -> dict[str, int]:
+    """How often there was no pose, by reason."""
+    reasons = [str(r.status) for r in records if not r.has_pose]
+    return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+
+
+def _speed_table(speed: dict[str, dict[str, float]], numbers: dict) -> str:
+    head = f"{'stage [ms]':<12}{'p50':>9}{'p95':>9}{'p99':>9}"
+    lines = [
+        f"{name:<12}" + "".join(f"{value:>9.2f}" for value in values.values())
+        for name, values in speed.items()
+    ]
+    rates = [
+        f"{label:<24}{rate:>6.1f} images per second"
+        for label, name in (("image to pose", "frames_per_s"), ("tracked", "tracked_frames_per_s"))
+        if (rate := numbers[name]) is not None
+    ]
+    return "\n".join([head, *lines, *rates])

@@ -1,0 +1,139 @@
+"""Single images: what the detector and the pose solver made of each labelled sample."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from perception.cube import FACES, cube_corners
+from perception.detector.detector import Detection, paste_mask
+from perception.pose.projection import pose_error
+from perception.pose.solver import PoseConfig, PoseResult, PoseStatus, solve_pose
+from perception.samples import CUBE_ID, Sample
+
+Array = np.ndarray
+
+
+class Detector(Protocol):
+    """What finds the cube in an image."""
+
+    def detect(self, image: Array) -> Detection | None:
+        """The cube in an image (h, w, 3), uint8 RGB."""
+        ...
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """One image. Numbers about a pose or a detection are NaN where there is none."""
+
+    status: PoseStatus
+    visible_fraction: float
+    obliquity_deg: float
+    """Angle between the line of sight and the normal of the face seen most directly: 0 to 54.7."""
+    sharpness: float
+    """Variance of the Laplacian around the cube, grey values 0 to 255; low if blurred."""
+    rotation_deg: float
+    position_error_m: Array
+    """(3,) in the camera's axes."""
+    add_m: float
+    """Mean distance of the corners from where they are."""
+    nees: float
+    """Squared pose error in units of its covariance; 6 on average if that is right."""
+    corner_error_px: Array
+    """(8,)"""
+    corner_nees: Array
+    """(8,) squared corner errors in units of their covariance; 2 on average if that is right."""
+    visibility: Array
+    """(8,) from the label."""
+    mask_iou: float
+    detect_ms: float
+    pose_ms: float
+
+    @property
+    def has_pose(self) -> bool:
+        """Whether the solver gave a pose."""
+        return self.status is PoseStatus.OK
+
+
+def judge_frames(
+    detector: Detector, samples: Iterable[Sample], config: PoseConfig
+) -> list[FrameRecord]:
+    """Run detector and pose solver on every sample."""
+    return [_judge(detector, sample, config) for sample in samples]
+
+
+def _judge(detector: Detector, sample: Sample, config: PoseConfig) -> FrameRecord:
+    started = time.perf_counter()
+    detection = detector.detect(sample.image)
+    detected = time.perf_counter()
+    if detection is None:
+        result = PoseResult(PoseStatus.NO_CUBE)
+    else:
+        result = solve_pose(detection.corners, cube_corners(), sample.camera, config)
+    solved = time.perf_counter()
+    rotation_deg, position_error_m, add_m, nees = _pose_numbers(result, sample.T_camera_cube)
+    corner_error_px, corner_nees = _corner_numbers(detection, sample)
+    return FrameRecord(
+        status=result.status,
+        visible_fraction=sample.visible_fraction,
+        obliquity_deg=obliquity_deg(sample.T_camera_cube),
+        sharpness=_sharpness(sample),
+        rotation_deg=rotation_deg,
+        position_error_m=position_error_m,
+        add_m=add_m,
+        nees=nees,
+        corner_error_px=corner_error_px,
+        corner_nees=corner_nees,
+        visibility=sample.visibility,
+        mask_iou=_mask_iou(detection, sample),
+        detect_ms=1e3 * (detected - started),
+        pose_ms=1e3 * (solved - detected),
+    )
+
+
+def _pose_numbers(result: PoseResult, truth: Array) -> tuple[float, Array, float, float]:
+    if result.T_camera_cube is None or result.covariance is None:
+        return float("nan"), np.full(3, np.nan), float("nan"), float("nan")
+    error = pose_error(result.T_camera_cube, truth)
+    corners = np.c_[cube_corners(), np.ones(8)]
+    apart = (corners @ (result.T_camera_cube - truth).T)[:, :3]
+    nees = float(error @ np.linalg.solve(result.covariance, error))
+    rotation_deg = float(np.degrees(np.linalg.norm(error[3:])))
+    return rotation_deg, error[:3], float(np.linalg.norm(apart, axis=1).mean()), nees
+
+
+def _corner_numbers(detection: Detection | None, sample: Sample) -> tuple[Array, Array]:
+    if detection is None:
+        return np.full(8, np.nan), np.full(8, np.nan)
+    error = detection.corners.uv - sample.corners_px
+    whitened = np.linalg.solve(detection.corners.covariance, error[:, :, None])[:, :, 0]
+    return np.linalg.norm(error, axis=1), (error * whitened).sum(axis=1)
+
+
+def _mask_iou(detection: Detection | None, sample: Sample) -> float:
+    truth = sample.ids == CUBE_ID
+    if detection is None or not truth.any():
+        return float("nan")
+    mask = paste_mask(detection, *truth.shape)
+    return float((mask & truth).sum() / (mask | truth).sum())
+
+
+def obliquity_deg(T_camera_cube: Array) -> float:
+    """Angle between the line of sight and the normal of the cube's face seen most directly."""
+    sight = T_camera_cube[:3, 3] / np.linalg.norm(T_camera_cube[:3, 3])
+    normals = np.stack([face.axes[:, 2] for face in FACES]) @ T_camera_cube[:3, :3].T
+    return float(np.degrees(np.arccos(np.clip((-normals @ sight).max(), -1.0, 1.0))))
+
+
+def _sharpness(sample: Sample) -> float:
+    height, width = sample.ids.shape
+    x0, y0, x1, y1 = sample.amodal_box
+    left, right = np.clip([int(x0), int(np.ceil(x1))], 0, width)
+    top, bottom = np.clip([int(y0), int(np.ceil(y1))], 0, height)
+    if right - left < 3 or bottom - top < 3:
+        return float("nan")
+    grey = cv2.cvtColor(sample.image[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
+    return float(cv2.Laplacian(grey, cv2.CV_64F).var())

@@ -1,0 +1,74 @@
+"""Draws what the detector saw on top of the image, for people."""
+
+import cv2
+import numpy as np
+
+from perception.cube import EDGES, FACES, cube_corners
+from perception.detector.detector import Detection, paste_mask
+from perception.pose.projection import project_with_jacobian
+
+Array = np.ndarray
+FOUND, TRUTH, MASK = (255, 230, 60), (60, 255, 90), (255, 80, 200)
+SUBPIXEL_BITS = 4
+
+
+def draw_cube(image: Array, pose: Array, intrinsics: Array, colour: tuple = FOUND) -> Array:
+    """A copy of the image with the cube's edges; those of faces seen from behind are thin.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        pose: `T_camera_cube` (4, 4).
+        intrinsics: K (3, 3).
+        colour: RGB.
+    """
+    uv = project_with_jacobian(pose, cube_corners(), intrinsics)[0]
+    drawn = image.copy()
+    if not np.isfinite(uv).all():
+        return drawn
+    hidden = {edge for edge in EDGES if not _in_front(edge, pose)}
+    for edge in EDGES:
+        start, end = (_fixed_point(uv[corner]) for corner in edge)
+        thickness = 1 if edge in hidden else 2
+        cv2.line(drawn, start, end, colour, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+    return drawn
+
+
+def draw_detection(image: Array, detection: Detection) -> Array:
+    """A copy of the image with mask, box and corners; a corner's circle is two deviations wide."""
+    drawn = image.copy()
+    mask = paste_mask(detection, *image.shape[:2])
+    drawn[mask] = (0.75 * drawn[mask] + 0.25 * np.array(MASK)).astype(np.uint8)
+    low, high = _fixed_point(detection.box[:2]), _fixed_point(detection.box[2:])
+    cv2.rectangle(drawn, low, high, MASK, 1, cv2.LINE_AA, SUBPIXEL_BITS)
+    for uv, covariance in zip(detection.corners.uv, detection.corners.covariance, strict=True):
+        if np.isfinite(uv).all():
+            radius = round(2 * np.sqrt(np.linalg.eigvalsh(covariance)[-1]) * 2**SUBPIXEL_BITS)
+            cv2.circle(drawn, _fixed_point(uv), radius, FOUND, 1, cv2.LINE_AA, SUBPIXEL_BITS)
+    return drawn
+
+
+def contact_sheet(images: list[Array], columns: int) -> Array:
+    """Images of one size side by side, in rows; the last row is filled with black."""
+    rows = -(-len(images) // columns)
+    blank = [np.zeros_like(images[0])] * (rows * columns - len(images))
+    padded = [*images, *blank]
+    return np.concatenate(
+        [np.concatenate(padded[row * columns : (row + 1) * columns], axis=1) for row in range(rows)]
+    )
+
+
+def _in_front(edge: tuple[int, int], pose: Array) -> bool:
+    """Whether one of the two faces at an edge is turned to the camera."""
+    for face in FACES:
+        if set(edge) <= set(face.corners):
+            normal = pose[:3, :3] @ face.axes[:, 2]
+            centre = pose[:3, 3] + normal * abs(cube_corners()[0, 0])
+            if normal @ centre < 0:
+                return True
+    return False
+
+
+def _fixed_point(uv: Array) -> tuple[int, int]:
+    """OpenCV draws at pixel centres and takes fractions as integers; far away is far enough."""
+    x, y = np.clip((np.asarray(uv, dtype=float) - 0.5) * 2**SUBPIXEL_BITS, -1e6, 1e6)
+    return round(float(x)), round(float(y))

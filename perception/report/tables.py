@@ -1,0 +1,49 @@
+"""The report as text, beside what others have measured."""
+
+from perception.report.summary import Summary
+
+ROWS = (
+    ("rotation_mean_deg", "rotation, mean [deg]"),
+    ("rotation_median_deg", "rotation, median [deg]"),
+    ("rotation_p95_deg", "rotation, 95 % [deg]"),
+    ("translation_mean_mm", "translation, mean [mm]"),
+    ("translation_x_mm", "  across, x [mm]"),
+    ("translation_y_mm", "  across, y [mm]"),
+    ("translation_z_mm", "  depth, z [mm]"),
+    ("add_at_7p8mm", "corners within 7.8 mm (ADD)"),
+    ("flip_rate", "flips, above 45 deg"),
+    ("no_pose_rate", "no pose"),
+    ("corner_rmse_visible_px", "visible corners, rms [px]"),
+    ("corner_rmse_occluded_px", "hidden corners, rms [px]"),
+    ("pck_visible_2px", "visible corners within 2 px"),
+    ("pck_occluded_2px", "hidden corners within 2 px"),
+    ("mask_iou", "mask, intersection over union"),
+    ("nees_median", "NEES, median (ideal 5.35)"),
+)
+OTHERS = (
+    "DeXtreme (3 cameras, 65 mm cube, simulated): 5.3 deg; 1.9 / 4.1 / 6.9 mm per axis",
+    "OpenAI 2018 (3 cameras, simulated):          2.71 deg; 3.12 mm",
+    "SERNF (1 camera):                            16 Hz; no accuracy given",
+)
+
+
+def accuracy_table(summary: Summary) -> str:
+    """One number per line, then those of others."""
+    lines = [f"{label:<34}{_text(summary[name]):>9}" for name, label in ROWS]
+    return "\n".join([f"{summary['frames']} images", *lines, "", *OTHERS])
+
+
+def binned_table(rows: list[Summary], label: str) -> str:
+    """Rotation, translation and missing poses per bin."""
+    head = f"{label:<26}{'images':>8}{'rot [deg]':>11}{'trans [mm]':>12}{'no pose':>9}"
+    lines = [
+        f"{row['from']:>10.4g} to {row['to']:<12.4g}{row['frames']:>8}"
+        f"{_text(row['rotation_mean_deg']):>11}{_text(row['translation_mean_mm']):>12}"
+        f"{_text(row['no_pose_rate']):>9}"
+        for row in rows
+    ]
+    return "\n".join([head, *lines])
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"

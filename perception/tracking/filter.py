@@ -1,0 +1,208 @@
+"""Error-state Kalman filter of one rigid body; measurements come in the order of their times.
+
+The state is a position, a velocity, a unit quaternion and a spin. Errors, not quaternions, are
+what the filter's linear algebra works on (filterpy): a small rotation in the frame's axes, so that
+the full covariance of a pose (tilt and depth are known worse than the rest) is used as it is.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+from filterpy.kalman import KalmanFilter
+from scipy.spatial.transform import Rotation
+
+from perception.tracking.state import (
+    POSITION,
+    ROTATION,
+    SPIN,
+    VELOCITY,
+    Array,
+    CubeState,
+    MotionConfig,
+    coast,
+    same_sign,
+)
+
+GATE_997 = 19.80
+"""Chi-square quantile of six dimensions at 99.7 %."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A pose from one image."""
+
+    time_s: float
+    """When the image was taken (middle of the exposure)."""
+    pose: Array
+    """(4, 4) cube to the filter's frame."""
+    covariance: Array
+    """(6, 6) of the errors of position [m] and rotation [rad], in the frame's axes."""
+
+
+class Outcome(StrEnum):
+    """What the filter did with a measurement."""
+
+    USED = "used"
+    STARTED = "started a track"
+    WAITING = "waits for a second one that agrees"
+    REJECTED = "too far from the prediction"
+    TOO_OLD = "older than everything remembered"
+
+
+@dataclass(frozen=True)
+class FilterConfig:
+    """How much motion to expect and when to give up a track."""
+
+    motion: MotionConfig = field(default_factory=MotionConfig)
+    gate: float = GATE_997
+    """Largest squared distance to the prediction, in units of both covariances."""
+    max_rejections: int = 8
+    """Consecutive rejections after which the track is lost."""
+    max_gap_s: float = 0.4
+    """Without a used measurement for this long the track is lost."""
+    start_velocity_m_s: float = 0.1
+    """Standard deviation of a new track's velocity."""
+    start_spin_rad_s: float = 2.0
+    """Standard deviation of a new track's spin."""
+    max_start_gap_s: float = 0.2
+    """The two measurements that start a track are no further apart."""
+    memory: int = 12
+    """Measurements that late ones can be sorted in between."""
+
+
+LOWPASS = FilterConfig(
+    motion=MotionConfig(acceleration_m2_s3=0.0002, spin_acceleration_rad2_s3=0.05)
+)
+"""The paper's low-pass Kalman filter (F.2): so little motion is expected that noise averages out
+over a second or so, and changes of the spin are followed as slowly."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """All the filter knows at one moment; replaced, never changed, so late news can go back."""
+
+    state: CubeState | None = None
+    waiting: Measurement | None = None
+    """A first measurement that no second one has confirmed yet."""
+    rejections: int = 0
+    used_s: float = -np.inf
+    """Time of the last measurement that was used."""
+
+
+def advance(track: Track, measurement: Measurement, config: FilterConfig) -> tuple[Track, Outcome]:
+    """The track after a measurement that is not older than it.
+
+    A single pose may be a gross error, so a new track needs two that agree.
+    """
+    state = track.state
+    if state is None or measurement.time_s - track.used_s > config.max_gap_s:
+        return _start(track, measurement, config)
+    predicted = coast(state, measurement.time_s, config.motion)
+    updated = _update(predicted, measurement, config.gate)
+    if updated is not None:
+        return Track(updated, used_s=measurement.time_s), Outcome.USED
+    rejections = track.rejections + 1
+    if rejections >= config.max_rejections:
+        return Track(waiting=measurement), Outcome.WAITING
+    return replace(track, rejections=rejections), Outcome.REJECTED
+
+
+def is_lost(track: Track, time_s: float, config: FilterConfig) -> bool:
+    """Whether there is no state to trust at this time."""
+    return track.state is None or time_s - track.used_s > config.max_gap_s
+
+
+def _start(track: Track, measurement: Measurement, config: FilterConfig) -> tuple[Track, Outcome]:
+    first = track.waiting
+    if first is not None and measurement.time_s - first.time_s <= config.max_start_gap_s:
+        predicted = coast(_first_state(first, config), measurement.time_s, config.motion)
+        updated = _update(predicted, measurement, config.gate)
+        if updated is not None:
+            return Track(updated, used_s=measurement.time_s), Outcome.STARTED
+    return Track(waiting=measurement), Outcome.WAITING
+
+
+def _first_state(measurement: Measurement, config: FilterConfig) -> CubeState:
+    covariance = np.zeros((12, 12))
+    measured = np.r_[POSITION, ROTATION]
+    covariance[np.ix_(measured, measured)] = measurement.covariance
+    covariance[VELOCITY, VELOCITY] = config.start_velocity_m_s**2 * np.eye(3)
+    covariance[SPIN, SPIN] = config.start_spin_rad_s**2 * np.eye(3)
+    return CubeState(
+        time_s=measurement.time_s,
+        position_m=measurement.pose[:3, 3].copy(),
+        velocity_m_s=np.zeros(3),
+        quat_xyzw=Rotation.from_matrix(measurement.pose[:3, :3]).as_quat(canonical=True),
+        spin_rad_s=np.zeros(3),
+        covariance=covariance,
+    )
+
+
+def _update(state: CubeState, measurement: Measurement, gate: float) -> CubeState | None:
+    """The state after a measurement of the same moment; None if it is too far away."""
+    rotation = Rotation.from_quat(state.quat_xyzw)
+    measured = Rotation.from_matrix(measurement.pose[:3, :3])
+    residual = np.concatenate(
+        [measurement.pose[:3, 3] - state.position_m, (measured * rotation.inv()).as_rotvec()]
+    )
+    kalman = KalmanFilter(dim_x=12, dim_z=6)
+    kalman.P = state.covariance.copy()
+    kalman.H = np.zeros((6, 12))
+    kalman.H[:3, POSITION] = kalman.H[3:, ROTATION] = np.eye(3)
+    spread = kalman.H @ kalman.P @ kalman.H.T + measurement.covariance
+    if not residual @ np.linalg.solve(spread, residual) <= gate:  # NaN is rejected too
+        return None
+    kalman.update(residual, R=measurement.covariance)
+    error = kalman.x[:, 0]
+    quat = (Rotation.from_rotvec(error[ROTATION]) * rotation).as_quat()
+    return CubeState(
+        time_s=state.time_s,
+        position_m=state.position_m + error[POSITION],
+        velocity_m_s=state.velocity_m_s + error[VELOCITY],
+        quat_xyzw=same_sign(quat, state.quat_xyzw),
+        spin_rad_s=state.spin_rad_s + error[SPIN],
+        covariance=(kalman.P + kalman.P.T) / 2,
+    )
+
+
+class PoseFilter:
+    """Keeps a track up to date with measurements that may arrive late and out of order.
+
+    A measurement belongs to the moment its image was taken. One that is older than others already
+    used is sorted in: the filter goes back to before it and replays what came after.
+    """
+
+    def __init__(self, config: FilterConfig | None = None) -> None:
+        self.config = config or FilterConfig()
+        self._before: deque[tuple[Track, Measurement]] = deque(maxlen=self.config.memory)
+        self._track = Track()
+
+    def add(self, measurement: Measurement) -> Outcome:
+        """Take in a measurement; never raises for a bad one."""
+        later = [m for _, m in self._before if m.time_s > measurement.time_s]
+        if later and len(later) == len(self._before) == self._before.maxlen:
+            return Outcome.TOO_OLD
+        while self._before and self._before[-1][1].time_s > measurement.time_s:
+            self._track, _ = self._before.pop()
+        outcome = self._advance(measurement)
+        for known in later:
+            self._advance(known)
+        return outcome
+
+    def state_at(self, time_s: float) -> CubeState | None:
+        """The cube at a moment not before the last measurement; None while lost."""
+        if is_lost(self._track, time_s, self.config) or self._track.state is None:
+            return None
+        return coast(self._track.state, max(time_s, self._track.state.time_s), self.config.motion)
+
+    @property
+    def last_used_s(self) -> float:
+        """When the last image that counted was taken; minus infinity if none."""
+        return self._track.used_s
+
+    def _advance(self, measurement: Measurement) -> Outcome:
+        self._before.append((self._track, measurement))
+        self._track, outcome = advance(self._track, measurement, self.config)
+        return outcome

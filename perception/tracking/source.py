@@ -1,0 +1,78 @@
+"""Poses at the control tick: a thread follows the camera, the controller only asks."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from perception.cameras.frames import Frame, FrameSource
+from perception.tracking.tracker import CubeTracker, PoseEstimate, Sighting
+
+
+class CameraPoseSource:
+    """Follows the cube in a camera's images and answers at any moment without waiting for one.
+
+    Use it as a context manager; leaving it stops the thread and closes the camera.
+
+    Args:
+        camera: Where frames come from.
+        tracker: What follows the cube.
+        clock: The clock of the frames' times.
+        on_frame: Called in the camera's thread after every frame, to log or draw.
+    """
+
+    def __init__(
+        self,
+        camera: FrameSource,
+        tracker: CubeTracker,
+        clock: Callable[[], float] = time.monotonic,
+        on_frame: Callable[[Frame, Sighting], None] | None = None,
+    ) -> None:
+        self._camera, self._tracker, self._clock = camera, tracker, clock
+        self._on_frame = on_frame
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._frames = 0
+        self._thread = threading.Thread(target=self._follow, name="camera", daemon=True)
+
+    def __enter__(self) -> "CameraPoseSource":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5.0)
+        self._camera.close()
+
+    def latest(self) -> PoseEstimate | None:
+        """The cube now, predicted from what was seen; None while it is lost.
+
+        Raises:
+            RuntimeError: If the camera's thread has failed; the cause is attached.
+        """
+        if self._failure is not None:
+            raise RuntimeError("the camera's thread has failed") from self._failure
+        return self._tracker.pose_at(self._clock())
+
+    def reset(self) -> None:
+        """Forget what was seen: a new episode begins."""
+        self._tracker.reset()
+
+    @property
+    def frames(self) -> int:
+        """Frames looked at so far."""
+        return self._frames
+
+    @property
+    def running(self) -> bool:
+        """Whether frames are still coming."""
+        return self._thread.is_alive()
+
+    def _follow(self) -> None:
+        try:
+            while not self._stop.is_set() and (frame := self._camera.read()) is not None:
+                sighting = self._tracker.see(frame)
+                self._frames += 1
+                if self._on_frame is not None:
+                    self._on_frame(frame, sighting)
+        except Exception as error:  # told to whoever asks for the next pose
+            self._failure = error

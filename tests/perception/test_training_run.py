@@ -1,0 +1,71 @@
+"""The whole chain on a few drawn pictures: data set, training, file, report."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from drawn_cube import drawn_sample
+from omegaconf import OmegaConf
+
+from perception.detector import run as runs
+from perception.detector.files import load_detector
+from perception.report.evaluation import evaluate
+from perception.shards import ShardDataset, shard_name, write_index, write_shard
+
+SIZE = (128, 96)
+
+
+@pytest.fixture(scope="module")
+def data_set(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    records = []
+    for number, split in enumerate(("train", "heldout")):
+        samples = [
+            drawn_sample(np.random.default_rng(10 * number + i), *SIZE, key=f"{split}-{i}")
+            for i in range(5)
+        ]
+        records.append(write_shard(folder / shard_name(split, 0), samples))
+    write_index(folder, {}, records)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def short_run(data_set):
+    return replace(
+        runs.default_run("tiny"),
+        data=str(data_set),
+        steps=3,
+        batch_size=2,
+        window=(80, 96),
+        validation_images=2,
+        log_every=1,
+        save_every=2,
+    )
+
+
+def test_a_run_ends_with_a_detector_that_can_be_judged(short_run, data_set, tmp_path):
+    path = runs.train(short_run, tmp_path)
+    written = OmegaConf.structured(runs.load_run(tmp_path))
+    assert written == OmegaConf.structured(short_run)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "validation.jsonl").open()]
+    assert steps == [2, 3]
+    detector = load_detector(path)
+    assert detector.image_size == SIZE[::-1] and detector.training["steps"] == 3
+    detector.network.roi_heads.box_predictor.cls_score.bias.data[1] = 5.0  # sees cubes everywhere
+    report = evaluate(detector, list(ShardDataset(data_set, "heldout")), "cpu")
+    asked = {"rotation_mean_deg", "rotation_median_deg", "translation_mean_mm", "add_at_7p8mm"}
+    asked |= {"flip_rate", "no_pose_rate", "frames_per_s", "speed", "bins"}
+    assert asked <= json.loads(json.dumps(report.numbers, allow_nan=False)).keys()
+    assert "DeXtreme" in report.text
+
+
+def test_more_validation_images_than_images_are_refused(short_run, tmp_path):
+    with pytest.raises(ValueError, match="validation_images"):
+        runs.train(replace(short_run, validation_images=5), tmp_path)
+
+
+def test_settings_fit_their_preset():
+    assert runs.default_run("tiny").window is not None
+    assert runs.default_run("paper").steps == 200_000
+    assert runs.default_run("paper").batch_size == 16
