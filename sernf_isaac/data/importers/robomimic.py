@@ -2,10 +2,16 @@
 
 The published schema: `data/demo_<i>` with `actions` (T, A), `rewards` (T,), `dones` (T,),
 `obs/<key>` (T, ...) and optionally `next_obs/<key>`, and an attribute `num_samples`; `mask/<name>`
-lists the demonstrations of a split.
+lists the demonstrations of a split, which robomimic calls a filter key: "train", or in the
+multi-human data "better", "worse_operator_1" and so on. `data` has an attribute `env_args`, JSON.
+
+Images (T, h, w, 3) uint8 become (T, 3, h, w).
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -13,6 +19,74 @@ import numpy as np
 
 from sernf_isaac.data.episode import Array, Episode
 from sernf_isaac.data.importers.checks import blamed_on, checked, flags, require
+
+
+@dataclass(frozen=True)
+class RobomimicInfo:
+    """What a file says about itself."""
+
+    demonstrations: tuple[str, ...]
+    """In order of their numbers."""
+    filter_keys: dict[str, tuple[str, ...]]
+    """Demonstrations of each split; none where the file has no `mask`."""
+    observations: dict[str, tuple[int, ...]]
+    """Shape of one step of each observation of the first demonstration, as in the file."""
+    env_name: str
+    """Empty where the file does not say."""
+    control_rate_hz: float | None
+    """None where the file does not say."""
+
+    def filter_keys_of(self, demonstration: str) -> list[str]:
+        """The splits a demonstration is in: who made it, and how well."""
+        return [key for key, names in self.filter_keys.items() if demonstration in names]
+
+
+def describe_robomimic(path: Path | str) -> RobomimicInfo:
+    """Read what a file holds, without the data.
+
+    Raises:
+        FileNotFoundError, ValueError: As for `load_robomimic`.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        names = _demonstrations(path, file, None)
+        masks = _group(path, file, "mask") if "mask" in file else {}
+        splits = {str(key): tuple(_demonstrations(path, file, str(key))) for key in masks}
+        first = _group(path, file, f"data/{names[0]}/obs")
+        shapes = {
+            key: value.shape[1:] for key, value in first.items() if isinstance(value, h5py.Dataset)
+        }
+        arguments = _env_args(path, file)
+    rate = arguments.get("env_kwargs", {}).get("control_freq")
+    return RobomimicInfo(
+        demonstrations=tuple(names),
+        filter_keys=splits,
+        observations=shapes,
+        env_name=str(arguments.get("env_name", "")),
+        control_rate_hz=None if rate is None else float(rate),
+    )
+
+
+def load_demonstration(
+    path: Path | str,
+    name: str,
+    *,
+    keys: Sequence[str],
+    reward_shift: float = 0.0,
+    is_offline: bool = True,
+) -> Episode:
+    """One demonstration of a file that may be too large for memory; see `load_robomimic`.
+
+    Raises:
+        FileNotFoundError, ValueError: As for `load_robomimic`, or if there is none of this name.
+    """
+    path = Path(path)
+    _check_keys(keys)
+    with _opened(path) as file:
+        names = _demonstrations(path, file, None)
+        if name not in names:
+            raise ValueError(f"{path}: no data/{name}; there are {names[0]} to {names[-1]}")
+        return _episode(path, file, name, keys, reward_shift, is_offline)
 
 
 def load_robomimic(
@@ -26,7 +100,8 @@ def load_robomimic(
     """All demonstrations of a file or of one of its splits, or none.
 
     A demonstration whose last `dones` is 1 terminates there; otherwise it is cut off. Ones before
-    the last step are dropped, because robomimic also marks every step after success as done.
+    the last step are dropped, because robomimic also marks every step after success as done. Where
+    all rewards are 0 or 1, a demonstration that earned one succeeded and the others failed.
 
     Args:
         path: HDF5 file.
@@ -42,22 +117,39 @@ def load_robomimic(
             its place; names file, key and index.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no data set at {path}")
-    if not keys:
-        raise ValueError("keys is empty; name at least one observation group")
-    try:
-        with h5py.File(path, "r") as file:
-            names = _demonstrations(path, file, split)
-            episodes = [
-                _episode(path, file, name, keys, reward_shift, is_offline) for name in names
-            ]
-    except (OSError, RuntimeError, KeyError) as error:  # what h5py raises for damaged files
-        raise ValueError(f"{path} is damaged or no HDF5 file: {error}") from error
+    _check_keys(keys)
+    with _opened(path) as file:
+        names = _demonstrations(path, file, split)
+        episodes = [_episode(path, file, name, keys, reward_shift, is_offline) for name in names]
     for name, episode in zip(names, episodes, strict=True):
         if (found := _sizes(episode)) != (expected := _sizes(episodes[0])):
             raise ValueError(f"{path}: data/{name} has sizes {found}, the others {expected}")
     return episodes
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    if not path.is_file():
+        raise FileNotFoundError(f"no data set at {path}")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError) as error:  # what h5py raises for damaged files
+        raise ValueError(f"{path} is damaged or no HDF5 file: {error}") from error
+
+
+def _check_keys(keys: Sequence[str]) -> None:
+    if not keys:
+        raise ValueError("keys is empty; name at least one observation group")
+
+
+def _env_args(path: Path, file: h5py.File) -> dict:
+    text = file["data"].attrs.get("env_args", "{}")
+    try:
+        arguments = json.loads(text)
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ValueError(f"{path}: data has an attribute env_args that is no JSON") from error
+    return arguments if isinstance(arguments, dict) else {}
 
 
 def _sizes(episode: Episode) -> dict[str, tuple[int, ...]]:
@@ -119,8 +211,15 @@ def _episode(
             reward=reward + reward_shift,
             terminated=dones & (np.arange(steps) == steps - 1),
             final_observation=final,
+            outcome=_outcome(reward),
             is_offline=is_offline,
         )
+
+
+def _outcome(reward: Array) -> str:
+    if not np.isin(reward, (0, 1)).all():
+        return "unknown"
+    return "success" if reward.any() else "failure"
 
 
 def _groups(
@@ -132,7 +231,9 @@ def _groups(
     for key in keys:
         value = _values(path, group, key)
         shape = (steps, *(None,) * max(1, value.ndim - 1))
-        found[key] = checked(path, f"{at}/{key}", value, shape)
+        value = checked(path, f"{at}/{key}", value, shape)
+        is_image = value.dtype == np.uint8 and value.ndim == 4 and value.shape[-1] == 3
+        found[key] = np.ascontiguousarray(value.transpose(0, 3, 1, 2)) if is_image else value
     return found
 
 

@@ -1,0 +1,99 @@
+"""Bring demonstrations into an episode store, and episodes out of it.
+
+    python scripts/import_data.py topics demo_01/
+    python scripts/import_data.py bags demo_*/ --layout scissors.yaml --out runs/demos
+    python scripts/import_data.py robomimic can_mh.hdf5 --keys object --split better --out runs/can
+    python scripts/import_data.py lerobot downloads/pusht/ --out runs/pusht
+    python scripts/import_data.py export runs/demos --to exports/demos --task "cut the tape"
+
+An import makes a new run, of all sources or of none; --skip_bad leaves out what cannot be read.
+Where each episode comes from is in its imports.json. `topics` lists what a bag holds, for its
+layout (docs/data.md). LeRobot data sets are v3.
+"""
+
+import argparse
+from pathlib import Path
+
+from _cli import run_main
+from tqdm import tqdm
+
+from sernf_isaac.data.episode import OUTCOMES
+from sernf_isaac.data.exporters.lerobot import export_lerobot
+from sernf_isaac.data.images import Fit
+from sernf_isaac.data.importers import readings
+from sernf_isaac.data.importers.bag_file import list_topics
+from sernf_isaac.data.importers.bag_layout import read_layout
+from sernf_isaac.data.importers.into_store import RECORD, Reading, import_run
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = parser.add_subparsers(dest="what", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--out", type=Path, required=True, help="folder of the new run")
+    common.add_argument("--skip_bad", action="store_true", help="leave out what cannot be read")
+    common.add_argument("--online", action="store_true", help="do not mark as offline data")
+    outcome = argparse.ArgumentParser(add_help=False)
+    outcome.add_argument("--outcome", choices=OUTCOMES, default="unknown", help="of all episodes")
+    bags = what.add_parser("bags", parents=[common, outcome], help="ROS 2 bags, an episode each")
+    bags.add_argument("source", nargs="+", type=Path, help="folders, .db3 or .mcap files")
+    bags.add_argument("--layout", type=Path, required=True, help="YAML: topics and where they go")
+    bags.add_argument("--threads", type=int, default=4, help="that decode images")
+    robomimic = what.add_parser("robomimic", parents=[common], help="robomimic HDF5 file")
+    robomimic.add_argument("source", type=Path)
+    robomimic.add_argument("--keys", nargs="+", required=True, help="observations to read")
+    robomimic.add_argument("--split", default=None, help="filter key, such as train or better")
+    robomimic.add_argument("--reward_shift", type=float, default=0.0, help="added to every reward")
+    lerobot = what.add_parser("lerobot", parents=[common, outcome], help="LeRobot v3 folder")
+    lerobot.add_argument("source", type=Path)
+    lerobot.add_argument("--keys", nargs="+", default=(), help="observations to read, if not all")
+    lerobot.add_argument("--image_size", nargs=2, type=int, default=None, help="height and width")
+    topics = what.add_parser("topics", help="list the topics of a bag")
+    topics.add_argument("source", type=Path)
+    export = what.add_parser("export", help="an episode store as a LeRobot v3 data set")
+    export.add_argument("source", type=Path, help="folder of a run")
+    export.add_argument("--to", type=Path, required=True, help="new folder")
+    export.add_argument("--task", default="", help="what the robot does, in words")
+    export.add_argument("--rate_hz", type=float, default=None, help="where run.json has none")
+    export.add_argument("--png", action="store_true", help="images without loss, not as video")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse()
+    if args.what == "topics":
+        for topic, (msgtype, count) in sorted(list_topics(args.source).items()):
+            print(f"{topic:40s} {msgtype:36s} {count:8d}")
+        return
+    if args.what == "export":
+        options = {"task": args.task, "rate_hz": args.rate_hz, "as_video": not args.png}
+        with tqdm(desc="exporting", unit="episode") as bar:
+            done = export_lerobot(args.source, args.to, progress=bar.update, **options)
+        print(f"{done.episodes} episodes, {done.frames} frames -> {args.to}")
+        return
+    info, found = readings_of(args)
+    with tqdm(total=len(found), desc="importing", unit="episode") as bar:
+        made = import_run(args.out, info, found, skip_bad=args.skip_bad, progress=bar.update)
+    for note in made.episodes.values():
+        print("".join(f"{note['source']}: {remark}\n" for remark in note["remarks"]), end="")
+    for reason in made.skipped.values():
+        print(f"left out: {reason}")
+    print(f"{len(made.episodes)} episodes -> {args.out} (sources in {args.out / RECORD})")
+
+
+def readings_of(args: argparse.Namespace) -> tuple[dict[str, object], dict[str, Reading]]:
+    source, offline = args.source, not args.online
+    if args.what == "robomimic":
+        keys, shift = args.keys, args.reward_shift
+        return readings.robomimic_readings(source, keys, args.split, shift, is_offline=offline)
+    if args.what == "bags":
+        layout = read_layout(args.layout)
+        return readings.bag_readings(source, layout, args.outcome, args.threads, is_offline=offline)
+    size = Fit(*args.image_size) if args.image_size else None
+    return readings.lerobot_readings(source, args.keys, size, args.outcome, is_offline=offline)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,1 @@
+"""Episodes in other people's formats: a whole data set, or none."""

@@ -1,0 +1,87 @@
+"""Imported episodes become a run of the episode store: all of them, or no run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.files import publish, write_json
+from sernf_isaac.data.folders import new_folder
+from sernf_isaac.data.store import RunWriter, create_run
+
+ACTOR = "import"
+RECORD = "imports.json"
+"""Beside `run.json`: where each episode comes from, and what was noted about it."""
+
+Reading = Callable[[], tuple[Episode, dict]]
+"""Reads one episode, and plain values worth keeping beside it."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of the sources of an import."""
+
+    episodes: dict[str, dict] = field(default_factory=dict)
+    """By id in the store: "source", and the notes of its reading."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Why a source was left out, by its name."""
+
+
+def import_run(
+    out: Path | str,
+    info: Mapping[str, object],
+    readings: Mapping[str, Reading],
+    *,
+    skip_bad: bool = False,
+    progress: Callable[[], object] = lambda: None,
+) -> Imported:
+    """Make a new run of what these readings give, one episode at a time.
+
+    Args:
+        out: Folder of the run; must not exist.
+        info: For `run.json`.
+        readings: By the name of the source.
+        skip_bad: Leave out sources that cannot be read, instead of importing nothing.
+        progress: Called after each source.
+
+    Raises:
+        ValueError: If `out` exists, a source cannot be read, none can, or their groups differ;
+            names every source that is to blame.
+    """
+    if not readings:
+        raise ValueError("nothing to import")
+    with new_folder(Path(out)) as run:
+        create_run(run, info)
+        imported = _write(run, readings, progress)
+        if imported.skipped and (not skip_bad or not imported.episodes):
+            raise ValueError(_complaint(imported.skipped, len(readings)))
+        record = {"episodes": imported.episodes, "skipped": imported.skipped}
+        publish(write_json(run / "staging" / RECORD, record), run / RECORD)
+    return imported
+
+
+def _write(run: Path, readings: Mapping[str, Reading], progress: Callable[[], object]) -> Imported:
+    """Commits what can be read; the sizes of the first episode are those of all."""
+    imported, expected = Imported(), None
+    with RunWriter(run, ACTOR) as writer:
+        for name, read in readings.items():
+            try:
+                episode, notes = read()
+                expected = expected or _sizes(episode)
+                if (sizes := _sizes(episode)) != expected:
+                    raise ValueError(f"{name}: its sizes {sizes} are not the first's {expected}")
+                imported.episodes[writer.commit(episode)] = {"source": name, **notes}
+            except (ValueError, FileNotFoundError) as error:
+                imported.skipped[name] = str(error)
+            progress()
+    return imported
+
+
+def _sizes(episode: Episode) -> dict[str, tuple]:
+    groups = {name: (*v.shape[1:], str(v.dtype)) for name, v in episode.observation.items()}
+    return {"action": episode.action.shape[1:]} | groups
+
+
+def _complaint(skipped: Mapping[str, str], total: int) -> str:
+    reasons = "\n  ".join(skipped.values())
+    return f"{len(skipped)} of {total} could not be read, so nothing was imported:\n  {reasons}"

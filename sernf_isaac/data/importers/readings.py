@@ -1,0 +1,99 @@
+"""Each format as readings for `import_run`: one per episode, read when its turn comes."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.images import Fit
+from sernf_isaac.data.importers.bag_file import check_installed
+from sernf_isaac.data.importers.bag_layout import BagLayout
+from sernf_isaac.data.importers.into_store import Reading
+from sernf_isaac.data.importers.lerobot import LeRobotReader
+from sernf_isaac.data.importers.robomimic import describe_robomimic, load_demonstration
+from sernf_isaac.data.importers.rosbag import load_bag
+
+
+def bag_readings(
+    bags: Sequence[Path], layout: BagLayout, outcome: str, threads: int, *, is_offline: bool
+) -> tuple[dict[str, object], dict[str, Reading]]:
+    """ROS 2 bags, an episode each.
+
+    Returns:
+        What to write in `run.json`, and the readings by path.
+
+    Raises:
+        ValueError: If the package that reads bags is missing, or a bag is named twice.
+    """
+    check_installed()
+    if threads < 1:
+        raise ValueError(f"threads ({threads}) must be >= 1")
+    if repeated := sorted({str(bag) for bag in bags if list(bags).count(bag) > 1}):
+        raise ValueError(f"named twice: {', '.join(repeated)}")
+
+    def read(bag: Path) -> tuple[Episode, dict]:
+        found = load_bag(bag, layout, outcome=outcome, is_offline=is_offline, threads=threads)
+        topics = {topic: asdict(report) for topic, report in found.topics.items()}
+        remarks = [line for topic, report in found.topics.items() for line in report.lines(topic)]
+        if found.events_outside:
+            remarks.append(f"{found.events_outside} reward events lie outside the episode")
+        return found.episode, {"topics": topics, "remarks": remarks}
+
+    info = {"kind": "rosbag2", "control_rate_hz": layout.rate_hz, "layout": asdict(layout)}
+    return info, {str(bag): lambda bag=bag: read(bag) for bag in bags}
+
+
+def robomimic_readings(
+    path: Path, keys: Sequence[str], split: str | None, reward_shift: float, *, is_offline: bool
+) -> tuple[dict[str, object], dict[str, Reading]]:
+    """Demonstrations of a robomimic file; noted are the filter keys each is in.
+
+    Raises:
+        FileNotFoundError, ValueError: As for `load_robomimic`, or if there is no such split.
+    """
+    found = describe_robomimic(path)
+    if split is not None and split not in found.filter_keys:
+        raise ValueError(f"{path}: no mask/{split}; it has {sorted(found.filter_keys)}")
+    names = found.demonstrations if split is None else found.filter_keys[split]
+
+    def read(name: str) -> tuple[Episode, dict]:
+        episode = load_demonstration(
+            path, name, keys=keys, reward_shift=reward_shift, is_offline=is_offline
+        )
+        return episode, {"filter_keys": found.filter_keys_of(name), "remarks": []}
+
+    info = {
+        "kind": "robomimic",
+        "env_name": found.env_name,
+        "control_rate_hz": found.control_rate_hz,
+        "keys": list(keys),
+        "split": split,
+        "reward_shift": reward_shift,
+    }
+    return info, {f"{path.name}/{name}": lambda name=name: read(name) for name in names}
+
+
+def lerobot_readings(
+    folder: Path,
+    keys: Sequence[str] = (),
+    image_size: Fit | None = None,
+    outcome: str = "unknown",
+    *,
+    is_offline: bool,
+) -> tuple[dict[str, object], dict[str, Reading]]:
+    """Episodes of a LeRobot v3 data set; noted are their tasks.
+
+    Raises:
+        FileNotFoundError, ValueError: As for `LeRobotReader`.
+    """
+    reader = LeRobotReader(folder, keys, image_size)
+
+    def read(index: int) -> tuple[Episode, dict]:
+        episode = reader.load(index, outcome=outcome, is_offline=is_offline)
+        return episode, {"tasks": reader.tasks_of(index), "remarks": []}
+
+    info = {"kind": "lerobot", "control_rate_hz": reader.rate_hz, "robot": reader.robot}
+    return info, {
+        f"{folder.name}/episode {index}": lambda index=index: read(index)
+        for index in range(len(reader))
+    }
