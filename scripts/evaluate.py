@@ -2,6 +2,7 @@
 
     python scripts/evaluate.py --policy assets/teacher.pt --sim twin --episodes 256 --json eval.json
     python scripts/evaluate.py --physics reality --speeds 0.5 1.0 1.5
+    python scripts/evaluate.py --policy assets/student.pt --physics distillation --pose_noise
     python scripts/evaluate.py --physics my_hand.yaml     # say, cube_mass_kg: 0.061
 
 Rotations per minute in the hand count the time after the platform has left and before the cube
@@ -24,7 +25,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--policy", type=Path, default=DEFAULT_TEACHER, help="policy file")
+    parser.add_argument("--policy", type=Path, default=DEFAULT_TEACHER, help="teacher or student")
     parser.add_argument("--sim", choices=("twin", "isaac"), default="twin")
     parser.add_argument("--episodes", type=int, default=256)
     parser.add_argument("--seed", type=int, default=1000, help="training uses small seeds")
@@ -37,6 +38,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--num_envs", type=int, default=256, help="environments at a time")
     parser.add_argument("--threads", type=int, default=None, help="physics threads (twin)")
     parser.add_argument("--device", default="cpu", help="device of the simulator (isaac)")
+    parser.add_argument("--candidates", type=int, default=24, help="chunks per decision (student)")
+    parser.add_argument("--sigma", type=float, default=None, help="of a student's latent")
+    parser.add_argument("--rank", choices=("likelihood", "value"), default="likelihood")
+    parser.add_argument(
+        "--pose_noise", action="store_true", help="late, lost and wrong poses (student)"
+    )
     parser.add_argument("--json", type=Path, default=None, help="where to write the numbers")
     parser.add_argument("--figure", type=Path, default=None, help="where to draw them (PNG)")
     return parser.parse_args()
@@ -55,6 +62,10 @@ def main() -> None:
         num_envs=args.num_envs,
         threads=args.threads,
         device=args.device,
+        candidates=args.candidates,
+        sigma=args.sigma,
+        rank=args.rank,
+        pose_noise=args.pose_noise,
     )
     result, records = evaluate(request)
     print(report_table(result))

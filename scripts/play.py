@@ -2,6 +2,7 @@
 
 python scripts/play.py --policy assets/teacher.pt --seconds 20 --spin 1.5
 python scripts/play.py --physics reality --out runs/play/reality.mp4
+python scripts/play.py --policy assets/student.pt --physics distillation
 python scripts/play.py --view                        # an interactive window, where there is one
 """
 
@@ -11,14 +12,15 @@ from pathlib import Path
 from _cli import run_main
 
 from tasks.cube_spin.film import film_policy, view_policy
-from tasks.cube_spin.teacher import DEFAULT_TEACHER, load_teacher
+from tasks.cube_spin.protocol import load_any
+from tasks.cube_spin.teacher import DEFAULT_TEACHER
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--policy", type=Path, default=DEFAULT_TEACHER, help="policy file")
+    parser.add_argument("--policy", type=Path, default=DEFAULT_TEACHER, help="teacher or student")
     parser.add_argument("--physics", default="nominal", help="preset or YAML file")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the video")
     parser.add_argument("--spin", type=float, default=None, help="fixed command [rad/s]")
@@ -27,7 +29,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/play/teacher.mp4"))
     parser.add_argument("--view", action="store_true", help="open MuJoCo's viewer instead")
     args = parser.parse_args()
-    policy = load_teacher(args.policy)
+    policy = load_any(args.policy)
     options = {"physics": args.physics, "spin_rad_s": args.spin, "support_s": args.support}
     if args.view:
         view_policy(policy, seed=args.seed, **options)

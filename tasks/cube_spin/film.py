@@ -18,7 +18,10 @@ from tqdm import tqdm
 
 from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, CommandConfig, evaluation_task
 from tasks.cube_spin.figures import episode_figure
+from tasks.cube_spin.grasps import load_grasps, task_constants
 from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.student import Student
+from tasks.cube_spin.student_env import StudentEnv, radian_constants
 from tasks.cube_spin.teacher import TeacherPolicy
 from tasks.cube_spin.twin import CubeSpinTwin
 from tasks.cube_spin.twin_physics import PLATFORM_GONE_M
@@ -72,7 +75,7 @@ def show(twin: CubeSpinTwin, env: int, model: mujoco.MjModel, data: mujoco.MjDat
 
 
 def film_policy(
-    policy: TeacherPolicy,
+    policy: TeacherPolicy | Student,
     video: Path,
     *,
     seconds: float = 20.0,
@@ -84,7 +87,7 @@ def film_policy(
     """A video of one episode and a plot of its spin beside it.
 
     Args:
-        policy: A loaded policy.
+        policy: A loaded teacher or student; a student sees through its camera.
         video: Target (.mp4); the plot gets the same name.
         seconds: Length.
         seed: Seed of the episode.
@@ -92,13 +95,18 @@ def film_policy(
         spin_rad_s: Fixed command; drawn as the task does when None.
         support_s: Time on the platform.
     """
-    twin = _stage(policy, seed, physics, spin_rad_s, support_s)
-    trace = film(twin, policy, video, seconds)
+    twin, env = _stage(policy, seed, physics, spin_rad_s, support_s)
+    trace = film(twin, policy, video, seconds, acting=env)
     episode_figure(video.with_suffix(".png"), trace, video.stem)
 
 
 def view_policy(
-    policy: TeacherPolicy, *, seed: int, physics: str, spin_rad_s: float | None, support_s: float
+    policy: TeacherPolicy | Student,
+    *,
+    seed: int,
+    physics: str,
+    spin_rad_s: float | None,
+    support_s: float,
 ) -> None:
     """Run a policy in MuJoCo's interactive viewer, in real time, until the window is closed.
 
@@ -107,28 +115,37 @@ def view_policy(
     """
     if platform.system() == "Linux" and not os.environ.get("DISPLAY"):
         raise ValueError("--view needs a display; without --view a video is written instead")
-    twin = _stage(policy, seed, physics, spin_rad_s, support_s)
+    twin, env = _stage(policy, seed, physics, spin_rad_s, support_s)
     model = twin_model(visual=True)
     data = mujoco.MjData(model)
     with mujoco.viewer.launch_passive(model, data) as window:
         while window.is_running():
             started = time.monotonic()
-            twin.step(policy(twin.get_observations()))
+            env.step(policy(env.get_observations()))
             show(twin, 0, model, data)
             window.sync()
             time.sleep(max(0.0, CONTROL_DT_S - (time.monotonic() - started)))
 
 
 def _stage(
-    policy: TeacherPolicy, seed: int, physics: str, spin_rad_s: float | None, support_s: float
-) -> CubeSpinTwin:
-    """One environment under the evaluation's task."""
+    policy: TeacherPolicy | Student,
+    seed: int,
+    physics: str,
+    spin_rad_s: float | None,
+    support_s: float,
+) -> tuple[CubeSpinTwin, CubeSpinTwin | StudentEnv]:
+    """One world under the evaluation's task, and the environment the policy acts in."""
     task = evaluation_task(policy.task)
     task = replace(task, episode=replace(task.episode, support_s=(support_s, support_s)))
     if spin_rad_s is not None:
         task = replace(task, command=CommandConfig.fixed(spin_rad_s))
     world = load_physics(physics)
-    return CubeSpinTwin(1, task, world, seed=seed, threads=1, constants=policy.constants)
+    if isinstance(policy, TeacherPolicy):
+        twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, constants=policy.constants)
+        return twin, twin
+    constants = radian_constants(task_constants(task, load_grasps()))
+    twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, student=True, constants=constants)
+    return twin, StudentEnv(twin, constants, policy.observation, seed=seed)
 
 
 @torch.inference_mode()
@@ -139,8 +156,11 @@ def film(
     seconds: float,
     env: int = 0,
     every: int = 2,
+    acting: StudentEnv | CubeSpinTwin | None = None,
 ) -> dict[str, np.ndarray]:
     """Run a policy and write a real-time video of environment `env`, a frame every `every` steps.
+
+    A policy that does not act in the twin itself acts in `acting`, an environment around it.
 
     Returns:
         What happened, one entry per step: time_s, command_rad_s, mean_spin_rad_s, turns, aloft.
@@ -150,11 +170,12 @@ def film(
         name: [] for name in ("time_s", "command_rad_s", "mean_spin_rad_s", "turns", "aloft")
     }
     turned = 0.0
-    observations = twin.get_observations()
+    acting = acting or twin
+    observations = acting.get_observations()
     for step in tqdm(
         range(round(seconds / CONTROL_DT_S)), desc="filming", unit="frame", leave=False
     ):
-        observations, *_ = twin.step(policy(observations))
+        observations, *_ = acting.step(policy(observations))
         turned += float(twin.state.spin[env, 2]) * CONTROL_DT_S / (2 * np.pi)
         row = (
             (step + 1) * CONTROL_DT_S,

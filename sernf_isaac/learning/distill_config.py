@@ -1,0 +1,49 @@
+"""The numbers of the distillation, with their source in the paper."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass
+class DistillConfig:
+    """How the student is distilled; the defaults are the paper's (F.5, G)."""
+
+    iterations: int = 200
+    rollout_steps: int = 128
+    """T, steps per environment and iteration."""
+    teacher_share: float = 1.0
+    """Probability that a step is the teacher's, in the first iteration."""
+    teacher_decay: float = 0.999
+    """Factor on it per iteration. The paper's leaves 0.82 after 200 iterations, so the student
+    hardly meets its own mistakes; 0.9 hands over within some 40. 1: behaviour cloning."""
+    updates_per_iteration: int = 118
+    """Gradient steps per iteration; the paper gives only their total, see docs/paper.md."""
+    batch_size: int = 1024
+    kept_rollouts: int = 1
+    """Rollouts to sample from: the newest M. DAgger keeps all, the paper the last."""
+    candidates: int = 1
+    """Chunks K drawn per decision while collecting; the most likely acts."""
+    final_learning_rate: float = 1.0
+    """The learning rate falls to this share of itself over the run, along a cosine; 1: constant."""
+    save_every: int = 5
+    """Iterations between resume points."""
+
+    def __post_init__(self) -> None:
+        for name in ("teacher_share", "teacher_decay", "final_learning_rate"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"{name} ({value}) must be in 0..1")
+        for name in ("iterations", "updates_per_iteration", "batch_size", "candidates"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be >= 1")
+        if self.save_every < 1:
+            raise ValueError(f"save_every ({self.save_every}) must be >= 1")
+
+    def teacher_share_at(self, iteration: int) -> float:
+        """Probability of a teacher's step in an iteration, counted from 0."""
+        return self.teacher_share * self.teacher_decay**iteration
+
+    def learning_rate_at(self, iteration: int) -> float:
+        """Share of the learning rate in an iteration, counted from 0."""
+        falling = 0.5 * (1.0 + math.cos(math.pi * min(iteration / self.iterations, 1.0)))
+        return self.final_learning_rate + (1.0 - self.final_learning_rate) * falling

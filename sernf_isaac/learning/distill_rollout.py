@@ -1,0 +1,126 @@
+"""What distillation remembers: who saw what, what was executed, what the teacher would have done.
+
+The windows are those of `data/windows.py` (paper Fig. 7, F.5), with one difference: the prefix is
+what was executed, the chunk is what the teacher wanted at each of its steps.
+"""
+
+import torch
+from torch import Tensor
+
+from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
+
+Observation = dict[str, Tensor]
+
+
+class RolloutMemory:
+    """The newest M rollouts of T steps in N environments, and the windows in them.
+
+    Histories are stored as they were seen, so a window may start at a rollout's first step.
+
+    Args:
+        spec: P and H.
+        steps: T.
+        rollouts: M; the paper keeps one.
+
+    Raises:
+        ValueError: If a rollout is too short for a window.
+    """
+
+    def __init__(self, spec: ChunkSpec, steps: int, rollouts: int = 1) -> None:
+        self._length = spec.prefix + spec.horizon
+        if steps < self._length or rollouts < 1:
+            raise ValueError(
+                f"rollout_steps ({steps}) must be >= prefix + horizon ({self._length}), "
+                f"kept_rollouts ({rollouts}) >= 1"
+            )
+        self._spec, self._steps, self._rollouts = spec, steps, rollouts
+        self._rows: dict[str, Tensor] = {}  # each (M, T, N, ...)
+        self._starts: list[Tensor] = []  # flat rows at which windows of each rollout start
+        self._written = 0
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return sum(len(starts) for starts in self._starts)
+
+    def add(self, observation: Observation, executed: Tensor, label: Tensor, done: Tensor) -> None:
+        """One step of all environments; after T of them a rollout replaces the oldest.
+
+        Args:
+            observation: Groups (N, ...) before the step.
+            executed: (N, A) what the machine was told.
+            label: (N, A) what the teacher wanted.
+            done: (N,) bool: an episode ended with this step.
+        """
+        row = {f"observation.{name}": value for name, value in observation.items()}
+        row |= {"executed": executed, "label": label, "done": done}
+        if not self._rows:
+            shape = (self._rollouts, self._steps)
+            self._rows = {name: v.new_zeros(*shape, *v.shape) for name, v in row.items()}
+        rollout, step = divmod(self._written, self._steps)
+        slot = rollout % self._rollouts
+        for name, value in row.items():
+            self._rows[name][slot, step] = value
+        self._written += 1
+        if step == self._steps - 1:
+            self._starts = [*self._starts, self._find_starts(slot)][-self._rollouts :]
+
+    def sample(self, batch_size: int, generator: torch.Generator) -> ChunkBatch:
+        """A batch of windows, each as likely as the others, in the units of the data.
+
+        Raises:
+            ValueError: If there is no window: every episode was shorter than one.
+        """
+        if not len(self):
+            raise ValueError(
+                f"no episode of the rollout lasted {self._length} steps, so there is nothing to "
+                "imitate; look at the teacher and the environment"
+            )
+        starts = torch.cat(self._starts)
+        draw = torch.randint(len(starts), (batch_size,), generator=generator)
+        return self.gather(starts[draw.to(starts.device)])
+
+    def gather(self, start: Tensor) -> ChunkBatch:
+        """The windows that start at flat rows (B,)."""
+        flat = {name: value.flatten(0, 2) for name, value in self._rows.items()}
+        num_envs, prefix = self._rows["done"].shape[2], self._spec.prefix
+        rows = start[:, None] + num_envs * torch.arange(self._length, device=start.device)
+        executed = flat["executed"][rows[:, :prefix]]
+        zeros, ones = torch.zeros(len(start)), torch.ones(len(start), dtype=torch.bool)
+        return ChunkBatch(
+            observation={
+                name.removeprefix("observation."): value[start]
+                for name, value in flat.items()
+                if name.startswith("observation.")
+            },
+            prefix=executed,
+            chunk=flat["label"][rows[:, prefix:]],
+            reward=zeros.to(start.device),
+            discount=zeros.to(start.device),
+            next_observation={},
+            next_prefix=torch.zeros_like(executed),
+            imitate=ones.to(start.device),
+            is_offline=ones.to(start.device),
+        )
+
+    def state_dict(self) -> dict:
+        """What later batches depend on; call between rollouts."""
+        kept = self._rollouts > 1  # a single rollout is about to be replaced as a whole
+        return {
+            "rows": {name: value.clone() for name, value in self._rows.items()} if kept else {},
+            "starts": list(self._starts) if kept else [],
+            "written": self._written,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from `state_dict()`."""
+        self._rows = {name: value.clone() for name, value in state["rows"].items()}
+        self._starts, self._written = list(state["starts"]), state["written"]
+
+    def _find_starts(self, slot: int) -> Tensor:
+        """Flat rows from which P + H steps lie within one episode and within the rollout."""
+        done = self._rows["done"][slot]  # (T, N)
+        last = self._steps - self._length
+        ends = torch.stack([done[k : last + 1 + k] for k in range(self._length - 1)])
+        inside = (~ends.any(dim=0)).nonzero()  # (W, 2): step, environment
+        num_envs = done.shape[1]
+        return (slot * self._steps + inside[:, 0]) * num_envs + inside[:, 1]

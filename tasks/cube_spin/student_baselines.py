@@ -1,0 +1,145 @@
+"""What the flow student is compared with, at the same number of environment steps.
+
+A Gaussian over chunks in the flow's place (`distil_gaussian`), and RSL-RL's own distillation of an
+MLP that decides every step (`distil_mlp`). Neither leaves a policy file; both are only measured.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import torch
+from rsl_rl.algorithms import Distillation
+from rsl_rl.models import MLPModel
+from rsl_rl.storage import RolloutStorage
+from tensordict import TensorDict
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from sernf_isaac.baselines.gaussian import build_gaussian_actor
+from sernf_isaac.data.normalizer import ACTION
+from sernf_isaac.learning.distill import Distiller
+from sernf_isaac.learning.learner import Learner
+from sernf_isaac.models.build import build_actor, build_judge
+from sernf_isaac.policy import ChunkPolicy
+from tasks.cube_spin.config import TaskConfig
+from tasks.cube_spin.student import Student, student_layout, student_normalizer
+from tasks.cube_spin.student_env import FEATURES, StudentObservationConfig
+from tasks.cube_spin.student_runs import label_with, make_env
+from tasks.cube_spin.student_settings import StudentRun, task_of
+from tasks.cube_spin.teacher import load_teacher
+from tasks.cube_spin.twin import NUM_JOINTS
+from tasks.orca.joints import JOINT_NAMES
+
+MLP_HIDDEN = (512, 256, 128)
+MLP_EPOCHS = 8
+MLP_STEPS_PER_GRADIENT = 1
+
+
+def distil_gaussian(run: StudentRun, run_dir: Path, threads: int | None = None) -> Student:
+    """The run with independent normal distributions, of the flow's size, instead of the flow."""
+    teacher = load_teacher(run.teacher)
+    layout = student_layout(run.spec, run.learner.policy, run.learner.critic, run.seed)
+    torch.manual_seed(run.seed)
+    sizes = (run.learner.policy, run.spec, FEATURES, NUM_JOINTS)
+    flow = build_actor(*sizes, run.seed).flow
+    actor = build_gaussian_actor(*sizes, parameters=sum(p.numel() for p in flow.parameters()))
+    judge = build_judge(run.learner.critic, run.spec, FEATURES, NUM_JOINTS)
+    learner = Learner(actor, judge, run.learner, seed=run.seed)
+    policy = ChunkPolicy(
+        layout, actor, None, student_normalizer(), sigma=run.learner.improvement.sigma
+    )
+    with closing(make_env(run, teacher, "twin", run_dir, run.seed, threads=threads)) as env:
+        Distiller(
+            env,
+            label_with(teacher),
+            policy,
+            learner,
+            run.distill,
+            run_dir,
+            action_names=JOINT_NAMES,
+            seed=run.seed,
+        ).run(run.max_minutes * 60.0)
+    return Student(policy, task_of(run, teacher), run.observation)
+
+
+class MlpStudent:
+    """A network that sees what the student sees, except a prefix, and decides every step.
+
+    Args:
+        network: Scaled numbers (N, 131) to scaled joint targets (N, 17).
+        task, observation: As for `Student`.
+    """
+
+    def __init__(
+        self, network: nn.Module, task: TaskConfig, observation: StudentObservationConfig
+    ) -> None:
+        self.network, self.task, self.observation = network, task, observation
+        self._normalizer = student_normalizer()
+
+    def __call__(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Joint targets (N, 17) [rad] before smoothing."""
+        flat = TensorDict(
+            {"student": flat_observation(observations)}, batch_size=[len(observations["goal"])]
+        )
+        with torch.no_grad():
+            return self._normalizer.denormalize(ACTION, self.network(flat).clamp(-1.0, 1.0))
+
+
+def distil_mlp(run: StudentRun, run_dir: Path, threads: int | None = None) -> MlpStudent:
+    """RSL-RL's `Distillation` on the run's environments: the student acts, the teacher labels."""
+    teacher, normalizer = load_teacher(run.teacher), student_normalizer()
+    torch.manual_seed(run.seed)
+    with closing(make_env(run, teacher, "twin", run_dir, run.seed, threads=threads)) as env:
+        label = label_with(teacher)
+        seen = _with_flat(env.get_observations())
+        groups = {"student": ["student"], "teacher": ["teacher"]}
+        student = MLPModel(seen, groups, "student", NUM_JOINTS, list(MLP_HIDDEN), "elu")
+        steps = run.distill.rollout_steps
+        storage = RolloutStorage("distillation", run.num_envs, steps, seen, [NUM_JOINTS], "cpu")
+        algorithm = Distillation(
+            student,
+            _Labels(lambda groups: normalizer.normalize(ACTION, label(groups))),  # type: ignore[arg-type]  # called only
+            storage,
+            num_learning_epochs=MLP_EPOCHS,
+            gradient_length=MLP_STEPS_PER_GRADIENT,
+            max_grad_norm=1.0,
+        )
+        algorithm.train_mode()
+        for _ in (bar := tqdm(range(run.distill.iterations), desc="mlp student", unit="it")):
+            for _ in range(steps):
+                action = normalizer.denormalize(ACTION, algorithm.act(seen).clamp(-1.0, 1.0))
+                observations, rewards, dones, extras = env.step(action)
+                seen = _with_flat(observations)
+                algorithm.process_env_step(seen, rewards, dones, extras)
+            bar.set_postfix({name: f"{v:.3g}" for name, v in algorithm.update().items()})
+        algorithm.eval_mode()
+    return MlpStudent(student, task_of(run, teacher), run.observation)
+
+
+def flat_observation(observations: Mapping[str, Tensor]) -> Tensor:
+    """All of the student's numbers, scaled, as one vector (N, 131)."""
+    normalizer = student_normalizer()
+    parts = [normalizer.normalize(name, observations[name]).flatten(1) for name in FEATURES]
+    return torch.cat(parts, dim=1)
+
+
+def _with_flat(observations: TensorDict) -> TensorDict:
+    return observations.clone().set("student", flat_observation(observations))
+
+
+class _Labels(nn.Module):
+    """The teacher with the interface of a model of RSL-RL."""
+
+    def __init__(self, label: Callable[[Mapping[str, Tensor]], Tensor]) -> None:
+        super().__init__()
+        self._label = label
+
+    def forward(self, observations: TensorDict) -> Tensor:
+        return self._label(observations)  # type: ignore[arg-type]  # indexed only
+
+    def reset(self, *_: object, **__: object) -> None:
+        """It has no memory."""
+
+    def get_hidden_state(self) -> None:
+        """It has none."""
