@@ -53,9 +53,9 @@ def problem_of(files: list[Path], sizes: tuple[int, int]) -> Problem:
 
 
 def _narrow(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Half a standard deviation around the mean: twice as wide as the ones rare extremes leave.
+    """Half a standard deviation around the mean: wider numbers than rare extremes would leave.
 
-    Critics find out where the goal is in half the updates that ranges of the data take.
+    Critics find out where the goal is in two thirds of the updates that ranges of the data take.
     """
     mean, spread = rows.mean(axis=0), np.maximum(rows.std(axis=0), STILL)
     return mean - 0.5 * spread, mean + 0.5 * spread

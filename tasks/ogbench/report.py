@@ -110,6 +110,7 @@ def curves_figure(path: Path, results: Iterable[Mapping]) -> None:
     panels[0].set_xticks(range(3), ["I\nimitation", "II\nbest of K", "III\noffline"])
     panels[0].set(ylabel="success", ylim=(-0.02, 1.02), xlim=(-0.3, 2.3))
     panels[1].set_xlabel("environment steps, stage IV")
+    panels[1].locator_params(axis="x", nbins=5)
     panels[1].legend(frameon=False, fontsize=8)
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
