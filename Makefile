@@ -19,7 +19,7 @@ demo: $(CORE_STAMP)  ## Watch the shipped teacher spin the cube, then train a fr
 	@$(PYTHON) scripts/demo.py
 
 test: $(CORE_STAMP)  ## The test suite: CPU only, a few minutes
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4
 
 test-sim: $(ISAAC_STAMP)  ## The tests that start Isaac Lab (kit-less, CPU)
 	@$(PYTHON) -m pytest -m sim tests/sim
