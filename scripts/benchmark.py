@@ -3,6 +3,7 @@
 python scripts/benchmark.py twin                # physics against everything else, steps/s
 python scripts/benchmark.py twin --isaac        # and Isaac Lab on the same CPU, for comparison
 python scripts/benchmark.py isaac --device cuda:0 --num_envs 8192
+python scripts/benchmark.py safety              # guard, watchdog and loop of the hand's process
 python scripts/benchmark.py learner             # decisions and updates at the paper's size
 python scripts/benchmark.py learner --device cuda --rl_batch 512 --compile
 """
@@ -14,7 +15,9 @@ from pathlib import Path
 import torch
 from _cli import resolve_device, run_main, use_tensor_cores
 
+from sernf_isaac.deploy.figures import SafetyRequest, safety_figures, safety_table
 from sernf_isaac.learning.speed import SpeedRequest, learner_speed, speed_table
+from tasks.cube_spin.real_hand import HAND
 from tasks.cube_spin.speed import isaac_speed, twin_speed
 
 
@@ -22,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("twin", "isaac", "learner"))
+    parser.add_argument("what", choices=("twin", "isaac", "learner", "safety"))
     parser.add_argument("--num_envs", type=int, default=256)
     parser.add_argument("--steps", type=int, default=200, help="timed control steps")
     parser.add_argument("--threads", type=int, default=None, help="physics threads (twin)")
@@ -34,10 +37,13 @@ def main() -> None:
     parser.add_argument("--rl_batch", type=int, default=32, help="learner")
     parser.add_argument("--repetitions", type=int, default=3, help="of each update (learner)")
     parser.add_argument("--compile", action="store_true", help="compiled decisions, too (learner)")
+    parser.add_argument("--fuzz", type=int, default=1_000_000, help="inputs to the guard (safety)")
+    parser.add_argument("--trials", type=int, default=50, help="actors killed and stalled (safety)")
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    result = learner_figures(args) if args.what == "learner" else environment_figures(args)
+    measure = {"learner": learner_figures, "safety": hand_figures}
+    result = measure.get(args.what, environment_figures)(args)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(result, indent=2) + "\n")
@@ -71,6 +77,12 @@ def learner_figures(args: argparse.Namespace) -> dict[str, float]:
         )
     )
     print(speed_table(result))
+    return result
+
+
+def hand_figures(args: argparse.Namespace) -> dict[str, float]:
+    result = safety_figures(HAND, SafetyRequest(fuzz=args.fuzz, trials=args.trials))
+    print(safety_table(result))
     return result
 
 

@@ -65,6 +65,9 @@ CHECKS: tuple[Check, ...] = (
     ("Isaac Lab", False, package("isaaclab"), "uv sync --extra isaac"),
     ("Isaac Sim (PhysX, RTX)", False, isaac_sim, "optional; see Isaac Lab's installation guide"),
     ("ORCA hand driver", False, package("orca_core"), "uv sync --extra hand"),
+    ("OpenCV (eyes)", False, package("opencv-python"), "uv sync --extra vision"),
+    ("ROS 2 bags", False, package("rosbags"), "uv sync --extra bags"),
+    ("labelling page", False, package("fastapi"), "uv sync --extra label"),
     ("OAK camera driver", False, package("depthai"), "uv sync --extra oak"),
 )
 

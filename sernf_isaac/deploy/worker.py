@@ -139,7 +139,7 @@ def _work(pipe: Connection, make_policy: Callable[[], LocalPolicy], threads: int
     while True:
         try:
             kind, number, content = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
+        except (EOFError, OSError, KeyboardInterrupt):
             return
         try:
             answer = policy.load(content) if kind == "load" else policy.decide(*content)

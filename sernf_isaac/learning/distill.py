@@ -7,7 +7,8 @@ likelihood of the teacher's actions under what the student saw.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -131,7 +132,9 @@ class Distiller:
         try:
             while self.iteration < total and not self._out_of_time(max_wall_s):
                 started = time.monotonic()
-                metrics = self.workers.mean(self._collect() | self._learn())
+                with self._collecting_noise():
+                    metrics = self._collect()
+                metrics = self.workers.mean(metrics | self._learn())
                 self.iteration += 1
                 self.wall_s += time.monotonic() - started
                 bar.update()
@@ -148,6 +151,16 @@ class Distiller:
             bar.close()
             if writer:
                 writer.close()
+
+    @contextmanager
+    def _collecting_noise(self) -> Iterator[None]:
+        """The policy samples with this iteration's noise; afterwards with its own again."""
+        own = self.policy.sigma
+        self.policy.sigma = self.config.sigma_at(self.iteration, own)
+        try:
+            yield
+        finally:
+            self.policy.sigma = own
 
     @torch.no_grad()
     def _collect(self) -> dict[str, float]:

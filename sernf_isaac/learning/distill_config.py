@@ -1,7 +1,7 @@
 """The numbers of the distillation, with their source in the paper."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -23,6 +23,10 @@ class DistillConfig:
     """Rollouts to sample from: the newest M. DAgger keeps all, the paper the last."""
     candidates: int = 1
     """Chunks K drawn per decision while collecting; the most likely acts."""
+    sigmas: list[float] = field(default_factory=list)
+    """Standard deviations of the latent while collecting, one per iteration in turn. Empty: the
+    policy's own. A policy that acts with less noise than it was distilled with, or on the likeliest
+    of many candidates, may come to rest where it never was while the teacher watched."""
     final_learning_rate: float = 1.0
     """The learning rate falls to this share of itself over the run, along a cosine; 1: constant."""
     save_every: int = 5
@@ -36,12 +40,18 @@ class DistillConfig:
         for name in ("iterations", "updates_per_iteration", "batch_size", "candidates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be >= 1")
+        if any(sigma < 0.0 for sigma in self.sigmas):
+            raise ValueError(f"sigmas ({self.sigmas}) must not be negative")
         if self.save_every < 1:
             raise ValueError(f"save_every ({self.save_every}) must be >= 1")
 
     def teacher_share_at(self, iteration: int) -> float:
         """Probability of a teacher's step in an iteration, counted from 0."""
         return self.teacher_share * self.teacher_decay**iteration
+
+    def sigma_at(self, iteration: int, own: float) -> float:
+        """Standard deviation of the latent in an iteration; `own` is the policy's."""
+        return self.sigmas[iteration % len(self.sigmas)] if self.sigmas else own
 
     def learning_rate_at(self, iteration: int) -> float:
         """Share of the learning rate in an iteration, counted from 0."""

@@ -73,8 +73,8 @@ def test_a_process_decides_as_the_policy_itself_and_outlives_bad_input(student):
         worker.request(observation, prefix)
         assert poll(worker).shape == (6, 17) and worker.last_latency_s > 0.0
         os.kill(worker.pid, signal.SIGKILL)
-        worker.request(observation, prefix)
         with pytest.raises(RuntimeError, match="process is gone"):
+            worker.request(observation, prefix)
             poll(worker)
 
 

@@ -211,6 +211,25 @@ def test_the_share_falls_by_the_iteration(make_distiller: MakeDistiller) -> None
     assert DistillConfig().teacher_share_at(200) == pytest.approx(0.999**200)
 
 
+def test_collecting_noise_takes_turns_and_leaves_the_policy_alone(
+    make_distiller: MakeDistiller,
+) -> None:
+    distiller = make_distiller(sigmas=[0.0, 0.4], iterations=3, teacher_share=0.0)
+    used: list[float] = []
+    collect = distiller._collect
+
+    def listening() -> dict[str, float]:
+        used.append(distiller.policy.sigma)
+        return collect()
+
+    distiller._collect = listening
+    own = distiller.policy.sigma
+    distiller.run()
+    assert used == [0.0, 0.4, 0.0] and distiller.policy.sigma == own
+    with pytest.raises(ValueError, match="must not be negative"):
+        DistillConfig(sigmas=[-0.1])
+
+
 # Learning -----------------------------------------------------------------------------------------
 
 
