@@ -4,6 +4,7 @@ python scripts/benchmark.py twin                # physics against everything els
 python scripts/benchmark.py twin --isaac        # and Isaac Lab on the same CPU, for comparison
 python scripts/benchmark.py isaac --device cuda:0 --num_envs 8192
 python scripts/benchmark.py safety              # guard, watchdog and loop of the hand's process
+python scripts/benchmark.py imports             # ROS 2 bags into a store, times real time
 python scripts/benchmark.py learner             # decisions and updates at the paper's size
 python scripts/benchmark.py learner --device cuda --rl_batch 512 --compile
 """
@@ -25,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("twin", "isaac", "learner", "safety"))
+    parser.add_argument("what", choices=("twin", "isaac", "learner", "safety", "imports"))
     parser.add_argument("--num_envs", type=int, default=256)
     parser.add_argument("--steps", type=int, default=200, help="timed control steps")
     parser.add_argument("--threads", type=int, default=None, help="physics threads (twin)")
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    measure = {"learner": learner_figures, "safety": hand_figures}
+    measure = {"learner": learner_figures, "safety": hand_figures, "imports": import_figures}
     result = measure.get(args.what, environment_figures)(args)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
@@ -58,14 +59,11 @@ def environment_figures(args: argparse.Namespace) -> dict[str, float]:
         result |= isaac_speed(count, max(10, args.steps // 4), args.device)
     if "twin_steps_per_s" in result and "isaac_steps_per_s" in result:
         result["twin_over_isaac"] = result["twin_steps_per_s"] / result["isaac_steps_per_s"]
-    for name, value in result.items():
-        print(f"{name:32s} {value:12.4g}")
-    return result
+    return shown(result)
 
 
 def learner_figures(args: argparse.Namespace) -> dict[str, float]:
-    device = resolve_device(args.device)
-    use_tensor_cores(device)
+    use_tensor_cores(device := resolve_device(args.device))
     result = learner_speed(
         SpeedRequest(
             candidates=tuple(args.candidates),
@@ -83,6 +81,18 @@ def learner_figures(args: argparse.Namespace) -> dict[str, float]:
 def hand_figures(args: argparse.Namespace) -> dict[str, float]:
     result = safety_figures(HAND, SafetyRequest(fuzz=args.fuzz, trials=args.trials))
     print(safety_table(result))
+    return result
+
+
+def import_figures(_: argparse.Namespace) -> dict[str, float]:
+    from sernf_isaac.data.importers.speed import import_speed  # needs the extra "bags"
+
+    return shown(import_speed())
+
+
+def shown(result: dict[str, float]) -> dict[str, float]:
+    for name, value in result.items():
+        print(f"{name:36s} {value:12.4g}")
     return result
 
 
