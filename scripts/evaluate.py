@@ -38,7 +38,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--num_envs", type=int, default=256, help="environments at a time")
     parser.add_argument("--threads", type=int, default=None, help="physics threads (twin)")
     parser.add_argument("--device", default="cpu", help="device of the simulator (isaac)")
-    parser.add_argument("--candidates", type=int, default=24, help="chunks per decision (student)")
+    parser.add_argument("--candidates", type=int, default=1, help="chunks per decision (student)")
     parser.add_argument("--sigma", type=float, default=None, help="of a student's latent")
     parser.add_argument("--rank", choices=("likelihood", "value"), default="likelihood")
     parser.add_argument(

@@ -50,7 +50,7 @@ class EvaluationRequest:
     num_envs: int = 256
     threads: int | None = None
     device: str = "cpu"
-    candidates: int = 24
+    candidates: int = 1
     """Chunks K a student draws per decision."""
     sigma: float | None = None
     """Standard deviation of a student's latent; the file's own when None."""

@@ -125,7 +125,7 @@ class Student:
         task: TaskConfig,
         observation: StudentObservationConfig,
         *,
-        candidates: int = 24,
+        candidates: int = 1,
         rank: str = "likelihood",
         seed: int = 0,
     ) -> None:

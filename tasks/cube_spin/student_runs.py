@@ -189,7 +189,8 @@ def _after_save(
     distiller: Distiller, *, run: StudentRun, teacher: TeacherPolicy, threads: int | None
 ) -> dict[str, float]:
     """Export the student at every resume point, and evaluate it now and then."""
-    notes = {"run": asdict(run), "commit": git_commit(), "iteration": distiller.iteration}
+    settings = asdict(run) | {"teacher": Path(run.teacher).name}  # not where it lay
+    notes = {"run": settings, "commit": git_commit(), "iteration": distiller.iteration}
     notes |= {"minutes": distiller.wall_s / 60.0}
     path = distiller.run_dir / POLICY_FILE
     save_student(path, distiller.policy, task_of(run, teacher), run.observation, notes)

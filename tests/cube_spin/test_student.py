@@ -17,7 +17,13 @@ from tasks.cube_spin import student_settings as settings
 from tasks.cube_spin.config import EpisodeConfig
 from tasks.cube_spin.evaluation import to_json
 from tasks.cube_spin.protocol import EvaluationRequest, evaluate, load_any
-from tasks.cube_spin.student import Student, is_student, load_student, student_normalizer
+from tasks.cube_spin.student import (
+    DEFAULT_STUDENT,
+    Student,
+    is_student,
+    load_student,
+    student_normalizer,
+)
 from tasks.cube_spin.student_env import FEATURES
 from tasks.cube_spin.student_runs import distil
 from tasks.cube_spin.teacher import DEFAULT_TEACHER, TeacherPolicy
@@ -217,3 +223,10 @@ def test_an_unknown_preset_or_simulator_is_refused(tmp_path: Path) -> None:
         settings.preset("huge")
     with pytest.raises(ValueError, match="'twin' or 'isaac', not 'gazebo'"):
         distil(tiny_run(), tmp_path, sim="gazebo")
+
+
+def test_the_shipped_student_is_whole_and_turns_the_cube() -> None:
+    assert is_student(DEFAULT_STUDENT) and DEFAULT_STUDENT.stat().st_size < 8e6
+    request = EvaluationRequest(DEFAULT_STUDENT, episodes=16, num_envs=16, seed=7)
+    summary, _ = evaluate(request)
+    assert float(summary["hold_median_s"]) > 10.0 and 0.4 < float(summary["spin_ratio"]) < 1.2
