@@ -1,6 +1,7 @@
 """Drive a hand with a policy and store its episodes: the actor of online fine-tuning.
 
-    python scripts/run_hand.py --run runs/hand/first --policy assets/student.pt decisions.candidates=1
+    python scripts/run_hand.py --run runs/hand/first --policy assets/student.pt \\
+        --episodes 3 decisions.candidates=1                                # the twin
     python scripts/run_hand.py --run runs/hand/first --minutes 15          # continue
     python scripts/run_hand.py --run runs/hand/dry --policy assets/student.pt \\
         --hand mock --pose still --episodes 1                              # dry run, no camera
