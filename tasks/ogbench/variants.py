@@ -44,9 +44,9 @@ def settings(variant: str, seed: int) -> FourStageRun:
             seed=seed,
             batch_size=128,
             rl_batch_size=512,
-            imitation_steps=600,
-            warm_up_steps=300,
-            offline_steps=300,
+            imitation_steps=2500,
+            warm_up_steps=750,
+            offline_steps=1500,
             save_every=250,
             spec=ChunkSpec(history=1, prefix=0, horizon=4, discount=DISCOUNT, history_keys=()),
             learner=config.LearnerConfig(
@@ -54,11 +54,11 @@ def settings(variant: str, seed: int) -> FourStageRun:
                 critic,
                 config.OptimizerConfig(imitation_learning_rate=2e-3, rl_learning_rate=1e-3),
                 config.ImprovementConfig(
-                    candidates=4, target_candidates=4, polyak=0.1, imitation_weight=10.0
+                    candidates=4, target_candidates=1, polyak=0.1, imitation_weight=10.0
                 ),
             ),
         ),
-        OnlineSchedule(20_000, updates_per_step=0.015, batch_size=512, candidates=CANDIDATES),
+        OnlineSchedule(20_000, updates_per_step=0.05, batch_size=512, candidates=CANDIDATES),
         critic_updates=4,
         evaluate_every=10_000,
     )
@@ -69,7 +69,7 @@ def _changed(run: FourStageRun, variant: str) -> FourStageRun:
     learner = run.offline.learner
     improvement = {
         "no_likelihood": {"imitation_weight": 0.0},
-        "one_candidate": {"candidates": 1, "target_candidates": 1},
+        "one_candidate": {"candidates": 1},
     }.get(variant, {})
     learner = replace(learner, improvement=replace(learner.improvement, **improvement))
     run = replace(run, offline=replace(run.offline, learner=learner))
