@@ -7,6 +7,7 @@ python scripts/benchmark.py safety              # guard, watchdog and loop of th
 python scripts/benchmark.py imports             # ROS 2 bags into a store, times real time
 python scripts/benchmark.py learner             # decisions and updates at the paper's size
 python scripts/benchmark.py learner --device cuda --rl_batch 512 --compile
+python scripts/benchmark.py baselines           # parameters and cost of every kind of policy
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 import torch
 from _cli import resolve_device, run_main, use_tensor_cores
 
+from sernf_isaac.baselines.speed import baseline_speed, baseline_table
 from sernf_isaac.deploy.figures import SafetyRequest, safety_figures, safety_table
 from sernf_isaac.learning.speed import SpeedRequest, learner_speed, speed_table
 from tasks.cube_spin.real_hand import HAND
@@ -26,7 +28,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("twin", "isaac", "learner", "safety", "imports"))
+    kinds = ("twin", "isaac", "learner", "baselines", "safety", "imports")
+    parser.add_argument("what", choices=kinds)
     parser.add_argument("--num_envs", type=int, default=256)
     parser.add_argument("--steps", type=int, default=200, help="timed control steps")
     parser.add_argument("--threads", type=int, default=None, help="physics threads (twin)")
@@ -43,7 +46,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    measure = {"learner": learner_figures, "safety": hand_figures, "imports": import_figures}
+    measure = {"safety": hand_figures, "imports": import_figures}
+    measure |= dict.fromkeys(("learner", "baselines"), learner_figures)
     result = measure.get(args.what, environment_figures)(args)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
@@ -51,9 +55,7 @@ def main() -> None:
 
 
 def environment_figures(args: argparse.Namespace) -> dict[str, float]:
-    result: dict[str, float] = {}
-    if args.what == "twin":
-        result = twin_speed(args.num_envs, args.steps, args.threads)
+    result = twin_speed(args.num_envs, args.steps, args.threads) if args.what == "twin" else {}
     if args.what == "isaac" or args.isaac:
         count = args.num_envs if args.what == "isaac" else args.isaac_envs
         result |= isaac_speed(count, max(10, args.steps // 4), args.device)
@@ -64,16 +66,13 @@ def environment_figures(args: argparse.Namespace) -> dict[str, float]:
 
 def learner_figures(args: argparse.Namespace) -> dict[str, float]:
     use_tensor_cores(device := resolve_device(args.device))
-    result = learner_speed(
-        SpeedRequest(
-            candidates=tuple(args.candidates),
-            imitation_batch=args.imitation_batch,
-            rl_batch=args.rl_batch,
-            step_repetitions=args.repetitions,
-            device=device,
-            compile=args.compile,
-        )
-    )
+    if args.what == "baselines":
+        result = baseline_speed(args.imitation_batch, args.repetitions, device)
+        print(baseline_table(result))
+        return result
+    sizes = (tuple(args.candidates), args.imitation_batch, args.rl_batch)
+    repeat = {"step_repetitions": args.repetitions, "compile": args.compile}
+    result = learner_speed(SpeedRequest(*sizes, **repeat, device=device))
     print(speed_table(result))
     return result
 

@@ -35,6 +35,7 @@ def parse() -> argparse.Namespace:
     common.add_argument("--out", type=Path, required=True, help="folder of the new run")
     common.add_argument("--skip_bad", action="store_true", help="leave out what cannot be read")
     common.add_argument("--online", action="store_true", help="do not mark as offline data")
+    common.add_argument("--images", choices=("raw", "png", "jpeg"), default="raw")
     outcome = argparse.ArgumentParser(add_help=False)
     outcome.add_argument("--outcome", choices=OUTCOMES, default="unknown", help="of all episodes")
     bags = what.add_parser("bags", parents=[common, outcome], help="ROS 2 bags, an episode each")
@@ -75,11 +76,11 @@ def main() -> None:
         return
     info, found = readings_of(args)
     with tqdm(total=len(found), desc="importing", unit="episode") as bar:
-        made = import_run(args.out, info, found, skip_bad=args.skip_bad, progress=bar.update)
+        how = {"skip_bad": args.skip_bad, "images": args.images}
+        made = import_run(args.out, info, found, progress=bar.update, **how)
     for note in made.episodes.values():
         print("".join(f"{note['source']}: {remark}\n" for remark in note["remarks"]), end="")
-    for reason in made.skipped.values():
-        print(f"left out: {reason}")
+    print("".join(f"left out: {reason}\n" for reason in made.skipped.values()), end="")
     print(f"{len(made.episodes)} episodes -> {args.out} (sources in {args.out / RECORD})")
 
 

@@ -5,18 +5,21 @@ cannot be run with the wrong scaling, order or timing.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from sernf_isaac.baselines.build import build_any_actor
 from sernf_isaac.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.normalizer import ACTION, Normalizer
+from sernf_isaac.data.pose_frame import absolute_from, pose_in, relative_to
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.actor_critic import Actor, Judge, Observation, seen
-from sernf_isaac.models.build import build_actor, build_judge
+from sernf_isaac.models.architecture import Architecture
+from sernf_isaac.models.build import build_judge
 from sernf_isaac.models.selection import best_by_likelihood, best_by_value
 from sernf_isaac.spec import Contract
 
@@ -29,13 +32,15 @@ class PolicyLayout:
     """The sizes a policy was built with, besides its configuration."""
 
     features: dict[str, int]
-    """F of each observation group, in order."""
+    """F of each observation group of numbers, in order."""
     action_dim: int
     spec: ChunkSpec
     policy: PolicyConfig
     critic: CriticConfig
     seed: int
     """Of the flow's partitions."""
+    architecture: Architecture = field(default_factory=Architecture)
+    """The kind of the policy, and its cameras."""
 
 
 class ChunkPolicy:
@@ -89,23 +94,29 @@ class ChunkPolicy:
         """Chunks (B, H, A) in the units of the data.
 
         Args:
-            observation: Groups (B, O, F) or (B, F), in the units of the data.
+            observation: Groups (B, O, F) or (B, F), in the units of the data; cameras
+                (B, 3, h, w) of bytes.
             prefix: (B, P, A) actions already queued, in the units of the data.
             candidates: K chunks drawn per observation; 1 executes what was drawn.
             rank: "value" or "likelihood".
             generator: Source of the candidates.
 
         Raises:
-            ValueError: For another rank, for "value" without critics, for a group that is missing
-                or of another size, and for values that are not finite.
+            ValueError: For another rank, for "value" without critics, for a group or camera that is
+                missing or of another size, for values that are not finite, for poses that are none.
         """
         if rank not in RANKS:
             raise ValueError(f"rank must be one of {RANKS}, not '{rank}'")
         if rank == "value" and self.judge is None:
             raise ValueError("this policy has no critics yet; rank by likelihood")
+        frame = self.layout.spec.pose_frame
+        pose = None if frame is None else pose_in(observation, frame)
+        queued = prefix if pose is None else relative_to(pose, prefix)
+        cameras = self.layout.architecture.vision.cameras
         scaled = seen(
-            {name: self._scaled(name, observation) for name in self.layout.features},
-            self.normalizer.normalize(ACTION, _finite("prefix", prefix).float()),
+            {name: self._scaled(name, observation) for name in self.layout.features}
+            | {name: _images(name, observation, size) for name, size in cameras.items()},
+            self.normalizer.normalize(ACTION, _finite("prefix", queued).float()),
         )
         self.actor.eval()
         if self.judge is not None:
@@ -113,7 +124,8 @@ class ChunkPolicy:
         by_value = rank == "value" and candidates > 1
         latents = self.actor.flow.draw_latents(prefix, candidates, self.sigma, generator)
         chunk = self._best(scaled, latents, by_value=by_value)
-        return self.normalizer.denormalize(ACTION, chunk)
+        chunk = self.normalizer.denormalize(ACTION, chunk)
+        return chunk if pose is None else absolute_from(pose, chunk)
 
     def save(self, path: Path | str, contract: Contract, notes: dict[str, object]) -> None:
         """Write the policy; `notes` say where it came from.
@@ -141,9 +153,8 @@ class ChunkPolicy:
         return best_by_likelihood(flow, context, latents)
 
     def _scaled(self, name: str, observation: Observation) -> Tensor:
-        if name not in observation:
-            raise ValueError(f"the observation lacks '{name}'; it has {sorted(observation)}")
-        return self.normalizer.normalize(name, _finite(name, observation[name]).float())
+        values = _entry(name, observation)
+        return self.normalizer.normalize(name, _finite(name, values).float())
 
 
 def load_policy(
@@ -161,11 +172,13 @@ def load_policy(
     try:
         layout = _layout(checkpoint.config["layout"])
         sizes = (layout.spec, layout.features, layout.action_dim)
-        actor = build_actor(layout.policy, *sizes, seed=layout.seed)
+        vision = replace(layout.architecture.vision, weights=None)  # they are in this file
+        architecture = replace(layout.architecture, vision=vision)
+        actor = build_any_actor(architecture, layout.policy, *sizes, seed=layout.seed)
         actor.load_state_dict(_below(checkpoint, "actor."))
         judge = None
         if weights := _below(checkpoint, "judge."):
-            judge = build_judge(layout.critic, *sizes)
+            judge = build_judge(layout.critic, *sizes, vision=vision, lender=actor)
             judge.load_state_dict(weights)
         normalizer = Normalizer.from_state_dict(_below(checkpoint, "normalizer."))
         if missing := {*layout.features, ACTION} - set(normalizer.groups):
@@ -189,12 +202,29 @@ def _layout(values: dict) -> PolicyLayout:
         policy=PolicyConfig(**values["policy"]),
         critic=CriticConfig(**critic),
         seed=values["seed"],
+        architecture=Architecture.from_dict(values.get("architecture", {})),
     )
 
 
 def _below(checkpoint: Checkpoint, start: str) -> dict[str, Tensor]:
     weights = checkpoint.weights.items()
     return {name.removeprefix(start): value for name, value in weights if name.startswith(start)}
+
+
+def _entry(name: str, observation: Observation) -> Tensor:
+    if name not in observation:
+        raise ValueError(f"the observation lacks '{name}'; it has {sorted(observation)}")
+    return observation[name]
+
+
+def _images(name: str, observation: Observation, size: list[int]) -> Tensor:
+    images = _entry(name, observation)
+    if images.dtype != torch.uint8 or list(images.shape[1:]) != size:
+        raise ValueError(
+            f"{name} must be images (B, {', '.join(map(str, size))}) uint8, not of shape "
+            f"{tuple(images.shape)} and {images.dtype}"
+        )
+    return images
 
 
 def _finite(name: str, value: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ from sernf_isaac.data.files import (
     read_json,
     write_json,
 )
+from sernf_isaac.data.packed_images import FORMATS, RAW
 from sernf_isaac.data.steps import Ending, Step, StepLayout, episode_from_log
 from sernf_isaac.data.wal import END, MAGIC, STEP, LogWriter, read_log
 
@@ -76,14 +77,24 @@ class RunWriter:
         run: Folder that `create_run` made.
         actor: Letters, digits and `_`; who writes.
         clock: Wall time in seconds.
+        images: How images are stored, one of `packed_images.FORMATS`.
 
     Raises:
-        ValueError: If the run does not exist or the actor's name does not fit.
+        ValueError: If the run does not exist, or the actor's name or the format does not fit.
         RuntimeError: If another process writes for this actor.
     """
 
-    def __init__(self, run: Path | str, actor: str, clock: Callable[[], float] = time.time) -> None:
-        self.run, self.actor, self._clock = Path(run), actor, clock
+    def __init__(
+        self,
+        run: Path | str,
+        actor: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        images: str = RAW,
+    ) -> None:
+        self.run, self.actor, self._clock, self._images = Path(run), actor, clock, images
+        if images not in FORMATS:
+            raise ValueError(f"images ({images!r}) must be one of {FORMATS}")
         if not re.fullmatch(r"\w+", actor, re.ASCII):
             raise ValueError(f"actor {actor!r} must consist of letters, digits and _")
         if not (self.run / "run.json").is_file():
@@ -159,7 +170,7 @@ class RunWriter:
 
     def _commit(self, eid: str, episode: Episode, times_s: list[float]) -> None:
         staged = self.run / "staging" / f"{eid}.zarr.zip"
-        write_archive(staged, episode)
+        write_archive(staged, episode, self._images)
         file = describe(staged, f"episodes/{staged.name}")
         publish(staged, self.run / file.path)
         self._publish_commit(eid, episode, file, times_s)

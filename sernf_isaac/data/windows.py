@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.data.episode import Array, Episode
+from sernf_isaac.data.pose_frame import pose_in, relative_to
 
 
 @dataclass
@@ -42,6 +43,10 @@ class ChunkSpec:
     pad_with_plan: bool = True
     """After a termination continue the chunk with what was still queued; False repeats the last
     action."""
+    pose_frame: str | None = None
+    """Observation group with the hand's pose (x y z, xyzw). Where given, the first seven numbers of
+    stored actions are a pose too, and prefixes and chunks hold it relative to the one observed at
+    their own decision (paper E.3); see `pose_frame.py`. Null: actions as they are."""
 
     def __post_init__(self) -> None:
         if self.history < 1 or self.horizon < 1:
@@ -71,7 +76,8 @@ class ChunkBatch:
     next_observation: dict[str, Tensor]
     """As `observation`, at the next decision; arbitrary where `discount` is 0."""
     next_prefix: Tensor
-    """(B, P, A), the last P actions of `chunk`."""
+    """(B, P, A), the last P actions of `chunk`; relative to `next_observation` where poses are
+    relative."""
     imitate: Tensor
     """(B,) bool: all of the chunk was executed by choice, so that imitation may use it."""
     is_offline: Tensor
@@ -146,13 +152,15 @@ def cut(episode: Episode, spec: ChunkSpec) -> Windows:
     """All windows of an episode.
 
     Raises:
-        ValueError: If `spec.history_keys` names a group that the episode does not have.
+        ValueError: If `spec.history_keys` or `spec.pose_frame` name a group that the episode does
+            not have, or that holds no poses.
     """
     if unknown := [key for key in spec.history_keys if key not in episode.observation]:
         raise ValueError(
             f"history_keys {unknown} are no observation groups; the episode has "
             f"{sorted(episode.observation)}"
         )
+    _check_pose_frame(episode, spec)
     start = find_starts(episode, spec)
     length, terminates = (values[start] for values in _lengths(episode, spec))
     offsets = np.arange(spec.horizon)
@@ -183,17 +191,36 @@ def gather(windows: Windows, index: Tensor, spec: ChunkSpec) -> ChunkBatch:
     row = windows.row[index]
     prefix, horizon = spec.prefix, spec.horizon
     actions = windows.action[row[:, None] + torch.arange(prefix + horizon)]  # (B, P+H, A)
+    observation = _observe(windows, row, spec)
+    next_observation = _observe(windows, row + horizon, spec)
+    next_prefix = actions[:, horizon:]
+    if spec.pose_frame is not None:  # each in the frame of its own decision
+        actions = relative_to(pose_in(observation, spec.pose_frame), actions)
+        next_prefix = relative_to(pose_in(next_observation, spec.pose_frame), next_prefix)
     return ChunkBatch(
-        observation=_observe(windows, row, spec),
+        observation=observation,
         prefix=actions[:, :prefix],
         chunk=actions[:, prefix:],
         reward=windows.reward[index],
         discount=windows.discount[index],
-        next_observation=_observe(windows, row + horizon, spec),
-        next_prefix=actions[:, horizon:],
+        next_observation=next_observation,
+        next_prefix=next_prefix,
         imitate=windows.imitate[index],
         is_offline=windows.is_offline[index],
     )
+
+
+def actions_as_learned(episode: Episode, spec: ChunkSpec) -> Array:
+    """(N, A) all actions of an episode as prefixes and chunks hold them: what a scale is fitted to.
+
+    Raises:
+        ValueError: As for `cut`.
+    """
+    if spec.pose_frame is None:
+        return episode.action
+    batch = make_batch(episode, spec)
+    parts = (batch.prefix, batch.chunk, batch.next_prefix)
+    return torch.cat([part.flatten(0, 1) for part in parts]).numpy()
 
 
 def make_batch(episode: Episode, spec: ChunkSpec) -> ChunkBatch:
@@ -212,6 +239,13 @@ def hold_prefix(hold: Tensor, spec: ChunkSpec) -> Tensor:
     Executed and logged like any other action, it becomes the first decision's prefix in training.
     """
     return hold.unsqueeze(-2).expand(*hold.shape[:-1], spec.prefix, hold.shape[-1])
+
+
+def _check_pose_frame(episode: Episode, spec: ChunkSpec) -> None:
+    if spec.pose_frame is not None:
+        seen = {name: torch.from_numpy(value) for name, value in episode.observation.items()}
+        poses = pose_in(seen, spec.pose_frame)
+        relative_to(poses, torch.from_numpy(episode.action)[:, None])  # raises unless all are
 
 
 def _observe(windows: Windows, row: Tensor, spec: ChunkSpec) -> dict[str, Tensor]:

@@ -78,6 +78,9 @@ class RunnerSettings:
     max_episode_s: float = 60.0
     blind_s: float = 1.0
     """Without a pose for this long the object counts as dropped."""
+    supported_s: float = 0.0
+    """Something else holds the object for so long at an episode's start (paper F.4a: 6 s in
+    simulation): it is recorded and learned from, but not counted as time or turns in the hand."""
 
 
 @dataclass
@@ -91,8 +94,10 @@ class EpisodeResult:
     """What the hand said, if safety ended it."""
     steps: int
     duration_s: float
+    in_hand_s: float
+    """The part of it in which nothing else held the object."""
     turned_rad: float
-    """Net turn in the commanded direction."""
+    """Net turn in the commanded direction in that part."""
     reward: float
     underruns: int
     """Steps that repeated an action because a chunk was late."""
@@ -161,6 +166,7 @@ class _Episode:
         self._upper = np.array(station.description.upper_rad)
         self._queue = ChunkQueue(spec, torch.from_numpy(hold)[None])
         self._counter = QuarterCounter(settings.goal)
+        self._turned_supported_rad = 0.0
         self._drops = DropDetector(blind_s=settings.blind_s)
         self._history: dict[str, deque[Array]] = {}
         self._action = hold
@@ -170,7 +176,7 @@ class _Episode:
         self._start_s = station.clock.now()
         self._before = station.hand.state()
         self._result = EpisodeResult(
-            recorder.eid, End.TIMEOUT, "timeout", Reason.NONE, 0, 0.0, 0.0, 0.0, 0, 0
+            recorder.eid, End.TIMEOUT, "timeout", Reason.NONE, 0, 0.0, 0.0, 0.0, 0.0, 0, 0
         )
 
     def play(self) -> None:
@@ -187,7 +193,7 @@ class _Episode:
     def finish(self) -> EpisodeResult:
         """Commit what was recorded."""
         result, hand = self._result, self._at.hand.state()
-        result.turned_rad = self._counter.progress_rad
+        result.turned_rad = self._counter.progress_rad - self._turned_supported_rad
         result.limited = hand.limited - self._before.limited
         assert self._pending is not None, "the first step cannot end an episode"
         planned = self._queue.planned(0).numpy()
@@ -204,6 +210,8 @@ class _Episode:
         new, now_s = pose.time_s > self._seen_s, at.clock.now()
         self._seen_s = pose.time_s
         reward = float(self._counter.update(pose.quaternion)) if new else 0.0
+        if now_s - self._start_s < self._settings.supported_s:
+            self._turned_supported_rad = self._counter.progress_rad
         moment = self._moment(state, pose, now_s, lateness_s)
         result.max_lateness_s = max(result.max_lateness_s, lateness_s)
         lost = self._drops.update(new=new, lost=at.task.lost(pose), age_s=now_s - pose.time_s)
@@ -211,6 +219,7 @@ class _Episode:
         self._settle(reward, end)
         if end is not None:
             result.duration_s = now_s - self._start_s
+            result.in_hand_s = max(0.0, result.duration_s - self._settings.supported_s)
             self._pending = (moment, self._action, False)
             return True
         decides = self._decide(moment)

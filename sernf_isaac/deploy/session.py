@@ -44,7 +44,9 @@ class Totals:
     runs: int = 0
     turned_rad: float = 0.0
     in_hand_s: float = 0.0
-    """Time in episodes: what the paper's rotations per minute divide by."""
+    """Time in the hand: what the paper's rotations per minute divide by."""
+    data_s: float = 0.0
+    """Time in episodes."""
     wall_s: float = 0.0
     """Time since the first reset."""
     drops: int = 0
@@ -56,7 +58,8 @@ class Totals:
         """Count an episode."""
         self.runs += 1
         self.turned_rad += result.turned_rad
-        self.in_hand_s += result.duration_s
+        self.in_hand_s += result.in_hand_s
+        self.data_s += result.duration_s
         self.drops += result.outcome == "failure"
         self.underruns += result.underruns
         self.steps += result.steps
@@ -65,7 +68,7 @@ class Totals:
     def numbers(self) -> dict[str, float]:
         """For reports; what cannot be told yet is left out."""
         turns, found = self.turned_rad / tau, {"runs": float(self.runs), "drops": float(self.drops)}
-        found |= {"data_minutes": self.in_hand_s / 60.0, "underruns": float(self.underruns)}
+        found |= {"data_minutes": self.data_s / 60.0, "underruns": float(self.underruns)}
         if self.runs:
             found["turns_per_run"] = turns / self.runs
         if self.in_hand_s:
@@ -113,7 +116,7 @@ class Session:
         began_s = self._at.clock.now()
         while not self._at.operator.quits():
             totals = self.totals
-            enough = data_minutes is not None and totals.in_hand_s >= 60.0 * data_minutes
+            enough = data_minutes is not None and totals.data_s >= 60.0 * data_minutes
             if enough or (count is not None and totals.runs >= count):
                 return
             if not self._prepare():

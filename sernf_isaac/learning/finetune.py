@@ -112,9 +112,9 @@ def finetune(
 
     def after_leg(leg: Leg) -> dict[str, float]:
         found = {"data/minutes": sampler.data_minutes, "iteration": float(sampler.iteration + 1)}
-        if leg.stage is not WARM_UP:  # nothing to drive with yet: the policy has not changed
-            path = folder / "policy.pt"
-            policy.save(path, contract, {"stage": leg.stage.name, "update": training.step})
+        path = folder / "policy.pt"
+        policy.save(path, contract, {"stage": leg.stage.name, "update": training.step})
+        if leg.stage is not WARM_UP:  # until then the policy to drive with has not changed
             publish_checkpoint(run, path, training.step)
         info: dict = dict(found)
         beat(run, "learner", info | {"stage": leg.stage.name, "update": training.step}, time.time)
@@ -165,7 +165,9 @@ def _build(settings: FinetuneRun, first: ChunkPolicy, device: str) -> tuple[Lear
     torch.manual_seed(settings.seed)
     judge = first.judge if keep else None
     if judge is None:
-        judge = build_judge(critic, layout.spec, layout.features, layout.action_dim)
+        sizes = (layout.spec, layout.features, layout.action_dim)
+        vision = layout.architecture.vision
+        judge = build_judge(critic, *sizes, vision=vision, lender=first.actor)
     learner = Learner(first.actor, judge, config, seed=settings.seed, device=device)
     policy = ChunkPolicy(
         layout, learner.actor, learner.judge, first.normalizer, sigma=config.improvement.sigma
@@ -189,7 +191,7 @@ def _sampler(
     )
     return IterationSampler(
         run,
-        keys=list(policy.layout.features),
+        keys=[*policy.layout.features, *policy.layout.architecture.vision.cameras],
         spec=policy.layout.spec,
         normalizer=policy.normalizer,
         plan=plan,

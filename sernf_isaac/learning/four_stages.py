@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sernf_isaac.baselines.build import build_any_actor
 from sernf_isaac.baselines.gaussian import build_gaussian_actor
 from sernf_isaac.baselines.per_step import PerStepLearner, PerStepReplay, build_per_step_judge
 from sernf_isaac.checkpoint import read_whole, write_whole
@@ -27,7 +28,7 @@ from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, WARM_UP, Sta
 from sernf_isaac.learning.training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.metrics import MetricsWriter
 from sernf_isaac.models.actor_critic import Actor
-from sernf_isaac.models.build import build_actor, build_judge
+from sernf_isaac.models.build import build_judge
 from sernf_isaac.policy import ChunkPolicy, PolicyLayout
 
 ONLINE_STATE_FILE = "online_state.pt"
@@ -246,12 +247,13 @@ class FourStages:
             judge = build_per_step_judge(config.critic, *sizes)
             steps = self.replay.transitions
             return PerStepLearner(actor, judge, config, steps, problem.normalizer, seed=run.seed)
-        return Learner(actor, build_judge(config.critic, *sizes), config, seed=run.seed)
+        judge = build_judge(config.critic, *sizes, vision=run.architecture.vision, lender=actor)
+        return Learner(actor, judge, config, seed=run.seed)
 
     def _build_actor(self) -> Actor:
         run, problem = self.run.offline, self.problem
         sizes = (run.learner.policy, run.spec, problem.features, problem.action_dim)
-        actor = build_actor(*sizes, run.seed)
+        actor = build_any_actor(run.architecture, *sizes, seed=run.seed)
         if self.run.policy == "flow":
             return actor
         size = sum(parameter.numel() for parameter in actor.flow.parameters())
@@ -266,6 +268,7 @@ class FourStages:
             run.learner.policy,
             run.learner.critic,
             run.seed,
+            run.architecture,
         )
         judge = self.learner.judge if judged else None
         sigma = run.learner.improvement.sigma

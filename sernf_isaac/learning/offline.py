@@ -1,158 +1,53 @@
 """The imitation route: from stored demonstrations through stages I to III to a policy file."""
 
-import hashlib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+import math
+import warnings
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from omegaconf import OmegaConf
 
+from sernf_isaac.baselines.build import build_any_actor
 from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.image_bank import ImageBank
 from sernf_isaac.data.normalizer import ACTION, Normalizer
-from sernf_isaac.data.replay import Replay
 from sernf_isaac.data.sources import load_episodes, return_range
-from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
-from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
-from sernf_isaac.learning.stages import IMITATION, OFFLINE, WARM_UP, Stage
+from sernf_isaac.learning.offline_config import CONFIG_FILE, OfflineRun, load_run
+from sernf_isaac.learning.offline_data import OfflineSampler, Sizes, fit_normalizer, sizes_of
+from sernf_isaac.learning.stages import IMITATION, OFFLINE, WARM_UP
 from sernf_isaac.learning.training import Leg, StagedTraining
-from sernf_isaac.models.actor_critic import PREFIX
+from sernf_isaac.models.architecture import Architecture
+from sernf_isaac.models.build import build_judge, encoder_of
+from sernf_isaac.models.eyes import compute_features, eye_of, untrained_warning
 from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout
 from sernf_isaac.spec import Contract
 
-CONFIG_FILE = "config.yaml"
-RESERVED = (PREFIX, ACTION, "type", "keys", "values", "items")
-"""Names that mean something else to encoders, normalisers or PyTorch's module dictionaries."""
+__all__ = ["CONFIG_FILE", "POLICY_FILE", "OfflineRun", "OfflineSampler", "load_run", "train"]
+
 POLICY_FILE = "policy.pt"
-
-
-@dataclass
-class OfflineRun:
-    """Everything that determines an offline training run."""
-
-    data: list[str] = field(default_factory=list)
-    """Folders of an episode store, OGBench files (.npz) or robomimic files (.hdf5)."""
-    keys: list[str] = field(default_factory=list)
-    """Observation groups to learn from. Empty: all; robomimic files need them named."""
-    name: str = "offline"
-    """What the task is called in the policy's contract."""
-    control_rate_hz: float = 0.0
-    """Actions per second in the data; part of the policy's contract, so it must be given."""
-    action_names: list[str] = field(default_factory=list)
-    """Names of the action dimensions, for the contract. Empty: action_0, action_1, ..."""
-    seed: int = 0
-    batch_size: int = 256
-    """In stage I; the paper's scissors (G)."""
-    rl_batch_size: int = 256
-    """In the stages with a critic; paper: 48 (scissors), 512 (cube)."""
-    imitation_steps: int = 30_000
-    """Paper: 30,000 in simulation, 200,000 for the scissors (G)."""
-    warm_up_steps: int = 5_000
-    """Paper: 5,000 for the scissors, 3,000 for the cube."""
-    offline_steps: int = 10_000
-    """Paper: 1,000 before going online. More, because nothing follows here."""
-    successes_only: bool = False
-    """Imitate only episodes with the outcome "success" in stage I, as the paper does (IV-D). Off by
-    default, because most files do not say which those are."""
-    support_from_data: bool = True
-    """Set the critics' support to the range of returns in the data instead of `critic.support`."""
-    support_headroom: float = 1.0
-    """Factor on that range, away from 0: room for a policy that is better than the data."""
-    min_range: float = 1e-3
-    """Dimensions that move less than this, in their own units, are not blown up to [-1, 1]."""
-    spec: ChunkSpec = field(
-        default_factory=lambda: ChunkSpec(history=1, prefix=0, horizon=10, history_keys=())
-    )
-    learner: LearnerConfig = field(default_factory=LearnerConfig)
-    log_every: int = 50
-    save_every: int = 1_000
-
-
-def load_run(run_dir: Path) -> OfflineRun:
-    """The settings a run was started with.
-
-    Raises:
-        FileNotFoundError: If the folder holds no run.
-    """
-    path = run_dir / CONFIG_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"{run_dir} is no training run: it has no {CONFIG_FILE}")
-    merged = OmegaConf.merge(OmegaConf.structured(OfflineRun), OmegaConf.load(path))
-    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
-
-
-class OfflineSampler:
-    """Batches for stages I to III, scaled for the networks; demonstrations only where asked for."""
-
-    def __init__(
-        self, run: OfflineRun, episodes: dict[str, Episode], normalizer: Normalizer
-    ) -> None:
-        self._run, self._normalizer = run, normalizer
-        draw = torch.Generator().manual_seed(run.seed)
-        self._all = Replay(run.spec, draw)
-        self._demonstrations = Replay(run.spec, draw) if run.successes_only else self._all
-        for name, stored in episodes.items():
-            episode = replace(stored, is_offline=True)  # whoever recorded it, it is here before us
-            self._all.add(episode, name)
-            if run.successes_only and episode.outcome == "success":
-                self._demonstrations.add(episode, name)
-        if not self._demonstrations.num_imitable:
-            what = "successful episodes" if run.successes_only else "episodes"
-            needed = run.spec.prefix + run.spec.horizon
-            raise ValueError(f"the data hold no {what} of at least {needed} steps to imitate")
-        self._data = {"normalizer": normalizer.state_dict(), "episodes": _digest(episodes)}
-
-    def draw(self, stage: Stage) -> ChunkBatch:
-        """A fresh batch for this stage."""
-        imitation = stage is IMITATION
-        replay = self._demonstrations if imitation else self._all
-        size = self._run.batch_size if imitation else self._run.rl_batch_size
-        return self._normalizer.normalize_batch(replay.sample(size))
-
-    def state_dict(self) -> dict:
-        """What the next batches depend on, and what the data were."""
-        return {"replay": self._all.state_dict()} | self._data
-
-    def load_state_dict(self, state: dict) -> None:
-        """Continue from `state_dict()`.
-
-        Raises:
-            ValueError: If the data have changed since.
-        """
-        known, mine = state["normalizer"], self._data["normalizer"]
-        same_ranges = known.keys() == mine.keys() and all(
-            torch.equal(known[name], mine[name]) for name in mine
-        )
-        if not same_ranges or state["episodes"] != self._data["episodes"]:
-            raise ValueError("the data have changed since this run was started; start a new one")
-        self._all.load_state_dict(state["replay"])
 
 
 def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool = False) -> Path:
     """Train, or continue training, and return the policy file; one more is written per stage.
 
     Raises:
-        FileNotFoundError: If data or a resume point are missing.
+        FileNotFoundError: If data, weights of a backbone or a resume point are missing.
         ValueError: If data or settings do not fit together.
     """
-    if run.control_rate_hz <= 0.0:
-        raise ValueError("control_rate_hz must be given: how many actions per second the data hold")
+    run.check()
     episodes = load_episodes(run.data, run.keys)
-    features, action_dim = _sizes(episodes)
-    normalizer = _fit(episodes.values(), features, run.min_range)
+    sizes = sizes_of(episodes)
+    normalizer = fit_normalizer(episodes.values(), sizes.features, run.min_range, run.spec)
     config = _with_support(run, episodes)
-    learner = build_learner(
-        config,
-        run.spec,
-        features=features,
-        action_dim=action_dim,
-        seed=run.seed,
-        device=device,
-    )
-    layout = PolicyLayout(features, action_dim, run.spec, config.policy, config.critic, run.seed)
+    layout = layout_of(run, sizes, config)
+    learner = _build_learner(run, layout, config, device)
+    bank = make_bank(layout.architecture, learner)
+    sampler = OfflineSampler(run, episodes, normalizer, bank)
+    if bank.cameras:
+        print(f"images     {bank.num_bytes / 1e9:.2f} GB of {', '.join(bank.cameras)}")
     contract = contract_of(run, layout, normalizer)
 
     def export(leg: Leg) -> dict[str, float]:
@@ -163,7 +58,7 @@ def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool =
 
     training = StagedTraining(
         learner,
-        OfflineSampler(run, episodes, normalizer),
+        sampler,
         [
             Leg(IMITATION, run.imitation_steps),
             Leg(WARM_UP, run.warm_up_steps),
@@ -183,6 +78,39 @@ def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool =
     return run_dir / POLICY_FILE
 
 
+def layout_of(run: OfflineRun, sizes: Sizes, config: LearnerConfig) -> PolicyLayout:
+    """What the run's networks are built from, cameras as they are in the data.
+
+    Raises:
+        ValueError: If a camera is to be seen as history.
+    """
+    if past := [name for name in run.spec.history_keys if name in sizes.cameras]:
+        raise ValueError(f"history_keys {past} are cameras; only groups of numbers have histories")
+    vision = replace(run.architecture.vision, cameras=sizes.cameras)
+    return PolicyLayout(
+        sizes.features,
+        sizes.action_dim,
+        run.spec,
+        config.policy,
+        config.critic,
+        run.seed,
+        replace(run.architecture, vision=vision),
+    )
+
+
+def make_bank(architecture: Architecture, learner: Learner) -> ImageBank:
+    """Where images are kept: as they are, or as what the policy's frozen backbone makes of them."""
+    vision = architecture.vision
+    if not vision.cache:
+        return ImageBank(vision.cameras)
+    eyes, names = encoder_of(learner.actor).backbones, eye_of(vision)
+
+    def features_of(camera: str, images: torch.Tensor) -> torch.Tensor:
+        return compute_features(eyes[names[camera]], images)
+
+    return ImageBank(vision.cameras, features_of)
+
+
 def contract_of(run: OfflineRun, layout: PolicyLayout, normalizer: Normalizer) -> Contract:
     """What a machine must offer to run this policy; limits are those the data filled.
 
@@ -194,6 +122,7 @@ def contract_of(run: OfflineRun, layout: PolicyLayout, normalizer: Normalizer) -
         raise ValueError(f"{len(names)} action_names for {layout.action_dim} action dimensions")
     state = normalizer.state_dict()
     centre, half = state[f"{ACTION}.centre"], state[f"{ACTION}.half_range"]
+    cameras = layout.architecture.vision.cameras
     return Contract(
         kind=KIND,
         task=run.name,
@@ -202,14 +131,29 @@ def contract_of(run: OfflineRun, layout: PolicyLayout, normalizer: Normalizer) -
         joint_upper_rad=tuple((centre + half).tolist()),
         control_rate_hz=run.control_rate_hz,
         quaternion_order="xyzw",
-        observations=layout.features,
+        observations=layout.features | {name: math.prod(size) for name, size in cameras.items()},
         action={
             "history": run.spec.history,
             "history_keys": list(run.spec.history_keys),
             "prefix": run.spec.prefix,
             "horizon": run.spec.horizon,
-        },
+        }
+        | ({"pose_frame": run.spec.pose_frame} if run.spec.pose_frame else {}),
     )
+
+
+def _build_learner(
+    run: OfflineRun, layout: PolicyLayout, config: LearnerConfig, device: str
+) -> Learner:
+    """Fresh networks; the same seed gives the same weights."""
+    vision = layout.architecture.vision
+    if warning := untrained_warning(vision):
+        warnings.warn(warning, stacklevel=3)
+    torch.manual_seed(run.seed)
+    sizes = (layout.spec, layout.features, layout.action_dim)
+    actor = build_any_actor(layout.architecture, config.policy, *sizes, seed=run.seed)
+    judge = build_judge(config.critic, *sizes, vision=vision, lender=actor)
+    return Learner(actor, judge, config, seed=run.seed, device=device)
 
 
 def _policy_of(
@@ -220,25 +164,6 @@ def _policy_of(
     return ChunkPolicy(layout, learner.actor, judge, normalizer, sigma=sigma)
 
 
-def _sizes(episodes: dict[str, Episode]) -> tuple[dict[str, int], int]:
-    """F of each observation group, by name since files do not keep them in order, and A.
-
-    Raises:
-        ValueError: If a group holds images or has a name that is taken, or if episodes differ.
-    """
-    first_name, first = next(iter(episodes.items()))
-    groups = sorted(first.observation)
-    if images := [name for name in groups if first.observation[name].ndim != 2]:
-        raise ValueError(f"groups {images} are images; name the others with --keys")
-    if odd := [name for name in groups if name in RESERVED or not name.isidentifier()]:
-        raise ValueError(f"observation groups cannot be called {odd}")
-    for name, episode in episodes.items():
-        if sorted(episode.observation) != groups or episode.action_dim != first.action_dim:
-            raise ValueError(f"{name} has other observation groups or actions than {first_name}")
-    features = {name: first.observation[name].shape[1] for name in groups}
-    return features, first.action_dim
-
-
 def _with_support(run: OfflineRun, episodes: dict[str, Episode]) -> LearnerConfig:
     """The learner's configuration with the critics' support as the run asks."""
     if not run.support_from_data:
@@ -246,21 +171,3 @@ def _with_support(run: OfflineRun, episodes: dict[str, Episode]) -> LearnerConfi
     low, high = return_range(episodes.values(), run.spec.discount)
     support = (run.support_headroom * low, run.support_headroom * high)
     return replace(run.learner, critic=replace(run.learner.critic, support=support))
-
-
-def _fit(episodes: Iterable[Episode], features: dict[str, int], min_range: float) -> Normalizer:
-    """Ranges of all groups and of actions over all episodes."""
-    kept = list(episodes)
-    data = {name: np.concatenate([e.observation[name] for e in kept]) for name in features}
-    data[ACTION] = np.concatenate([e.action for e in kept])
-    return Normalizer.from_data(data, min_range=min_range)
-
-
-def _digest(episodes: dict[str, Episode]) -> str:
-    """Changes when names or contents of the episodes do."""
-    digest = hashlib.sha256()
-    for name, episode in episodes.items():
-        digest.update(f"{name} {episode.outcome}".encode())
-        for key, value in sorted(episode.to_arrays().items()):
-            digest.update(key.encode() + np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()

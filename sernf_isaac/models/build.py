@@ -1,12 +1,15 @@
 """Puts policy and critics together from configuration and the sizes found in the data."""
 
 from collections.abc import Mapping
+from typing import cast
 
 from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.actor_critic import PREFIX, Actor, Judge
+from sernf_isaac.models.architecture import VisionConfig
 from sernf_isaac.models.critic import ChunkCritic
 from sernf_isaac.models.encoders import ObservationEncoder, TokenGroup
+from sernf_isaac.models.eyes import build_eyes, eye_of
 from sernf_isaac.models.flow import FlowPolicy
 
 
@@ -31,12 +34,34 @@ def token_groups(
     return groups
 
 
+def build_encoder(
+    groups: Mapping[str, TokenGroup],
+    token_dim: int,
+    vision: VisionConfig | None = None,
+    lender: ObservationEncoder | None = None,
+) -> ObservationEncoder:
+    """A fresh encoder of numbers, and of the cameras if there are any.
+
+    Args:
+        groups: From `token_groups`.
+        token_dim: D.
+        vision: The cameras and what reads them; None: no cameras.
+        lender: The policy's encoder, from which critics borrow frozen backbones.
+    """
+    if vision is None or not vision.cameras:
+        return ObservationEncoder(groups, token_dim=token_dim)
+    eyes = build_eyes(vision, token_dim, lender.backbones if lender else None)
+    return ObservationEncoder(groups, token_dim=token_dim, backbones=eyes, cameras=eye_of(vision))
+
+
 def build_actor(
     config: PolicyConfig,
     spec: ChunkSpec,
     features: Mapping[str, int],
     action_dim: int,
     seed: int,
+    *,
+    vision: VisionConfig | None = None,
 ) -> Actor:
     """A fresh policy; weights come from torch's generator, partitions from `seed`."""
     flow = FlowPolicy(
@@ -53,13 +78,19 @@ def build_actor(
         seed=seed,
     )
     groups = token_groups(features, spec, action_dim)
-    return Actor(ObservationEncoder(groups, token_dim=config.token_dim), flow)
+    return Actor(build_encoder(groups, config.token_dim, vision), flow)
 
 
 def build_judge(
-    config: CriticConfig, spec: ChunkSpec, features: Mapping[str, int], action_dim: int
+    config: CriticConfig,
+    spec: ChunkSpec,
+    features: Mapping[str, int],
+    action_dim: int,
+    *,
+    vision: VisionConfig | None = None,
+    lender: Actor | None = None,
 ) -> Judge:
-    """Fresh critics; weights come from torch's generator."""
+    """Fresh critics; weights come from torch's generator, frozen backbones from `lender`."""
     critic = ChunkCritic(
         action_dim,
         spec.horizon,
@@ -76,4 +107,11 @@ def build_judge(
         padding_bins=config.padding_bins,
     )
     groups = token_groups(features, spec, action_dim)
-    return Judge(ObservationEncoder(groups, token_dim=config.token_dim), critic)
+    owner = encoder_of(lender) if lender else None
+    return Judge(build_encoder(groups, config.token_dim, vision, owner), critic)
+
+
+def encoder_of(actor: Actor) -> ObservationEncoder:
+    """The encoder of observations inside a policy, whatever is around it."""
+    inner = getattr(actor.encoder, "encoder", actor.encoder)
+    return cast("ObservationEncoder", inner)

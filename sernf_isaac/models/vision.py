@@ -61,7 +61,7 @@ class Dinov2Tokens(nn.Module):
         weights: File of timm's or Meta's published state dict (ViT-L/14: timm's
             `vit_large_patch14_reg4_dinov2.lvd142m`, Meta's `dinov2_vitl14_reg4_pretrain.pth`), or
             None to start untrained.
-        token_dim: D.
+        token_dim: D; None: without the projector, patch tokens have the backbone's width.
         tuning: Parameters of the backbone that train: none ("frozen"), those of the norms ("norm"),
             or "all". The projector always does.
         variant: timm's name of the network.
@@ -73,7 +73,7 @@ class Dinov2Tokens(nn.Module):
         self,
         weights: Path | str | None = None,
         *,
-        token_dim: int = 512,
+        token_dim: int | None = 512,
         tuning: str = "frozen",
         variant: str = "vit_large_patch14_reg4_dinov2",
     ) -> None:
@@ -87,7 +87,8 @@ class Dinov2Tokens(nn.Module):
         if weights is not None:
             state = _without_layer_scale(_timm_names(_read_weights(weights, f"timm's {variant}")))
             _fill(self.backbone, _with_positions(state, self.backbone), weights)
-        self.projector = nn.Linear(self.backbone.embed_dim, token_dim)
+        width = self.backbone.embed_dim
+        self.projector = nn.Identity() if token_dim is None else nn.Linear(width, token_dim)
         _set_tuning(self.backbone, tuning)
         self.tuning = tuning
 

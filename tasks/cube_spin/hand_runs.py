@@ -15,7 +15,7 @@ from sernf_isaac.deploy.controller import SafetyTiming
 from sernf_isaac.deploy.guard import GuardLimits
 from sernf_isaac.deploy.hand_process import HandProcess, HandSetup
 from sernf_isaac.deploy.hands.orca import OrcaDriver
-from sernf_isaac.deploy.inference import DecisionSettings, LoadReport
+from sernf_isaac.deploy.inference import Check, DecisionSettings, LoadReport, PolicyLink
 from sernf_isaac.deploy.operators import Keyboard, Unattended
 from sernf_isaac.deploy.protocols import Clock, HandDriver, Operator, PoseSource
 from sernf_isaac.deploy.reload import CheckpointFollower, RollbackRule
@@ -106,42 +106,64 @@ def open_session(run: HandRun, folder: Path, tell: Callable[[str], None]) -> Ite
         RuntimeError: If hand, terminal or policy process are not there.
         ValueError: If no policy passes its tests.
     """
-    symmetric = _symmetric(folder)
-    check = partial(
-        real_hand.check_student,
-        symmetric_rotation=symmetric,
-        smoothing=run.guard.smoothing,
-    )
     clock, rate_hz = MonotonicClock(), run.runner.control_rate_hz
+    check = student_check(run, folder)
     with (
         RunWriter(folder, run.actor) as writer,
         HandProcess(_setup(run, folder)) as hand,
         WorkerPolicy(run.decisions, check, rate_hz) as policy,
     ):
-        if recovered := writer.recover():
-            tell(f"recovered {len(recovered)} episodes that were cut off")
+        source = pose_source(run, hand, clock)
         operator = _operator(run, hand, tell)
-        task = real_hand.CubeSpin(symmetric_rotation=symmetric)
-        source = _pose_source(run, hand, clock)
-        station = Station(hand, real_hand.HAND, policy, source, task, operator, clock)
-        loaded: list[LoadReport] = []
-        follower = CheckpointFollower(
-            folder, lambda path: loaded.append(policy.load(path)), run.rollback
-        )
-        message = follower.refresh()
-        if not loaded:
-            raise ValueError(message)
-        tell(f"{message}; a decision takes {1e3 * loaded[-1].p99_s:.0f} ms (p99)")
-        poses = Poses(real_hand.OPEN_POSE, real_hand.grasp_pose())
-        yield Session(
-            station,
-            run.runner,
-            poses,
-            writer,
-            follower,
-            lambda: loaded[-1].spec,
-            actor=run.actor,
-        )
+        yield session_at(run, folder, writer, hand, policy, source, operator, clock)
+
+
+def session_at(
+    run: HandRun,
+    folder: Path,
+    writer: RunWriter,
+    hand: HandLink,
+    policy: PolicyLink,
+    source: PoseSource,
+    operator: Operator,
+    clock: Clock,
+) -> Session:
+    """A session with these parts, with episodes recovered and the run's policy loaded.
+
+    Raises:
+        ValueError: If no policy passes its tests.
+    """
+    if recovered := writer.recover():
+        operator.tell(f"recovered {len(recovered)} episodes that were cut off")
+    task = real_hand.CubeSpin(symmetric_rotation=_symmetric(folder))
+    station = Station(hand, real_hand.HAND, policy, source, task, operator, clock)
+    loaded: list[LoadReport] = []
+    follower = CheckpointFollower(
+        folder, lambda path: loaded.append(policy.load(path)), run.rollback
+    )
+    message = follower.refresh()
+    if not loaded:
+        raise ValueError(message)
+    operator.tell(f"{message}; a decision takes {1e3 * loaded[-1].p99_s:.0f} ms (p99)")
+    poses = Poses(real_hand.OPEN_POSE, real_hand.grasp_pose())
+    return Session(
+        station,
+        run.runner,
+        poses,
+        writer,
+        follower,
+        lambda: loaded[-1].spec,
+        actor=run.actor,
+    )
+
+
+def student_check(run: HandRun, folder: Path) -> Check:
+    """Whether a policy may drive this hand, as the run's first one did."""
+    return partial(
+        real_hand.check_student,
+        symmetric_rotation=_symmetric(folder),
+        smoothing=run.guard.smoothing,
+    )
 
 
 def _symmetric(folder: Path) -> bool:
@@ -152,7 +174,7 @@ def _symmetric(folder: Path) -> bool:
 
 def _setup(run: HandRun, folder: Path) -> HandSetup:
     return HandSetup(
-        _driver(run),
+        hand_driver(run),
         real_hand.HAND,
         tuple(real_hand.OPEN_POSE.tolist()),
         limits=run.guard,
@@ -161,7 +183,8 @@ def _setup(run: HandRun, folder: Path) -> HandSetup:
     )
 
 
-def _driver(run: HandRun) -> Callable[[], HandDriver]:
+def hand_driver(run: HandRun) -> Callable[[], HandDriver]:
+    """What makes the run's driver."""
     if run.hand == "twin":
         settings = real_hand.twin_settings(
             load_physics(run.twin.physics),
@@ -174,7 +197,8 @@ def _driver(run: HandRun) -> Callable[[], HandDriver]:
     return partial(OrcaDriver, real_hand.HAND, mock=run.hand == "mock", config_path=config)
 
 
-def _pose_source(run: HandRun, hand: HandLink, clock: Clock) -> PoseSource:
+def pose_source(run: HandRun, hand: HandLink, clock: Clock) -> PoseSource:
+    """Where the run's poses come from."""
     if run.pose == "still":
         return StillPose(clock)
     return TwinCamera(lambda: (clock.now(), hand.state().cube), run.camera, seed=run.seed)

@@ -144,6 +144,17 @@ REALITY = Physics(
 )
 """A stand-in for the real hand: physics and sensors that training never saw."""
 
+HARD = replace(
+    REALITY,
+    link_friction=(0.55, 0.55),
+    cube_friction=(0.55, 0.55),
+    cube_mass_kg=(0.085, 0.085),
+    elliptic_cone=False,
+    collisions="hulls",
+)
+"""A slippery world of other shapes: the shipped student spins the cube there and soon drops it, as
+the paper's robot did before fine-tuning."""
+
 DISTILLATION = replace(
     RANDOMIZED,
     joint_noise_rad=(0.02, 0.02),
@@ -160,6 +171,7 @@ PRESETS = {
     "nominal": NOMINAL,
     "randomized": RANDOMIZED,
     "reality": REALITY,
+    "hard": HARD,
     "distillation": DISTILLATION,
 }
 

@@ -58,7 +58,7 @@ def settings(variant: str, seed: int) -> FourStageRun:
                 ),
             ),
         ),
-        OnlineSchedule(20_000, updates_per_step=0.05, batch_size=512, candidates=CANDIDATES),
+        OnlineSchedule(20_000, updates_per_step=0.1, batch_size=512, candidates=CANDIDATES),
         critic_updates=4,
         evaluate_every=10_000,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.files import publish, write_json
 from sernf_isaac.data.folders import new_folder
+from sernf_isaac.data.packed_images import RAW
 from sernf_isaac.data.store import RunWriter, create_run
 
 ACTOR = "import"
@@ -33,6 +34,7 @@ def import_run(
     readings: Mapping[str, Reading],
     *,
     skip_bad: bool = False,
+    images: str = RAW,
     progress: Callable[[], object] = lambda: None,
 ) -> Imported:
     """Make a new run of what these readings give, one episode at a time.
@@ -42,6 +44,7 @@ def import_run(
         info: For `run.json`.
         readings: By the name of the source.
         skip_bad: Leave out sources that cannot be read, instead of importing nothing.
+        images: How images are stored, one of `packed_images.FORMATS`.
         progress: Called after each source.
 
     Raises:
@@ -52,7 +55,7 @@ def import_run(
         raise ValueError("nothing to import")
     with new_folder(Path(out)) as run:
         create_run(run, info)
-        imported = _write(run, readings, progress)
+        imported = _write(run, readings, images, progress)
         if imported.skipped and (not skip_bad or not imported.episodes):
             raise ValueError(_complaint(imported.skipped, len(readings)))
         record = {"episodes": imported.episodes, "skipped": imported.skipped}
@@ -60,10 +63,12 @@ def import_run(
     return imported
 
 
-def _write(run: Path, readings: Mapping[str, Reading], progress: Callable[[], object]) -> Imported:
+def _write(
+    run: Path, readings: Mapping[str, Reading], images: str, progress: Callable[[], object]
+) -> Imported:
     """Commits what can be read; the sizes of the first episode are those of all."""
     imported, expected = Imported(), None
-    with RunWriter(run, ACTOR) as writer:
+    with RunWriter(run, ACTOR, images=images) as writer:
         for name, read in readings.items():
             try:
                 episode, notes = read()

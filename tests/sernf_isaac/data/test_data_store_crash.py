@@ -27,7 +27,7 @@ def test_two_hundred_kills_lose_nothing(tmp_path):
 
 
 def test_announcing_before_the_data_are_there_would_be_seen(tmp_path):
-    assert any(stress(tmp_path / str(i), 8, "commit first", seed=i).torn for i in range(5))
+    assert any(stress(tmp_path / str(i), 8, "commit first", seed=i).torn for i in range(20))
 
 
 @pytest.mark.filterwarnings("ignore:.*is no JSON")

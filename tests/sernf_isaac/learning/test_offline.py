@@ -1,6 +1,7 @@
 """Offline runs: what is killed ends as if it had not been; policies survive their file."""
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from sernf_isaac.config import CriticConfig, LearnerConfig, PolicyConfig
 from sernf_isaac.data.episode import Episode
@@ -18,6 +20,7 @@ from sernf_isaac.data.sources import load_episodes, return_range
 from sernf_isaac.data.store import RunWriter, create_run
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning import offline
+from sernf_isaac.learning.offline_data import fit_normalizer, sizes_of
 from sernf_isaac.learning.training import STATE_FILE
 from sernf_isaac.metrics import read_metrics
 from sernf_isaac.policy import load_policy
@@ -203,7 +206,7 @@ def test_a_policy_without_its_normaliser_is_refused(uninterrupted: Path, tmp_pat
 def test_only_successes_are_imitated_when_asked(store: Path) -> None:
     run = replace(tiny_run(str(store)), successes_only=True)
     episodes = load_episodes(run.data, run.keys)
-    normalizer = offline._fit(episodes.values(), {"state": 3, "goal": 1}, 1e-3)
+    normalizer = fit_normalizer(episodes.values(), {"state": 3, "goal": 1}, 1e-3)
     sampler = offline.OfflineSampler(run, episodes, normalizer)
     assert len(sampler._demonstrations) < len(sampler._all)
     failures = {k: e for k, e in episodes.items() if e.outcome == "failure"}
@@ -222,7 +225,7 @@ def test_the_range_of_returns_is_discounted_and_stops_at_termination() -> None:
 def test_episodes_too_short_to_imitate_are_refused(tmp_path: Path) -> None:
     short = {str(seed): episode(seed, steps=4) for seed in range(3)}
     run = tiny_run("unused")
-    normalizer = offline._fit(short.values(), {"state": 3, "goal": 1}, 1e-3)
+    normalizer = fit_normalizer(short.values(), {"state": 3, "goal": 1}, 1e-3)
     with pytest.raises(ValueError, match="no episodes of at least 5 steps"):
         offline.OfflineSampler(run, short, normalizer)
 
@@ -231,7 +234,7 @@ def test_a_run_is_not_resumed_on_other_data(store: Path, uninterrupted: Path) ->
     run = tiny_run(str(store))
     episodes = load_episodes(run.data, run.keys)
     next(iter(episodes.values())).reward[0] = 5.0
-    normalizer = offline._fit(episodes.values(), {"goal": 1, "state": 3}, 1e-3)
+    normalizer = fit_normalizer(episodes.values(), {"goal": 1, "state": 3}, 1e-3)
     sampler = offline.OfflineSampler(run, episodes, normalizer)
     with pytest.raises(ValueError, match="data have changed"):
         sampler.load_state_dict(state(uninterrupted)["sampler"])
@@ -265,7 +268,7 @@ def test_reserved_names_of_groups_are_refused(name: str) -> None:
     odd = episode(0)
     odd.observation[name] = odd.observation["goal"]
     with pytest.raises(ValueError, match="cannot be called"):
-        offline._sizes({"0": odd})
+        sizes_of({"0": odd})
 
 
 def test_data_that_are_not_there_are_named(tmp_path: Path, store: Path) -> None:
@@ -281,3 +284,19 @@ def test_data_that_are_not_there_are_named(tmp_path: Path, store: Path) -> None:
         load(str(tmp_path / "data.txt"))
     with pytest.raises(ValueError, match=r"no groups \['camera'\]"):
         load(str(store), keys=["camera"])
+
+
+@pytest.mark.parametrize("policy", ["flow", "act"])
+def test_settings_may_follow_the_data_on_the_command_line(
+    store: Path, policy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    script = Path(__file__).resolve().parents[3] / "scripts/train_offline.py"
+    monkeypatch.syspath_prepend(str(script.parent))
+    arguments = ["--policy", policy, "--data", str(store), "control_rate_hz=20", "--keys", "state"]
+    arguments += ["spec.history=1", "--print_config"]
+    monkeypatch.setattr(sys, "argv", [script.name, *arguments])
+    runpy.run_path(str(script), run_name="__main__")
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown["control_rate_hz"] == 20.0 and shown["data"] == [str(store)]
+    assert shown["keys"] == ["state"] and shown["architecture"]["kind"] == policy
+    assert shown["spec"]["horizon"] == (20 if policy == "act" else 10)

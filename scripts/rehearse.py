@@ -1,0 +1,63 @@
+"""Rehearse the paper's real-world experiment on the twin: 7 times 15 minutes of data, learn, test.
+
+    python scripts/rehearse.py --student assets/student.pt --out runs/rehearsal/seed_0 --seed 0
+    python scripts/rehearse.py --physics my_world.yaml --out runs/rehearsal/mine
+    python scripts/rehearse.py --summary runs/rehearsal/*/curve.json --figure rehearsal.png
+
+Nobody needs to watch, and what was interrupted goes on when it is started again. OUT/curve.json
+and OUT/curve.png grow with every test; OUT/robot is a run as a real robot leaves it: label.py and
+finetune.py --status show it.
+Everything else is a `group.key=value` setting; --print_config shows them all.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from _cli import apply_overrides, run_main
+from omegaconf import OmegaConf
+from tqdm import tqdm
+
+from tasks.cube_spin.rehearsal import Rehearsal, RehearsalRun
+from tasks.cube_spin.rehearsal_report import curve_figure, curve_table
+
+
+def parse() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--student", type=Path, default=Path("assets/student.pt"))
+    parser.add_argument("--physics", default=None, help="preset or YAML file; default: hard")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs/rehearsal/seed_0"))
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--summary", type=Path, nargs="+", default=None, help="curve.json files")
+    parser.add_argument("--figure", type=Path, default=Path("runs/rehearsal/curves.png"))
+    parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
+    return parser.parse_known_args()
+
+
+def main() -> None:
+    args, overrides = parse()
+    if args.summary:
+        curves = {path.parent.name: json.loads(path.read_text()) for path in args.summary}
+        for name, curve in curves.items():
+            print(f"{name}\n{curve_table(curve['iterations'])}")
+        curve_figure(args.figure, {name: c["iterations"] for name, c in curves.items()})
+        print(f"figure -> {args.figure}")
+        return
+    if args.physics:
+        overrides = [*overrides, f"hand.twin.physics={args.physics}"]
+    run = apply_overrides(replace(RehearsalRun(), seed=args.seed), overrides)
+    if args.print_config:
+        print(OmegaConf.to_yaml(OmegaConf.structured(run)))
+        return
+    torch.set_num_threads(args.threads)
+    curve = Rehearsal(run, args.student, args.out, tqdm.write).play()
+    print(f"{curve_table(curve)}\ncurve -> {args.out / 'curve.png'}")
+
+
+if __name__ == "__main__":
+    run_main(main)

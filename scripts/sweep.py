@@ -1,0 +1,91 @@
+"""Ablations: one script with many settings and seeds, as processes on this machine.
+
+    python scripts/sweep.py scripts/two_doors.py --grid lambda --seeds 0 1 2 --processes 2 \\
+      --result results.json --metric offline.success online.success
+    python scripts/sweep.py scripts/run_ogbench.py --grid chunk --seeds 0 1 2 3 \\
+      --metric success_imitation success_online
+    python scripts/sweep.py scripts/run_ogbench.py --vary "couplings=[4,6,8]" --seeds 0 \\
+      --metric success_imitation offline.imitation_steps=600
+
+Grids: chunk, couplings, lambda (the paper's Figs. 10 to 12), prefix, ensemble, bins, candidates and
+sigma; --vary takes "key=[values]" for any setting, or other values for a grid. Several of them are
+combined. What the script knows (--task, key=value) may follow; each run gets its own --seed, --out
+and --json. A sweep that was interrupted goes on when it is started again, and repeats what failed.
+"""
+
+import argparse
+from pathlib import Path
+
+from _cli import run_main
+from tqdm import tqdm
+
+from sernf_isaac.learning import sweep_report
+from sernf_isaac.learning.sweep import (
+    LOG_FILE,
+    Outcome,
+    Plan,
+    command_of,
+    folder_of,
+    jobs_of,
+    outcome_of,
+    sweep,
+)
+from sernf_isaac.learning.sweep_grids import axes_of
+
+
+def parse() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("script", type=Path)
+    parser.add_argument("--grid", nargs="+", default=[], help="names of grids")
+    parser.add_argument("--vary", nargs="+", default=[], help="key=[values]")
+    parser.add_argument("--group", default="offline", help="where grids find their settings")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--metric", nargs="+", required=True, help="names in the script's result")
+    parser.add_argument("--result", default=None, help="file in --out; for scripts without --json")
+    parser.add_argument("--processes", type=int, default=1, help="at a time")
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument("--out", type=Path, default=Path("runs/sweep"), help="folder of the runs")
+    parser.add_argument("--dry_run", action="store_true", help="show the commands and stop")
+    parser.add_argument("--report", action="store_true", help="show what is there and stop")
+    args, options = parser.parse_known_args()
+    for name in ("grid", "metric"):  # flags take all that follows them, settings too
+        given = getattr(args, name)
+        setattr(args, name, [item for item in given if "=" not in item])
+        options += [item for item in given if "=" in item]
+    return args, options
+
+
+def main() -> None:
+    args, options = parse()
+    options = [option for option in options if option != "--"]
+    plan = Plan(args.script.resolve(), tuple(options), args.result)
+    jobs = jobs_of(axes_of(args.grid, args.vary, args.group), args.seeds)
+    root = args.out.resolve()
+    if args.dry_run:
+        for job in jobs:
+            print(" ".join(command_of(plan, job, folder_of(root, plan, job))))
+        return
+    if args.report:
+        outcomes = [outcome_of(root, plan, job) for job in jobs]
+    else:
+        with tqdm(total=len(jobs), desc=args.script.stem, unit="run") as bar:
+
+            def tell(outcome: Outcome) -> None:
+                bar.update()
+                if outcome.state != "done":
+                    log = outcome.folder / LOG_FILE
+                    bar.write(f"{outcome.state}: {outcome.reason} (see {log})")
+
+            limits = {"at_once": args.processes, "threads": args.threads}
+            outcomes = sweep(plan, jobs, root, report=tell, **limits)
+    rows = sweep_report.rows_of(outcomes, args.metric)
+    sweep_report.save(root, outcomes, rows, args.metric)
+    print(sweep_report.table(rows, args.metric))
+    print(f"table  -> {root / 'sweep.txt'}\nruns   -> {root / 'sweep.json'}")
+    print(f"figure -> {root / 'sweep.png'}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,64 @@
+"""Temporal aggregation: decide at every step, execute the mean of what was planned for it.
+
+ACT acts this way (paper App. G.3a): smoother than one chunk after the other, at H times the cost.
+"""
+
+from collections import deque
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.learning.online import Decide
+from sernf_isaac.models.actor_critic import Observation
+
+RATE = 0.01
+"""k of the paper's weights exp(-k i)."""
+
+
+class TemporalAggregation:
+    """Chunks of one action: the weighted mean over all chunks that reach this step.
+
+    Weights are exp(-k i), i counted from the oldest of these chunks, so that older plans weigh
+    more. An instance is for one episode of each environment, all started together.
+
+    Args:
+        decide: Chunks (N, H, A) from what is observed and queued.
+        rate: k.
+    """
+
+    def __init__(self, decide: Decide, *, rate: float = RATE) -> None:
+        self._decide, self._rate = decide, rate
+        self._chunks: deque[Tensor] | None = None
+
+    def __call__(self, observation: Observation, queue: Tensor) -> Tensor:
+        """One action for each environment, as chunks (N, 1, A)."""
+        chunk = self._decide(observation, queue)
+        if self._chunks is None:
+            self._chunks = deque(maxlen=chunk.shape[1])
+        self._chunks.append(chunk)
+        oldest = len(self._chunks) - 1
+        plans = [plan[:, oldest - index] for index, plan in enumerate(self._chunks)]
+        weights = aggregation_weights(len(plans), self._rate).to(chunk)
+        return torch.einsum("i,ina->na", weights, torch.stack(plans))[:, None]
+
+
+def aggregation_weights(count: int, rate: float = RATE) -> Tensor:
+    """(count,) weights of plans, the oldest first; they add up to 1."""
+    weights = (-rate * torch.arange(count, dtype=torch.float64)).exp()
+    return weights / weights.sum()
+
+
+def every_step(spec: ChunkSpec) -> ChunkSpec:
+    """The layout of time for acting this way: a decision of one action at every step.
+
+    Raises:
+        ValueError: If more than one action is queued.
+    """
+    if spec.prefix > 1:
+        raise ValueError(
+            f"temporal aggregation decides at every step, so that at most one action can be "
+            f"queued, not prefix = {spec.prefix}"
+        )
+    return replace(spec, horizon=1)

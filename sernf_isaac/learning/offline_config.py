@@ -1,0 +1,104 @@
+"""Settings of the imitation route, and where a run keeps them."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from sernf_isaac.config import LearnerConfig
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.models.architecture import Architecture
+
+CONFIG_FILE = "config.yaml"
+WITHOUT_LIKELIHOOD = ("act", "flow_matching")
+"""Kinds of policies that only imitate; critics may still choose among what they propose."""
+
+
+@dataclass
+class OfflineRun:
+    """Everything that determines an offline training run."""
+
+    data: list[str] = field(default_factory=list)
+    """Folders of an episode store, OGBench files (.npz) or robomimic files (.hdf5)."""
+    keys: list[str] = field(default_factory=list)
+    """Observation groups to learn from, cameras included. Empty: all; robomimic files need them
+    named."""
+    name: str = "offline"
+    """What the task is called in the policy's contract."""
+    control_rate_hz: float = 0.0
+    """Actions per second in the data; part of the policy's contract, so it must be given."""
+    action_names: list[str] = field(default_factory=list)
+    """Names of the action dimensions, for the contract. Empty: action_0, action_1, ..."""
+    seed: int = 0
+    batch_size: int = 256
+    """In stage I; the paper's scissors (G)."""
+    rl_batch_size: int = 256
+    """In the stages with a critic; paper: 48 (scissors), 512 (cube)."""
+    imitation_steps: int = 30_000
+    """Paper: 30,000 in simulation, 200,000 for the scissors (G)."""
+    warm_up_steps: int = 5_000
+    """Paper: 5,000 for the scissors, 3,000 for the cube."""
+    offline_steps: int = 10_000
+    """Paper: 1,000 before going online. More, because nothing follows here."""
+    successes_only: bool = False
+    """Imitate only episodes with the outcome "success" in stage I, as the paper does (IV-D). Off by
+    default, because most files do not say which those are."""
+    support_from_data: bool = True
+    """Set the critics' support to the range of returns in the data instead of `critic.support`."""
+    support_headroom: float = 1.0
+    """Factor on that range, away from 0: room for a policy that is better than the data."""
+    min_range: float = 1e-3
+    """Dimensions that move less than this, in their own units, are not blown up to [-1, 1]."""
+    spec: ChunkSpec = field(
+        default_factory=lambda: ChunkSpec(history=1, prefix=0, horizon=10, history_keys=())
+    )
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    architecture: Architecture = field(default_factory=Architecture)
+    log_every: int = 50
+    save_every: int = 1_000
+
+    def check(self) -> None:
+        """An error if no training can be started with this.
+
+        Raises:
+            ValueError: Naming the setting.
+        """
+        if self.control_rate_hz <= 0.0:
+            raise ValueError(
+                "control_rate_hz must be given: how many actions per second the data hold"
+            )
+        if self.architecture.kind in WITHOUT_LIKELIHOOD and self.offline_steps:
+            raise ValueError(
+                f"a policy of the kind {self.architecture.kind!r} has no likelihood, which stage "
+                f"III needs; set offline_steps=0 instead of {self.offline_steps}"
+            )
+
+
+def as_baseline(run: OfflineRun, kind: str) -> OfflineRun:
+    """The same run for another kind of policy, with what the paper changes for it (App. G.3).
+
+    Data, encoder, optimiser and batches stay. ACT gets chunks of 20 actions, no queue and decides
+    at every step; flow matching starts from noise of deviation 1; both have a dropout of 0.1 and
+    learn by imitation only.
+    """
+    run = replace(run, architecture=replace(run.architecture, kind=kind))
+    if kind not in WITHOUT_LIKELIHOOD:
+        return run
+    learner = replace(run.learner, policy=replace(run.learner.policy, imitation_dropout=0.1))
+    if kind == "flow_matching":
+        learner = replace(learner, improvement=replace(learner.improvement, sigma=1.0))
+    spec = replace(run.spec, horizon=20, prefix=0) if kind == "act" else run.spec
+    return replace(run, learner=learner, spec=spec, warm_up_steps=0, offline_steps=0)
+
+
+def load_run(run_dir: Path) -> OfflineRun:
+    """The settings a run was started with.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+    """
+    path = run_dir / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{run_dir} is no training run: it has no {CONFIG_FILE}")
+    merged = OmegaConf.merge(OmegaConf.structured(OfflineRun), OmegaConf.load(path))
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
