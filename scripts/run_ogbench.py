@@ -18,6 +18,7 @@ from _cli import apply_overrides, run_main
 from omegaconf import OmegaConf
 
 from sernf_isaac.learning.four_stages import FourStages
+from sernf_isaac.learning.offline_config import WITHOUT_LIKELIHOOD
 from tasks.ogbench import report
 from tasks.ogbench.environment import OgbenchEnv, make_envs
 from tasks.ogbench.play_data import ensure_play_data
@@ -73,7 +74,8 @@ def main() -> None:
     )
     stages = FourStages(run, problem, folder, log)
     stages.train_offline(resume=True)
-    stages.train_online(env, hold=torch.zeros(problem.action_dim), resume=True)
+    if args.variant not in WITHOUT_LIKELIHOOD:
+        stages.train_online(env, hold=torch.zeros(problem.action_dim), resume=True)
     print(f"{report.table([log.result()])}\nnumbers -> {path}\ncurves  -> {folder}")
 
 

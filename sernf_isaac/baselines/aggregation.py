@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.learning.four_stages import act
 from sernf_isaac.learning.online import Decide
 from sernf_isaac.models.actor_critic import Observation
+from sernf_isaac.policy import ChunkPolicy
 
 RATE = 0.01
 """k of the paper's weights exp(-k i)."""
@@ -42,6 +44,23 @@ class TemporalAggregation:
         plans = [plan[:, oldest - index] for index, plan in enumerate(self._chunks)]
         weights = aggregation_weights(len(plans), self._rate).to(chunk)
         return torch.einsum("i,ina->na", weights, torch.stack(plans))[:, None]
+
+
+def acting(policy: ChunkPolicy, candidates: int, seed: int) -> tuple[Decide, ChunkSpec]:
+    """How a policy of any kind acts in the next episodes, and how its decisions fall in time.
+
+    ACT aggregates over time; the others execute one chunk after the other. Ask anew before each
+    call of `collect`: plans must not outlive an episode.
+
+    Args:
+        policy: Of any kind.
+        candidates: K, as for `act`.
+        seed: Of the candidates.
+    """
+    decide, spec = act(policy, candidates, seed), policy.layout.spec
+    if policy.layout.architecture.kind != "act":
+        return decide, spec
+    return TemporalAggregation(decide), every_step(spec)
 
 
 def aggregation_weights(count: int, rate: float = RATE) -> Tensor:

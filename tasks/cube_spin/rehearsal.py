@@ -138,7 +138,8 @@ class Rehearsal:
     def _hand(self, seed: int, *, judged: bool) -> HandRun:
         hand = self._run.hand
         count = hand.decisions.candidates if judged else self._run.first_candidates
-        return replace(hand, seed=seed, decisions=replace(hand.decisions, candidates=count))
+        decisions = replace(hand.decisions, candidates=count, seed=seed)
+        return replace(hand, seed=seed, decisions=decisions)
 
     def _curve(self) -> list[dict]:
         paths = sorted((self._out / "tests").glob("*.json"), key=lambda path: int(path.stem))

@@ -22,6 +22,8 @@ LABELS = {
     "per_step": "critic per step",
     "no_likelihood": "no likelihood term",
     "one_candidate": "K = 1",
+    "act": "ACT, imitation",
+    "flow_matching": "flow matching, imitation",
 }
 """Of the variants."""
 _COLOURS = ("#2f6db5", "#d9822b", "#3d9a50", "#b5476b", "#8a8f98")

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
-from sernf_isaac.learning.four_stages import FourStageRun, Milestone, act
+from sernf_isaac.baselines.aggregation import acting
+from sernf_isaac.learning.four_stages import FourStageRun, Milestone
 from sernf_isaac.learning.online import collect
 from sernf_isaac.metrics import CSV_FILE, read_metrics
 from sernf_isaac.policy import ChunkPolicy
@@ -85,9 +86,12 @@ def evaluate(
 ) -> tuple[list[bool], list[int]]:
     """Success and length of so many episodes, from the same starts every time."""
     env = OgbenchEnv(envs, seed=EVALUATION_SEED)
-    decide, hold = act(policy, candidates, seed=0), torch.zeros(policy.layout.action_dim)
+    hold = torch.zeros(policy.layout.action_dim)
     done = []
+    decide, spec = acting(policy, candidates, seed=0)
     while len(done) < episodes:
-        done += collect(env, decide, policy.layout.spec, hold=hold)
+        done += collect(env, decide, spec, hold=hold)
+        if spec != policy.layout.spec:  # plans end with their episode
+            decide, _ = acting(policy, candidates, seed=0)
     done = done[:episodes]
     return [episode.outcome == "success" for episode in done], [len(episode) for episode in done]

@@ -6,9 +6,16 @@ from sernf_isaac import config
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.four_stages import FourStageRun
 from sernf_isaac.learning.offline import OfflineRun
+from sernf_isaac.learning.offline_config import WITHOUT_LIKELIHOOD, as_baseline
 from sernf_isaac.learning.online import OnlineSchedule
+from sernf_isaac.models.architecture import ActConfig, Architecture, FlowMatchingConfig
 
-VARIANTS = ("flow", "gaussian", "per_step", "no_likelihood", "one_candidate")
+VARIANTS = ("flow", "gaussian", "per_step", "no_likelihood", "one_candidate", *WITHOUT_LIKELIHOOD)
+BASELINES = Architecture(
+    act=ActConfig(num_heads=4, num_layers=2, feedforward=256),
+    flow_matching=FlowMatchingConfig(num_heads=4, num_layers=3, feedforward=256),
+)
+"""Sizes for one core of what only imitates."""
 DISCOUNT = 0.98
 CANDIDATES = 16
 
@@ -79,6 +86,9 @@ def _changed(run: FourStageRun, variant: str) -> FourStageRun:
         return replace(run, critic="per_step")
     if variant == "one_candidate":
         return replace(run, online=replace(run.online, candidates=1))
+    if variant in WITHOUT_LIKELIHOOD:
+        imitation = replace(run.offline, architecture=BASELINES)
+        return replace(run, offline=as_baseline(imitation, variant))
     if variant not in VARIANTS:
         raise ValueError(f"variant '{variant}' is none of {VARIANTS}")
     return run

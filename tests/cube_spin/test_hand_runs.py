@@ -12,21 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_student import save_tiny_student
 
-from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.reader import RunReader
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.controller import State
 from sernf_isaac.deploy.hand_process import read_log
 from sernf_isaac.deploy.inference import DecisionSettings, LoadReport, LocalPolicy, check_latency
 from sernf_isaac.deploy.worker import WorkerPolicy
-from sernf_isaac.models.build import build_actor, build_judge
 from sernf_isaac.policy import ChunkPolicy, load_policy
-from tasks.cube_spin.config import tuned_task
 from tasks.cube_spin.hand_runs import HandRun, prepare
 from tasks.cube_spin.real_hand import check_student
-from tasks.cube_spin.student import save_student, student_layout, student_normalizer
-from tasks.cube_spin.student_env import StudentObservationConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 FITS = partial(check_student, symmetric_rotation=True, smoothing=0.5)
@@ -34,17 +30,7 @@ FITS = partial(check_student, symmetric_rotation=True, smoothing=0.5)
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory) -> Path:
-    """A tiny student that knows nothing."""
-    policy = PolicyConfig(token_dim=16, width=16, num_couplings=2, num_heads=2)
-    critic = CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16)
-    layout = student_layout(ChunkSpec(), policy, critic, 0)
-    torch.manual_seed(0)
-    sizes = layout.spec, layout.features, layout.action_dim
-    networks = build_actor(policy, *sizes, seed=0), build_judge(critic, *sizes)
-    path = tmp_path_factory.mktemp("policy") / "student.pt"
-    tiny = ChunkPolicy(layout, *networks, student_normalizer())
-    save_student(path, tiny, tuned_task(), StudentObservationConfig(), {})
-    return path
+    return save_tiny_student(tmp_path_factory.mktemp("policy") / "student.pt")
 
 
 def an_input() -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sernf_isaac.learning.offline_config import WITHOUT_LIKELIHOOD
 from tasks.ogbench.run_log import CONFIG_FILE, run_folder
 from tasks.ogbench.variants import settings
 
@@ -99,7 +100,7 @@ def test_data_of_another_environment_are_refused(
         ("gaussian", "policy: gaussian"),
         ("per_step", "critic: per_step"),
         ("no_likelihood", "imitation_weight: 0.0"),
-        ("one_candidate", "target_candidates: 1"),
+        ("one_candidate", "candidates: 1"),
     ],
 )
 def test_every_variant_changes_what_it_says(run_ogbench, variant: str, setting: str) -> None:
@@ -107,3 +108,15 @@ def test_every_variant_changes_what_it_says(run_ogbench, variant: str, setting: 
     changed = run_ogbench("--print_config", "--variant", variant).splitlines()
     different = [line.strip() for line in changed if line not in plain]
     assert setting in different and len(different) <= 3
+
+
+@pytest.mark.parametrize("variant", WITHOUT_LIKELIHOOD)
+def test_what_only_imitates_is_evaluated_after_stage_one(
+    run_ogbench, play_folder: Path, tmp_path: Path, variant: str
+) -> None:
+    arguments = ("--task", "a-singletask-v0", "--data", play_folder, "--variant", variant)
+    small = [item for item in TINY if "warm_up" not in item and "offline_steps" not in item]
+    run_ogbench(*arguments, "--json", tmp_path / "r.json", "--episodes", 4, "--envs", 2, *small)
+    values = json.loads((tmp_path / "r.json").read_text())
+    assert 0 <= values["success_imitation"] <= 1 and values["success_online"] is None
+    assert values["settings"]["offline"]["architecture"]["kind"] == variant

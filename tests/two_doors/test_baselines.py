@@ -1,14 +1,13 @@
 """Baselines on two doors: through `FourStages`, and acting the way each of them acts."""
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from test_two_doors import problem, tiny_run  # noqa: F401  (a fixture)
 
-from sernf_isaac.baselines.aggregation import TemporalAggregation, every_step
+from sernf_isaac.baselines.aggregation import acting
 from sernf_isaac.learning.four_stages import FourStages, Milestone, Problem
 from sernf_isaac.learning.offline_config import as_baseline
 from sernf_isaac.learning.online import collect
@@ -33,10 +32,7 @@ def test_baselines_imitate_and_act(kind: str, problem: Problem, tmp_path: Path) 
     stages.train_offline()
     assert list(seen) == ["imitation", "warm_up"]
     policy, env = seen["imitation"].policy, TwoDoors(3, seed=0, max_steps=30)
-    decide = partial(policy.decide, candidates=1, rank="likelihood")
-    spec = offline.spec
-    if kind == "act":
-        decide, spec = TemporalAggregation(decide), every_step(spec)
+    decide, spec = acting(policy, 1, seed=0)
     episodes = collect(env, decide, spec, hold=torch.zeros(ACTION_DIM))
     expected = 1 if kind == "act" else run.offline.spec.horizon
     for episode in episodes:

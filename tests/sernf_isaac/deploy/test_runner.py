@@ -320,3 +320,15 @@ def test_data_of_later_checkpoints_are_online_data(world, tmp_path):
     list(episodes)
     offline = [commit.is_offline for commit in RunReader(world.writer.run).commits()]
     assert offline == [True, False]
+
+
+def test_what_happens_on_the_platform_is_recorded_but_not_counted(world):
+    whole, _ = world.play()
+    counted, episode = world.play(supported_s=1.0)
+    assert len(episode) == whole.steps and counted.duration_s == pytest.approx(3.0)
+    assert counted.in_hand_s == pytest.approx(2.0) and whole.in_hand_s == pytest.approx(3.0)
+    assert counted.turned_rad == pytest.approx(whole.turned_rad - 1.0, abs=0.06)
+    world.pose.falls_s = 0.5
+    world.ready()
+    fell, _ = world.play(supported_s=1.0)
+    assert fell.outcome == "failure" and fell.in_hand_s == 0.0 and fell.turned_rad == 0.0
