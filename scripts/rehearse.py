@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from _camera_pose import stepped_camera_poses
 from _cli import apply_overrides, run_main
 from omegaconf import OmegaConf
 from tqdm import tqdm
@@ -55,7 +56,7 @@ def main() -> None:
         print(OmegaConf.to_yaml(OmegaConf.structured(run)))
         return
     torch.set_num_threads(args.threads)
-    curve = Rehearsal(run, args.student, args.out, tqdm.write).play()
+    curve = Rehearsal(run, args.student, args.out, tqdm.write, stepped_camera_poses).play()
     print(f"{curve_table(curve)}\ncurve -> {args.out / 'curve.png'}")
 
 

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from _camera_pose import camera_poses
 from _cli import apply_overrides, run_main
 from omegaconf import OmegaConf
 from tqdm import tqdm
@@ -62,7 +63,7 @@ def main() -> None:
 
 def drive(run: HandRun, args: argparse.Namespace) -> None:
     with (
-        open_session(run, args.run, tqdm.write) as session,
+        open_session(run, args.run, tqdm.write, camera_poses) as session,
         tqdm(total=args.minutes, unit="min", desc="data", file=sys.stderr) as bar,
     ):
         for result in session.episodes(count=args.episodes, data_minutes=args.minutes):

@@ -1,11 +1,18 @@
-"""Poses at the control tick: a thread follows the camera, the controller only asks."""
+"""Poses at the control tick: a thread follows the camera, the controller only asks.
 
+Where time is not real, `SteppedPoseSource` looks when it is asked.
+"""
+
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from perception.cameras.frames import Frame, FrameSource
 from perception.tracking.tracker import CubeTracker, PoseEstimate, Sighting
+
+ROUNDING_S = 1e-9
 
 
 class CameraPoseSource:
@@ -76,3 +83,45 @@ class CameraPoseSource:
                     self._on_frame(frame, sighting)
         except Exception as error:  # told to whoever asks for the next pose
             self._failure = error
+
+
+class SteppedPoseSource:
+    """Looks at the next frame when it is time to, whenever it is asked: for simulated clocks.
+
+    Args:
+        camera: Where frames come from; must not wait.
+        tracker: What follows the cube.
+        clock: The clock of the frames' times.
+        rate_hz: Frames per second.
+        latency_s: A frame counts this long after it was taken.
+    """
+
+    def __init__(
+        self,
+        camera: FrameSource,
+        tracker: CubeTracker,
+        clock: Callable[[], float],
+        *,
+        rate_hz: float = 16.0,
+        latency_s: float = 0.06,
+    ) -> None:
+        self._camera, self._tracker, self._clock = camera, tracker, clock
+        self._period_s, self._latency_s = 1.0 / rate_hz, latency_s
+        self._coming: deque[Frame] = deque()
+        self._next_s = -math.inf
+
+    def latest(self) -> PoseEstimate | None:
+        """As `CameraPoseSource.latest`."""
+        now_s = self._clock()
+        behind_s = now_s - self._next_s
+        if behind_s >= -ROUNDING_S and (frame := self._camera.read()) is not None:
+            self._coming.append(frame)
+            self._next_s = now_s + self._period_s - (behind_s if behind_s < self._period_s else 0.0)
+        while self._coming and self._coming[0].time_s <= now_s - self._latency_s + ROUNDING_S:
+            self._tracker.see(self._coming.popleft())
+        return self._tracker.pose_at(now_s)
+
+    def reset(self) -> None:
+        """Forget what was seen: a new episode begins."""
+        self._coming.clear()
+        self._tracker.reset()

@@ -104,7 +104,8 @@ class Session:
         *,
         actor: str = "actor",
     ) -> None:
-        self._at, self._settings, self._poses = station, settings, poses
+        self._at = self.station = station
+        self._settings, self._poses = settings, poses
         self._writer, self._follower, self._spec_of = writer, follower, spec_of
         self._actor = actor
         self.totals = Totals()

@@ -20,7 +20,7 @@ from sernf_isaac.data.files import read_json
 from sernf_isaac.data.replay import Mixing
 from sernf_isaac.learning.iterations import IterationPlan, IterationSampler
 from sernf_isaac.learning.learner import Learner
-from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP
+from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, unequal
 from sernf_isaac.learning.training import Leg, StagedTraining
 from sernf_isaac.models.build import build_judge
 from sernf_isaac.policy import ChunkPolicy, load_policy
@@ -46,6 +46,9 @@ class FinetuneRun:
     online_iterations: int = 3
     batch_size: int = 512
     """Paper G."""
+    critic_updates: int = 1
+    """Steps of the critics in one update, among which its batch is dealt out; the policy learns
+    from the last part. The paper (Alg. 3) has 1."""
     mixing: Mixing = field(default_factory=lambda: Mixing("proportional"))
     """Paper G: in proportion to their sizes, offline weight 0.5."""
     learner: LearnerConfig = field(default_factory=LearnerConfig)
@@ -59,6 +62,13 @@ class FinetuneRun:
     log_every: int = 50
     save_every: int = 250
 
+    def __post_init__(self) -> None:
+        if self.critic_updates < 1 or self.batch_size % self.critic_updates:
+            raise ValueError(
+                f"a batch of {self.batch_size} rows cannot be dealt out among "
+                f"{self.critic_updates} critic_updates"
+            )
+
     def legs(self) -> list[Leg]:
         """One leg per iteration."""
         counts = (
@@ -67,7 +77,9 @@ class FinetuneRun:
             (ONLINE, self.online_iterations),
         )
         return [
-            Leg(stage, self.updates_per_iteration) for stage, count in counts for _ in range(count)
+            Leg(unequal(stage, self.critic_updates), self.updates_per_iteration)
+            for stage, count in counts
+            for _ in range(count)
         ]
 
 
@@ -114,7 +126,7 @@ def finetune(
         found = {"data/minutes": sampler.data_minutes, "iteration": float(sampler.iteration + 1)}
         path = folder / "policy.pt"
         policy.save(path, contract, {"stage": leg.stage.name, "update": training.step})
-        if leg.stage is not WARM_UP:  # until then the policy to drive with has not changed
+        if leg.stage.name != WARM_UP.name:  # until then the policy to drive with has not changed
             publish_checkpoint(run, path, training.step)
         info: dict = dict(found)
         beat(run, "learner", info | {"stage": leg.stage.name, "update": training.step}, time.time)

@@ -21,10 +21,9 @@ from sernf_isaac.data.normalizer import Normalizer
 from sernf_isaac.data.replay import Replay
 from sernf_isaac.data.windows import ChunkBatch
 from sernf_isaac.learning.learner import Learner
-from sernf_isaac.learning.losses import Metrics
 from sernf_isaac.learning.offline import OfflineRun, OfflineSampler
 from sernf_isaac.learning.online import Decide, Environment, OnlineSchedule, OnlineTraining
-from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, WARM_UP, Stage
+from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, WARM_UP, Stage, unequal
 from sernf_isaac.learning.training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.metrics import MetricsWriter
 from sernf_isaac.models.actor_critic import Actor
@@ -91,25 +90,6 @@ class Milestone:
     """In stages I to III, or in IV."""
     env_steps: int = 0
     """Taken in stage IV."""
-
-
-@dataclass(frozen=True)
-class Unequal(Stage):
-    """A stage whose critics take several steps for each one of the policy, on parts of a batch."""
-
-    critic_updates: int = 1
-
-    def update(self, learner: Learner, batch: ChunkBatch) -> Metrics:
-        """The policy learns from the last part only."""
-        *first, last = (_part(batch, i, self.critic_updates) for i in range(self.critic_updates))
-        for part in first:
-            learner.update_critic(part)
-        return super().update(learner, last)
-
-
-def unequal(stage: Stage, critic_updates: int) -> Stage:
-    """The stage with so many steps of the critics in one of its own."""
-    return Unequal(stage.name, stage.policy, stage.critic, critic_updates)
 
 
 class StageSampler:
@@ -283,18 +263,3 @@ def act(policy: ChunkPolicy, candidates: int, seed: int) -> Decide:
         rank="value" if policy.judge else "likelihood",
         generator=torch.Generator().manual_seed(seed),
     )
-
-
-def _part(batch: ChunkBatch, index: int, parts: int) -> ChunkBatch:
-    """Every `parts`-th row, from `index` on: offline and online rows are dealt out alike."""
-    if parts == 1:
-        return batch
-    values = {}
-    for name, value in vars(batch).items():
-        rows = slice(index, None, parts)
-        values[name] = (
-            {key: group[rows] for key, group in value.items()}
-            if isinstance(value, dict)
-            else value[rows]
-        )
-    return ChunkBatch(**values)

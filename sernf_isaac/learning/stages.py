@@ -44,3 +44,37 @@ OFFLINE = Stage("offline", PolicyUpdate.IMPROVE, critic=True)
 ONLINE = Stage("online", PolicyUpdate.IMPROVE, critic=True)
 """IV: the same on a mix of offline and online data; only offline rows are imitated."""
 STAGES = {stage.name: stage for stage in (IMITATION, WARM_UP, OFFLINE, ONLINE)}
+
+
+@dataclass(frozen=True)
+class Unequal(Stage):
+    """A stage whose critics take several steps for each one of the policy, on parts of a batch."""
+
+    critic_updates: int = 1
+
+    def update(self, learner: Learner, batch: ChunkBatch) -> Metrics:
+        """The policy learns from the last part only."""
+        *first, last = (_part(batch, i, self.critic_updates) for i in range(self.critic_updates))
+        for part in first:
+            learner.update_critic(part)
+        return super().update(learner, last)
+
+
+def unequal(stage: Stage, critic_updates: int) -> Stage:
+    """The stage with so many steps of the critics in one of its own."""
+    return Unequal(stage.name, stage.policy, stage.critic, critic_updates)
+
+
+def _part(batch: ChunkBatch, index: int, parts: int) -> ChunkBatch:
+    """Every `parts`-th row, from `index` on: offline and online rows are dealt out alike."""
+    if parts == 1:
+        return batch
+    values = {}
+    for name, value in vars(batch).items():
+        rows = slice(index, None, parts)
+        values[name] = (
+            {key: group[rows] for key, group in value.items()}
+            if isinstance(value, dict)
+            else value[rows]
+        )
+    return ChunkBatch(**values)

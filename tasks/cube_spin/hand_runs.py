@@ -1,7 +1,7 @@
 """Builds everything a session of robot time needs, from settings to the session itself."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,9 @@ from tasks.cube_spin.still_pose import StillPose
 from tasks.cube_spin.twin_camera import CameraErrors, TwinCamera
 
 HANDS = ("twin", "mock", "orca")
-POSES = ("truth", "still")
+POSES = ("truth", "camera", "still")
+MakePoseSource = Callable[["HandRun", HandLink, Clock], AbstractContextManager[PoseSource]]
+"""Poses from pictures; told the run, the hand and the clock."""
 
 
 @dataclass
@@ -50,8 +52,12 @@ class HandRun:
     hand: str = "twin"
     """"twin", "mock" (orca_core's: goes where it is told at once) or "orca"."""
     pose: str = "truth"
-    """"truth": the twin's, as a camera would see it; "still": always at the origin, for dry runs of
-    hands without a camera."""
+    """"truth": the twin's, with a camera's errors; "camera": from pictures, rendered ones for the
+    twin; "still": always at the origin, for dry runs of hands without a camera."""
+    detector: str = "assets/detector.pt"
+    """File of train_detector.py, for poses from pictures."""
+    calibration: str = ""
+    """File of calibrate_camera.py with the camera's place at the hand; the twin knows it."""
     hand_config: str = ""
     """orca_core's config.yaml of this very hand; empty: the packaged one."""
     seed: int = 0
@@ -72,6 +78,8 @@ class HandRun:
             raise ValueError(f"pose must be one of {POSES}, not '{self.pose}'")
         if self.pose == "truth" and self.hand != "twin":
             raise ValueError(f"only the twin knows the true pose; a '{self.hand}' hand does not")
+        if self.pose == "camera" and self.hand != "twin" and not self.calibration:
+            raise ValueError("a real camera needs calibration=FILE (scripts/calibrate_camera.py)")
 
 
 def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
@@ -99,8 +107,19 @@ def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
 
 
 @contextmanager
-def open_session(run: HandRun, folder: Path, tell: Callable[[str], None]) -> Iterator[Session]:
+def open_session(
+    run: HandRun,
+    folder: Path,
+    tell: Callable[[str], None],
+    camera: MakePoseSource | None = None,
+) -> Iterator[Session]:
     """A session with its processes; all of them end with it, and the hand loses its torque.
+
+    Args:
+        run: Settings.
+        folder: Of the run; prepared.
+        tell: Where messages go.
+        camera: Makes poses from pictures, for `pose="camera"`.
 
     Raises:
         RuntimeError: If hand, terminal or policy process are not there.
@@ -112,8 +131,8 @@ def open_session(run: HandRun, folder: Path, tell: Callable[[str], None]) -> Ite
         RunWriter(folder, run.actor) as writer,
         HandProcess(_setup(run, folder)) as hand,
         WorkerPolicy(run.decisions, check, rate_hz) as policy,
+        pose_source(run, hand, clock, camera) as source,
     ):
-        source = pose_source(run, hand, clock)
         operator = _operator(run, hand, tell)
         yield session_at(run, folder, writer, hand, policy, source, operator, clock)
 
@@ -197,11 +216,22 @@ def hand_driver(run: HandRun) -> Callable[[], HandDriver]:
     return partial(OrcaDriver, real_hand.HAND, mock=run.hand == "mock", config_path=config)
 
 
-def pose_source(run: HandRun, hand: HandLink, clock: Clock) -> PoseSource:
-    """Where the run's poses come from."""
+def pose_source(
+    run: HandRun, hand: HandLink, clock: Clock, camera: MakePoseSource | None
+) -> AbstractContextManager[PoseSource]:
+    """Where the run's poses come from.
+
+    Raises:
+        ValueError: If they come from pictures and nobody looks at them.
+    """
+    if run.pose == "camera":
+        if camera is None:
+            raise ValueError("pose=camera: no camera was handed in")
+        return camera(run, hand, clock)
     if run.pose == "still":
-        return StillPose(clock)
-    return TwinCamera(lambda: (clock.now(), hand.state().cube), run.camera, seed=run.seed)
+        return nullcontext(StillPose(clock))
+    truth = TwinCamera(lambda: (clock.now(), hand.state().cube), run.camera, seed=run.seed)
+    return nullcontext(truth)
 
 
 def _operator(run: HandRun, hand: HandProcess, tell: Callable[[str], None]) -> Operator:

@@ -19,7 +19,7 @@ from sernf_isaac.deploy.inference import DecisionSettings
 from sernf_isaac.deploy.runner import EpisodeResult, RunnerSettings
 from sernf_isaac.learning.finetune import FOLDER, FinetuneRun, finetune
 from sernf_isaac.learning.training import STATE_FILE
-from tasks.cube_spin.hand_runs import HandRun, TwinOptions, prepare
+from tasks.cube_spin.hand_runs import HandRun, MakePoseSource, TwinOptions, prepare
 from tasks.cube_spin.rehearsal_report import curve_figure, point
 from tasks.cube_spin.virtual_hand import open_virtual_session
 
@@ -37,11 +37,19 @@ def _hand() -> HandRun:
 
 
 def _learner() -> FinetuneRun:
-    critic = CriticConfig(token_dim=128, num_heads=4, num_layers=2, feedforward=128)
+    # Fresh critics answer with the middle of their support: nothing, rather than ten quarters.
+    critic = CriticConfig(
+        support=(-8.0, 8.0), token_dim=128, num_heads=4, num_layers=2, feedforward=128
+    )
     optimizer = OptimizerConfig(rl_learning_rate=5e-4)
-    improvement = ImprovementConfig(candidates=4)
-    learner = LearnerConfig(critic=critic, optimizer=optimizer, improvement=improvement)
-    return FinetuneRun(batch_size=128, learner=learner)
+    improvement = ImprovementConfig(candidates=4, sigma=0.5, imitation_weight=1.0)
+    return FinetuneRun(
+        batch_size=256,
+        critic_updates=4,
+        updates_per_iteration=400,
+        keep_sigma=False,
+        learner=LearnerConfig(critic=critic, optimizer=optimizer, improvement=improvement),
+    )
 
 
 @dataclass
@@ -65,12 +73,19 @@ class Rehearsal:
         student: The policy it begins with.
         out: Folder: `robot/` is the run as a real one leaves it, `tests/` what tests measured.
         tell: Where messages go.
+        camera: Makes poses from pictures, for `hand.pose=camera`.
     """
 
     def __init__(
-        self, run: RehearsalRun, student: Path, out: Path, tell: Callable[[str], None]
+        self,
+        run: RehearsalRun,
+        student: Path,
+        out: Path,
+        tell: Callable[[str], None],
+        camera: MakePoseSource | None = None,
     ) -> None:
         self._run, self._student, self._out, self._tell = run, student, out, tell
+        self._camera = camera
         self._robot = out / "robot"
         self._robot.mkdir(parents=True, exist_ok=True)
         prepare(run.hand, self._robot, student)
@@ -123,7 +138,7 @@ class Rehearsal:
         """Episodes for at least so many minutes; also the time they took with all resets."""
         results, left = [], minutes
         with (
-            open_virtual_session(hand, folder, self._tell) as session,
+            open_virtual_session(hand, folder, self._tell, camera=self._camera) as session,
             tqdm(total=round(minutes, 2), unit="min", desc=name, leave=False) as bar,
         ):
             for result in session.episodes():

@@ -15,6 +15,7 @@ from sernf_isaac.deploy.virtual import InProcessHand, InstantPolicy, VirtualCloc
 from tasks.cube_spin import real_hand
 from tasks.cube_spin.hand_runs import (
     HandRun,
+    MakePoseSource,
     hand_driver,
     pose_source,
     session_at,
@@ -32,6 +33,7 @@ def open_virtual_session(
     tell: Callable[[str], None],
     *,
     latency_s: float = DECISION_LATENCY_S,
+    camera: MakePoseSource | None = None,
 ) -> Iterator[Session]:
     """A session of `open_session` in this process, on a clock of its own.
 
@@ -40,6 +42,7 @@ def open_virtual_session(
         folder: Of the run; prepared.
         tell: Where messages go.
         latency_s: From an observation to its chunk.
+        camera: Makes poses from pictures, for `pose="camera"`; must not wait.
 
     Raises:
         ValueError: If the hand is real, or no policy passes its tests.
@@ -60,8 +63,9 @@ def open_virtual_session(
         hand = InProcessHand(server, clock)
         local = LocalPolicy(run.decisions, student_check(run, folder))
         policy = InstantPolicy(local, clock.now, latency_s)
-        source, operator = pose_source(run, hand, clock), Unattended(hand.clear, tell)
+        operator = Unattended(hand.clear, tell)
         try:
-            yield session_at(run, folder, writer, hand, policy, source, operator, clock)
+            with pose_source(run, hand, clock, camera) as source:
+                yield session_at(run, folder, writer, hand, policy, source, operator, clock)
         finally:
             hand.close()

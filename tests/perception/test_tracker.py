@@ -16,7 +16,7 @@ from perception.pose.projection import pose_error
 from perception.pose.solver import Corners, PoseStatus
 from perception.report.film import film
 from perception.report.sequences import SequenceConfig, play, summarize_sequence
-from perception.tracking.source import CameraPoseSource
+from perception.tracking.source import CameraPoseSource, SteppedPoseSource
 from perception.tracking.tracker import CubeTracker, Mode, TrackerConfig
 
 RATE_HZ = 30.0
@@ -206,6 +206,33 @@ def test_a_camera_that_fails_is_reported_to_whoever_asks(eyes):
         with pytest.raises(RuntimeError, match="has failed") as caught:
             source.latest()
     assert "unplugged" in str(caught.value.__cause__)
+
+
+def test_on_a_simulated_clock_pictures_are_taken_in_time_and_count_late(eyes):
+    now, taken = [0.0], []
+
+    class Live:
+        def read(self):
+            taken.append(now[0])
+            return marked_frame(now[0])
+
+        def close(self):
+            pass
+
+    source = SteppedPoseSource(
+        Live(), CubeTracker(eyes, SMALL), lambda: now[0], rate_hz=10.0, latency_s=0.15
+    )
+    ages = []
+    for step in range(40):
+        now[0] = step / 20.0
+        if (estimate := source.latest()) is not None:
+            ages.append(estimate.age_s)
+            distance, turn = np.split(pose_error(estimate.pose, truth(now[0])), 2)
+            assert step < 20 or (np.linalg.norm(distance) < 0.01 and np.linalg.norm(turn) < 0.2)
+    np.testing.assert_allclose(taken, np.arange(20) / 10.0)
+    assert min(ages) >= 0.15 - 1e-9 and max(ages) <= 0.2 + 1e-9
+    source.reset()
+    assert source.latest() is None
 
 
 @pytest.fixture

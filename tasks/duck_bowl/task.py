@@ -1,0 +1,100 @@
+"""The duck task's rules, without a simulator: grip frame, rewards, ends, and every number of them.
+
+A reward of 1 for lifting the duck off the table, once, and of 1 for leaving it in the bowl, which
+ends the episode. It also ends when the duck is dropped beside the bowl after it was lifted, when it
+leaves the table, and after 20 s. The paper gives rewards and ends of its scissors task (IV-B, E.2);
+these are their counterparts.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from tasks.cube_spin.grasps import load_grasps
+from tasks.duck_bowl.scene import BOWL_RADIUS_M, DUCK_REST_M
+from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
+
+CONTROL_RATE_HZ = 10.0
+TIME_LIMIT_S = 20.0
+STAGES = ("lifted", "in the bowl")
+"""What the two rewards stand for."""
+LIFTED_M = 0.05
+"""Height of the duck's origin from which on it counts as lifted; 28 mm above its place."""
+DROPPED_M = 0.035
+LET_GO_M = 0.055
+"""A duck this far from the grip is not in the hand."""
+IN_BOWL_M = BOWL_RADIUS_M - 0.012
+AT_REST_M_S = 0.05
+TABLE_M = 0.38
+"""A duck that is farther from the middle than this, in x or y, is leaving the table."""
+HOME = np.array([0.0, 0.0, 0.16, 0.0, 0.0, 0.0, 1.0])
+"""Pose of the grip at an episode's start (7,)."""
+WORKSPACE_LOWER_M, WORKSPACE_UPPER_M = (-0.25, -0.15, 0.012), (0.25, 0.2, 0.3)
+_OPEN_RAD = {"mcp": -0.45, "pip": -0.2}
+_CLOSE_RAD = {"mcp": 0.15, "pip": 0.15}
+_THUMB_RAD = {"open": -0.3, "closed": 0.15}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a step was worth in N worlds, and whether it ended them; all (N,)."""
+
+    reward: np.ndarray
+    terminated: np.ndarray
+    succeeded: np.ndarray
+    lifted: np.ndarray
+    """In this step or before."""
+
+
+def judge(
+    duck: np.ndarray,
+    grip: np.ndarray,
+    bowl: np.ndarray,
+    duck_speed: np.ndarray,
+    lifted: np.ndarray,
+) -> Verdict:
+    """Rewards and ends after a step.
+
+    Args:
+        duck: (N, 7) its poses.
+        grip: (N, 7) poses of the grip.
+        bowl: (N, 3) middle of the bowl on the table.
+        duck_speed: (N,) [m/s].
+        lifted: (N,) bool: the duck was lifted before.
+    """
+    height, beside = duck[:, 2], np.linalg.norm(duck[:, :2] - bowl[:, :2], axis=1)
+    held = np.linalg.norm(duck[:, :3] - grip[:, :3], axis=1) < LET_GO_M
+    now_lifted = ~lifted & (height > LIFTED_M) & held
+    lifted = lifted | now_lifted
+    in_bowl = (beside < IN_BOWL_M) & (height < LIFTED_M) & ~held & (duck_speed < AT_REST_M_S)
+    succeeded = lifted & in_bowl
+    dropped = lifted & ~held & (height < DROPPED_M) & (beside > BOWL_RADIUS_M)
+    gone = (height < DUCK_REST_M - 0.02) | (np.abs(duck[:, :2]) > TABLE_M).any(axis=1)
+    reward = now_lifted.astype(np.float32) + succeeded
+    return Verdict(reward, succeeded | dropped | gone, succeeded, lifted)
+
+
+def seen_from(grip: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """Poses (N, 7) in the frames of grips (N, 7), w >= 0."""
+    frame = Rotation.from_quat(grip[:, 3:])
+    position = frame.inv().apply(pose[:, :3] - grip[:, :3])
+    turn = (frame.inv() * Rotation.from_quat(pose[:, 3:])).as_quat(canonical=True)
+    return np.concatenate([position, turn], axis=1)
+
+
+def hand_poses() -> tuple[np.ndarray, np.ndarray]:
+    """Joint targets (17,) of the open hand, and of the hand closed on the duck [rad].
+
+    Both are the mean of the cube task's grasps, with the fingers bent less or more.
+    """
+    mean = load_grasps().mean_target.double().numpy()
+    opened, closed = mean.copy(), mean.copy()
+    for index, name in enumerate(JOINT_NAMES):
+        if "thumb" not in name and (kind := name.rpartition("_")[2]) in _OPEN_RAD:
+            opened[index] += _OPEN_RAD[kind]
+            closed[index] += _CLOSE_RAD[kind]
+        elif name.endswith("thumb_pip"):
+            opened[index] += _THUMB_RAD["open"]
+            closed[index] += _THUMB_RAD["closed"]
+    return np.clip(opened, JOINT_LOWER, JOINT_UPPER), np.clip(closed, JOINT_LOWER, JOINT_UPPER)

@@ -1,0 +1,79 @@
+"""Pictures of the twin lead to its true poses, behind the runner's interface."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from _camera_pose import CameraReadings, stepped_camera_poses  # noqa: E402
+
+from sernf_isaac.deploy.inference import DecisionSettings  # noqa: E402
+from tasks.cube_spin.hand_runs import HandRun, TwinOptions, prepare  # noqa: E402
+from tasks.cube_spin.virtual_hand import open_virtual_session  # noqa: E402
+
+
+class Estimate:
+    """What a tracker knows."""
+
+    def __init__(self, time_s: float, age_s: float) -> None:
+        self.time_s, self.age_s = time_s, age_s
+        self.position_m, self.quaternion = np.array([0.0, 0.1, 0.2]), np.array([0, 0, 0, 1.0])
+
+
+class Tracker:
+    """Finds the cube, then loses it."""
+
+    estimate: Estimate | None = None
+
+    def latest(self) -> Estimate | None:
+        return self.estimate
+
+    def reset(self) -> None:
+        self.estimate = None
+
+
+def test_a_lost_cube_leaves_a_reading_that_gets_older():
+    tracker = Tracker()
+    readings = CameraReadings(tracker)  # type: ignore[arg-type]
+    assert readings.latest() is None
+    tracker.estimate = Estimate(5.0, 0.1)
+    first = readings.latest()
+    assert first is not None and first.time_s == pytest.approx(4.9)
+    tracker.estimate = None
+    assert readings.latest() is first
+    readings.reset()
+    assert readings.latest() is None
+
+
+@pytest.mark.slow
+def test_a_student_drives_the_twin_by_pictures_alone(tmp_path):
+    run = HandRun(
+        pose="camera",
+        detector=str(ROOT / "assets/detector.pt"),
+        decisions=DecisionSettings(candidates=1),
+        twin=TwinOptions(physics="nominal", support_s=6.0),
+    )
+    run.runner.max_episode_s = 6.0
+    prepare(run, tmp_path / "run", ROOT / "assets/student.pt")
+    errors_m, errors_rad = [], []
+    with open_virtual_session(
+        run, tmp_path / "run", lambda _: None, camera=stepped_camera_poses
+    ) as session:
+        observe = session.station.task.observe
+
+        def compare(joint_pos, sent, previous_action, pose, goal):
+            cube = session.station.hand.state().cube
+            errors_m.append(np.linalg.norm(pose.position_m - cube[:3]))
+            off = Rotation.from_quat(pose.quaternion) * Rotation.from_quat(cube[3:]).inv()
+            errors_rad.append(off.magnitude())
+            return observe(joint_pos, sent, previous_action, pose, goal)
+
+        session.station.task.observe = compare
+        (result,) = session.episodes(count=1)
+    assert len(errors_m) >= 60 and result.steps >= 60
+    assert np.median(errors_m) < 0.006 and np.degrees(np.median(errors_rad)) < 10.0
