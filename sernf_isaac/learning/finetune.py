@@ -51,6 +51,9 @@ class FinetuneRun:
     from the last part. The paper (Alg. 3) has 1."""
     mixing: Mixing = field(default_factory=lambda: Mixing("proportional"))
     """Paper G: in proportion to their sizes, offline weight 0.5."""
+    align_to_decisions: bool = True
+    """Learn from windows that begin where the robot decided. Others hold actions that were chosen
+    later, after more was seen: critics then take the answer to a slipping object for its cause."""
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     """Its `policy` is not used: networks and dropout are those of the run's first policy."""
     keep_sigma: bool = True
@@ -204,7 +207,7 @@ def _sampler(
     return IterationSampler(
         run,
         keys=[*policy.layout.features, *policy.layout.architecture.vision.cameras],
-        spec=policy.layout.spec,
+        spec=replace(policy.layout.spec, align_to_decisions=settings.align_to_decisions),
         normalizer=policy.normalizer,
         plan=plan,
         mixing=settings.mixing,

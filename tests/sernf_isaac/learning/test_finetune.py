@@ -1,6 +1,7 @@
 """A learner beside a robot: waits, learns, publishes, and survives being stopped."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -218,3 +219,32 @@ def test_the_status_page_tells_what_both_are_doing(run, settings):
     for words in ("critic loss", "clipped actions", "latest", "the robot takes", "never"):
         assert words in page, words
     assert silent_for_s(run, "learner") < 60.0
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_windows_begin_where_the_robot_decided_unless_told_otherwise(
+    run, settings, monkeypatch, aligned
+):
+    specs = []
+    whole = IterationSampler.__init__
+
+    def note(self, *args, **kwargs):
+        specs.append(kwargs["spec"])
+        whole(self, *args, **kwargs)
+
+    monkeypatch.setattr(IterationSampler, "__init__", note)
+    settings = replace(settings, align_to_decisions=aligned)
+    policy, _ = load_policy(finetune(settings, run, wait=lambda *_: commit_all(run)))
+    assert [spec.align_to_decisions for spec in specs] == [aligned]
+    assert policy.layout.spec == SPEC  # how data are cut is no property of the policy
+
+
+def commit_all(run):
+    """More data whenever the learner waits."""
+    for number in range(3, 12):
+        commit(run, number, is_offline=False)
+
+
+def test_a_batch_is_dealt_out_in_equal_parts():
+    with pytest.raises(ValueError, match="10 rows cannot be dealt out among 4 critic_updates"):
+        FinetuneRun(batch_size=10, critic_updates=4)
