@@ -6,6 +6,7 @@ import numpy as np
 from tasks.cube_spin.config import CUBE_MASS_KG, CUBE_ORIGIN_M, CUBE_SIZE_M, PHYSICS_DT_S
 from tasks.orca.hand import hand_spec
 from tasks.orca.joints import JOINT_NAMES
+from tasks.stage import add_plain_stage
 
 PLATFORM_HALF_SIZE_M = (0.015, 0.015, 0.005)
 PLATFORM_CLEARANCE_M = 0.001
@@ -114,19 +115,7 @@ def _add_platform(spec: mujoco.MjSpec) -> None:
 
 def _add_stage(spec: mujoco.MjSpec) -> None:
     """Lights, cameras and a plain background."""
-    spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 960
-    spec.visual.quality.offsamples = 0  # software rendering pays dearly for smoothed edges
-    spec.visual.headlight.ambient = [0.35] * 3
-    spec.visual.headlight.diffuse = [0.35] * 3
-    spec.add_texture(
-        name="sky",
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=[0.86, 0.89, 0.93],
-        rgb2=[0.60, 0.66, 0.74],
-        width=128,
-        height=768,
-    )
+    add_plain_stage(spec)
     spec.worldbody.add_light(
         pos=[0.3, -0.1, 0.6], dir=[-0.4, 0.4, -0.9], diffuse=[0.6] * 3, castshadow=False
     )

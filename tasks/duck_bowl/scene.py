@@ -11,6 +11,7 @@ import numpy as np
 from tasks.cube_spin.config import CUBE_ORIGIN_M
 from tasks.orca.hand import hand_spec
 from tasks.orca.joints import JOINT_NAMES
+from tasks.stage import add_plain_stage
 
 GRIP_OFFSET_M = np.array(CUBE_ORIGIN_M)
 """Of the grip in the frame of the hand's root: where the cube task holds its cube."""
@@ -144,19 +145,7 @@ def _add_bowl(spec: mujoco.MjSpec) -> None:
 
 def _add_stage(spec: mujoco.MjSpec) -> None:
     """Lights, a background, and an off-screen buffer that is large enough."""
-    spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 960
-    spec.visual.quality.offsamples = 0  # software rendering pays dearly for smoothed edges
-    spec.visual.headlight.ambient = [0.35] * 3
-    spec.visual.headlight.diffuse = [0.35] * 3
-    spec.add_texture(
-        name="sky",
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=[0.86, 0.89, 0.93],
-        rgb2=[0.6, 0.66, 0.74],
-        width=64,
-        height=384,
-    )
+    add_plain_stage(spec)
     spec.worldbody.add_light(
         pos=[0.3, 0.3, 0.8], dir=[-0.3, -0.3, -0.9], diffuse=[0.6] * 3, castshadow=False
     )
