@@ -54,8 +54,9 @@ Path(args.json or args.out + "/own.json").write_text(json.dumps(result))
 note("end")
 """
 SWEEPER = """
-import sys
+import signal
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells' background jobs ignore it
 from sernf_isaac.learning.sweep import Plan, jobs_of, sweep
 jobs = jobs_of({{"a.x": [1]}}, [0])
 sweep(Plan(Path({script!r}), {options!r}), jobs, Path({root!r}))
