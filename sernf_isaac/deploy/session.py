@@ -104,7 +104,7 @@ class Session:
         *,
         actor: str = "actor",
     ) -> None:
-        self._at = self.station = station
+        self.station = station
         self._settings, self._poses = settings, poses
         self._writer, self._follower, self._spec_of = writer, follower, spec_of
         self._actor = actor
@@ -114,8 +114,8 @@ class Session:
         self, *, count: int | None = None, data_minutes: float | None = None
     ) -> Iterator[EpisodeResult]:
         """Episodes, until there are `count`, or this much data, or the person quits."""
-        began_s = self._at.clock.now()
-        while not self._at.operator.quits():
+        began_s = self.station.clock.now()
+        while not self.station.operator.quits():
             totals = self.totals
             enough = data_minutes is not None and totals.data_s >= 60.0 * data_minutes
             if enough or (count is not None and totals.runs >= count):
@@ -123,7 +123,7 @@ class Session:
             if not self._prepare():
                 continue
             result = run_episode(
-                self._at,
+                self.station,
                 self._settings,
                 self._writer,
                 spec=self._spec_of(),
@@ -131,14 +131,14 @@ class Session:
                 is_offline=self._follower.step == 0,
             )
             totals.add(result)
-            totals.wall_s = self._at.clock.now() - began_s
+            totals.wall_s = self.station.clock.now() - began_s
             self._say(self._follower.report(result.turned_rad / tau))
             self._beat(result)
             yield result
 
     def _prepare(self) -> bool:
         """Everything up to READY with an object in the hand and seen; whether it worked."""
-        hand = self._at.hand
+        hand = self.station.hand
         self._until(lambda: hand.state().state is not State.FOLLOW, PLACE_TIMEOUT_S)
         state = hand.state()
         if state.reason not in (Reason.NONE, Reason.ASKED) and not self._recovered(state):
@@ -146,8 +146,8 @@ class Session:
         self._say(self._follower.refresh())
         if not (self._placed() and self._ramped(self._poses.grasp)):
             return False
-        self._at.pose_source.reset()
-        if not self._until(lambda: self._at.pose_source.latest() is not None, POSE_TIMEOUT_S):
+        self.station.pose_source.reset()
+        if not self._until(lambda: self.station.pose_source.latest() is not None, POSE_TIMEOUT_S):
             self._say("no pose of the object; is it in view of the camera?")
             return False
         return True
@@ -157,14 +157,16 @@ class Session:
         if state.state is State.HOLD and state.reason is Reason.SILENT:
             return True  # the next ramp takes it from there
         detail = f": {state.error}" if state.error else ""
-        self._at.operator.ask(f"hand: {state.reason.name}{detail}. Look, then clear it (c).")
+        self.station.operator.ask(f"hand: {state.reason.name}{detail}. Look, then clear it (c).")
         return self._until(
-            lambda: self._at.hand.state().reason is Reason.NONE or self._at.operator.quits(), None
+            lambda: self.station.hand.state().reason is Reason.NONE
+            or self.station.operator.quits(),
+            None,
         )
 
     def _placed(self) -> bool:
         """Put the object into the hand, by machine where that is possible."""
-        hand, operator = self._at.hand, self._at.operator
+        hand, operator = self.station.hand, self.station.operator
         before = hand.state().placed
         hand.send(Request.PLACE)
         if self._until(lambda: hand.state().placed > before, PLACE_TIMEOUT_S):
@@ -174,13 +176,13 @@ class Session:
         return self._asked("put the object under the palm") and operator.quits() is False
 
     def _asked(self, question: str) -> bool:
-        operator = self._at.operator
+        operator = self.station.operator
         operator.ask(question)
         self._until(lambda: operator.answered() or operator.quits(), None)
         return operator.answered()
 
     def _ramped(self, pose: Array) -> bool:
-        hand = self._at.hand
+        hand = self.station.hand
         number = hand.send(Request.RAMP, pose)
 
         def over() -> bool:
@@ -196,13 +198,13 @@ class Session:
 
     def _until(self, holds: Callable[[], bool], timeout_s: float | None) -> bool:
         """Wait with signs of life; whether it came true in time."""
-        clock = self._at.clock
+        clock = self.station.clock
         until_s = clock.now() + (np.inf if timeout_s is None else timeout_s)
         while not holds():
             if clock.now() > until_s:
                 return False
-            self._at.hand.check()
-            self._at.hand.alive()
+            self.station.hand.check()
+            self.station.hand.alive()
             clock.sleep_until(clock.now() + ALIVE_EVERY_S)
         return True
 
@@ -213,4 +215,4 @@ class Session:
 
     def _say(self, message: str) -> None:
         if message:
-            self._at.operator.tell(message)
+            self.station.operator.tell(message)
