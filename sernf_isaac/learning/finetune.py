@@ -53,7 +53,7 @@ class FinetuneRun:
     """Paper G: in proportion to their sizes, offline weight 0.5."""
     align_to_decisions: bool = True
     """Learn from windows that begin where the robot decided. Others hold actions that were chosen
-    later, after more was seen: critics then take the answer to a slipping object for its cause."""
+    later, after more was seen: critics may take the answer to a slipping object for its cause."""
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     """Its `policy` is not used: networks and dropout are those of the run's first policy."""
     keep_sigma: bool = True
