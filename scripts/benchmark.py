@@ -1,12 +1,10 @@
 """Speed figures, as ratios within one run on one machine.
 
-python scripts/benchmark.py twin                # physics against everything else, steps/s
-python scripts/benchmark.py twin --isaac        # and Isaac Lab on the same CPU, for comparison
+python scripts/benchmark.py twin --isaac        # physics, all else, Isaac Lab on the same CPU
 python scripts/benchmark.py isaac --device cuda:0 --num_envs 8192
-python scripts/benchmark.py safety              # guard, watchdog and loop of the hand's process
+python scripts/benchmark.py safety              # guard, watchdog, loop, killed robots and learners
 python scripts/benchmark.py imports             # ROS 2 bags into a store, times real time
-python scripts/benchmark.py learner             # decisions and updates at the paper's size
-python scripts/benchmark.py learner --device cuda --rl_batch 512 --compile
+python scripts/benchmark.py learner             # at the paper's size; --device cuda --compile
 python scripts/benchmark.py baselines           # parameters and cost of every kind of policy
 """
 
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import torch
 from _cli import resolve_device, run_main, use_tensor_cores
+from _pair import pair_figures
 
 from sernf_isaac.baselines.speed import baseline_speed, baseline_table
 from sernf_isaac.deploy.figures import SafetyRequest, safety_figures, safety_table
@@ -43,6 +42,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compiled decisions, too (learner)")
     parser.add_argument("--fuzz", type=int, default=1_000_000, help="inputs to the guard (safety)")
     parser.add_argument("--trials", type=int, default=50, help="actors killed and stalled (safety)")
+    parser.add_argument("--pairs", type=int, default=3, help="robots, learners killed (safety)")
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -78,7 +78,8 @@ def learner_figures(args: argparse.Namespace) -> dict[str, float]:
 
 
 def hand_figures(args: argparse.Namespace) -> dict[str, float]:
-    result = safety_figures(HAND, SafetyRequest(fuzz=args.fuzz, trials=args.trials))
+    request = SafetyRequest(fuzz=args.fuzz, trials=args.trials)
+    result = safety_figures(HAND, request) | pair_figures(args.pairs)
     print(safety_table(result))
     return result
 

@@ -85,6 +85,8 @@ def safety_table(figures: dict[str, float]) -> str:
     at_most |= {"fuzz: outside the limits": 0.0, "joint map: round trip [rad]": MAX_ROUND_TRIP_RAD}
     at_most |= {name: hold_ms for name in figures if name.endswith("HOLD, worst [ms]")}
     at_most |= {name: 0.0 for name in figures if name.endswith("never held")}
+    lost = ("pair: other one stood still", "pair: episodes lost", "pair: updates logged twice")
+    at_most |= dict.fromkeys(lost, 0.0)
     at_most["loop lateness under load, p99 [ms]"] = MAX_LATENESS_MS
     lines = []
     for name, value in figures.items():
