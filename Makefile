@@ -15,7 +15,7 @@ export OMP_WAIT_POLICY := PASSIVE
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(CORE_STAMP)  ## Watch the shipped teacher spin the cube, then train a fresh one for three minutes
+demo: $(CORE_STAMP)  ## The whole story in ten minutes: teacher, student, fine-tuning on a hand, eyes
 	@$(PYTHON) scripts/demo.py
 
 test: $(CORE_STAMP)  ## The test suite: CPU only, a few minutes
