@@ -1,9 +1,10 @@
-"""Evaluate a policy: whole 32 s episodes from the platform, with 95 % intervals.
+"""Evaluate a policy: whole 32 s episodes from the platform, with 95 % intervals; or a hand's run.
 
     python scripts/evaluate.py --policy assets/teacher.pt --sim twin --episodes 256 --json eval.json
     python scripts/evaluate.py --physics reality --speeds 0.5 1.0 1.5
     python scripts/evaluate.py --policy assets/student.pt --physics distillation --pose_noise
     python scripts/evaluate.py --physics my_hand.yaml     # say, cube_mass_kg: 0.061
+    python scripts/evaluate.py --run runs/hand/first      # stored episodes of run_hand.py
 
 Rotations per minute in the hand count the time after the platform has left and before the cube
 drops; per wall-clock minute counts everything. `--speeds` adds a table per commanded spin.
@@ -18,6 +19,7 @@ from _cli import run_main
 from tasks.cube_spin.evaluation import report_table, to_json
 from tasks.cube_spin.figures import evaluation_figure
 from tasks.cube_spin.protocol import EvaluationRequest, evaluate
+from tasks.cube_spin.stored_runs import run_report, run_table
 from tasks.cube_spin.teacher import DEFAULT_TEACHER
 
 
@@ -44,6 +46,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--pose_noise", action="store_true", help="late, lost and wrong poses (student)"
     )
+    parser.add_argument("--run", type=Path, default=None, help="judge stored episodes instead")
+    parser.add_argument("--support", type=float, default=0.0, help="time not counted [s] (--run)")
     parser.add_argument("--json", type=Path, default=None, help="where to write the numbers")
     parser.add_argument("--figure", type=Path, default=None, help="where to draw them (PNG)")
     return parser.parse_args()
@@ -51,6 +55,11 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
+    if args.run:
+        rows = run_report(args.run, supported_s=args.support)
+        print(run_table(rows))
+        save(args.json, to_json(rows))
+        return
     torch.set_num_threads(1)
     request = EvaluationRequest(
         policy=args.policy,
@@ -69,14 +78,18 @@ def main() -> None:
     )
     result, records = evaluate(request)
     print(report_table(result))
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(to_json(result))
-        print(f"numbers -> {args.json}")
+    save(args.json, to_json(result))
     if args.figure:
         title = f"{args.policy.name} on {args.sim}, {args.physics} physics, {len(records)} runs"
         evaluation_figure(args.figure, records, result["by_speed"], title)
         print(f"figure  -> {args.figure}")
+
+
+def save(path: Path | None, text: str) -> None:
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        print(f"numbers -> {path}")
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     )
 
 
-def to_json(result: dict) -> str:
+def to_json(result: dict | list) -> str:
     """The numbers as strict JSON; what cannot be told (nothing was ever in the air) is null."""
     known = json.loads(json.dumps(result), parse_constant=lambda _: None)
     return json.dumps(known, indent=2, allow_nan=False) + "\n"

@@ -1,11 +1,11 @@
 """Numbers and the figure of rehearsals, like the paper's Fig. 4."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
-
-from sernf_isaac.deploy.runner import EpisodeResult
 
 TURN, MINUTE = 2.0 * np.pi, 60.0
 BOOTSTRAP_DRAWS = 2000
@@ -17,7 +17,20 @@ PANELS = {
 }
 
 
-def point(results: list[EpisodeResult], wall_s: float, seed: int = 0) -> dict:
+class Driven(Protocol):
+    """What an episode was like."""
+
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def duration_s(self) -> float: ...
+    @property
+    def in_hand_s(self) -> float: ...
+    @property
+    def turned_rad(self) -> float: ...
+
+
+def point(results: Sequence[Driven], wall_s: float, seed: int = 0) -> dict:
     """One test's numbers; 95 % intervals are bootstrapped over its episodes.
 
     Args:
