@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.normalizer import ACTION, Normalizer
+from sernf_isaac.data.speed import replay_speed
 from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
@@ -53,6 +54,7 @@ def learner_speed(request: SpeedRequest) -> dict[str, float]:
     """Milliseconds: the least of all repetitions, and under `..._median_ms` their median.
 
     On a CPU it is the time the process was computing, on a GPU the time until results are there.
+    Also how many batches of 512 windows per second replay gives.
     """
     learner = _full_size(request.device)
     measure = _Stopwatch(request.device)
@@ -84,6 +86,7 @@ def learner_speed(request: SpeedRequest) -> dict[str, float]:
         "imitation_batch": request.imitation_batch,
         "rl_batch": request.rl_batch,
         "threads": torch.get_num_threads(),
+        "replay_batches_per_s": replay_speed(),
     }
 
 
@@ -103,6 +106,7 @@ def speed_table(result: Mapping[str, float]) -> str:
     differences = [value for name, value in result.items() if name.endswith("_difference")]
     if differences:
         lines.append(f"largest difference between plain and fast decisions: {max(differences):.1e}")
+    lines.append(f"replay: {result['replay_batches_per_s']:.0f} batches of 512 windows per second")
     return "\n".join(lines)
 
 

@@ -57,5 +57,7 @@ def test_gradients_through_all_candidates_move_the_policy_alone(
 def test_the_table_gives_ratios_of_the_least_times() -> None:
     times = {"decision_64_plain_ms": 200.0, "decision_64_fast_ms": 130.0}
     steps = {"rl_1_fast_ms": 100.0, "rl_24_fast_ms": 400.0, "rl_24_plain_ms": 1000.0}
+    steps["replay_batches_per_s"] = 50.0
     shown = speed.speed_table(times | steps)
     assert "0.65" in shown and "24 candidates over 1: 4.00; naively 10.00" in shown
+    assert "50 batches of 512" in shown
