@@ -1,0 +1,62 @@
+"""Drive the twin for hours and see whether memory grows or anything fails.
+
+    python scripts/soak.py                          # 2 hours of data, as fast as it computes
+    python scripts/soak.py --live --minutes 120     # with all processes, in real time
+    python scripts/soak.py --policy my_student.pt --physics nominal --json soak.json
+
+Everything is as in a session of run_hand.py: loop, guard, store, poses with a camera's errors. An
+error in any of it ends the soak; the last line says how much memory grew after the first tenth.
+"""
+
+import argparse
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from _cli import run_main
+from tqdm import tqdm
+
+from sernf_isaac.deploy.inference import DecisionSettings
+from tasks.cube_spin.hand_runs import HandRun, TwinOptions, open_session, prepare
+from tasks.cube_spin.soak import soak
+from tasks.cube_spin.student import DEFAULT_STUDENT
+from tasks.cube_spin.virtual_hand import open_virtual_session
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--policy", type=Path, default=DEFAULT_STUDENT, help="a student")
+    parser.add_argument("--physics", default="reality", help="preset or YAML file")
+    parser.add_argument("--minutes", type=float, default=120.0, help="of robot data")
+    parser.add_argument("--live", action="store_true", help="in real time, with all processes")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, default=None, help="where to write the numbers")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse()
+    torch.set_num_threads(1)
+    twin, decisions = TwinOptions(physics=args.physics), DecisionSettings(candidates=1)
+    run = HandRun(seed=args.seed, twin=twin, decisions=decisions)
+    opened = open_session if args.live else open_virtual_session
+    with tempfile.TemporaryDirectory() as folder, tqdm(total=args.minutes, unit="min") as bar:
+        prepare(run, Path(folder), args.policy)
+        with opened(run, Path(folder), lambda _: None) as session:
+            report = soak(session, args.minutes, lambda there: bar.update(there - bar.n))
+    print(f"{report.episodes} episodes, {report.minutes:.0f} minutes, {report.underruns} underruns")
+    print(
+        f"memory {report.before_mb:.1f} -> {report.after_mb:.1f} MB: {100 * report.growth:+.2f} %"
+    )
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(asdict(report) | {"growth": report.growth}, indent=1))
+        print(f"numbers -> {args.json}")
+
+
+if __name__ == "__main__":
+    run_main(main)
