@@ -6,7 +6,7 @@
 
 Numbers are over held-out images that show at least 35 % of the cube; images without a pose count
 as missed. A sequence is a recording with true poses (docs/perception.md); it is played with the
-camera's latency and drop-outs, and judged at the moments the policy would ask.
+camera's latency, drop-outs and outliers, and judged at the moments the policy would ask.
 """
 
 import argparse
@@ -37,6 +37,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sequence", type=Path, default=None, help="recording with true poses")
     parser.add_argument("--latency", type=float, default=0.05, help="of a frame [s]")
     parser.add_argument("--dropout", type=float, default=0.15, help="part of the frames lost")
+    parser.add_argument("--outliers", type=float, default=0.1, help="part taken for other faces")
+    parser.add_argument("--seed", type=int, default=0, help="of drop-outs and outliers")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, default=2, help="of torch, on a CPU")
     parser.add_argument("--json", type=Path, default=None, help="where to write the numbers")
@@ -75,7 +77,7 @@ def judge_images(args: argparse.Namespace, detector: DetectorFile, device: str) 
 
 
 def judge_sequence(args: argparse.Namespace, detector: DetectorFile, device: str) -> dict:
-    config = SequenceConfig(latency_s=args.latency, dropout=args.dropout)
+    config = SequenceConfig(args.latency, args.dropout, args.outliers, args.seed)
     figure = args.figure and args.figure.with_stem(f"{args.figure.stem}_sequence")
     numbers = evaluate_sequence(detector, args.sequence, device, config, figure)
     for name, value in numbers.items():

@@ -38,7 +38,7 @@ class CornerDetector:
         config: What it was built from.
         device: Where it runs.
         min_score: Boxes below are no cube.
-        min_mass: Corners whose peak holds less probability are not reported.
+        min_mass: Places of a corner that hold less probability are not reported.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class CornerDetector:
         device: str | torch.device = "cpu",
         *,
         min_score: float = 0.5,
-        min_mass: float = 0.15,
+        min_mass: float = 0.05,
     ) -> None:
         self.network = network.to(device).eval()
         self.config, self.device = config, torch.device(device)
@@ -98,12 +98,15 @@ class CornerDetector:
 
     def _detection(self, score: Tensor, box: Tensor, heatmaps: Tensor, mask: Tensor) -> Detection:
         measured = measure_corners(heatmaps, box)
-        uv = measured.uv[0].double().cpu().numpy()
-        uv[(measured.mass[0] < self.min_mass).cpu().numpy()] = np.nan
+        uv, covariance, mass = (
+            values[0].double().cpu().numpy()
+            for values in (measured.uv, measured.covariance, measured.mass)
+        )
+        uv[mass < self.min_mass] = np.nan
         return Detection(
             score=float(score[0]),
             box=box[0].cpu().numpy(),
-            corners=Corners(uv, measured.covariance[0].double().cpu().numpy()),
+            corners=Corners(uv, covariance, mass),
             mask=mask[0].sigmoid().cpu().numpy(),
         )
 

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import lapack
 
 from perception.pose.projection import Array, move, project_with_jacobian
 
 MAX_STEPS = 10
-CONVERGED = 1e-6
-"""Steps shorter than this, in metres and radians, end the refinement."""
+CONVERGED = 0.1
+"""Steps shorter than this, in standard deviations of the pose, end the refinement."""
 MAX_CONDITION = 1e10
 """Of the normal matrix with its diagonal scaled to 1; above, the corners do not fix the pose."""
 
@@ -64,21 +65,20 @@ def refine(
     Returns:
         None if the points leave the half space before the camera or do not fix the pose.
     """
-    whitening = np.linalg.inv(np.linalg.cholesky(uv_covariance))
-    problem = (points_m, uv, whitening, intrinsics, huber)
+    problem = (points_m, uv, _whitening(uv_covariance), intrinsics, huber)
     pose, damping = guess, 1e-6
     system = _linearize(pose, *problem)
     for _ in range(max_steps):
         if system is None:
             return None
-        step = _solve(system.normal + damping * np.diag(np.diag(system.normal)), -system.gradient)
+        step = _solve(system, damping)
         if step is None:
             return None
         candidate = move(pose, step)
         trial = _linearize(candidate, *problem)
         if trial is not None and trial.cost <= system.cost:
             pose, system, damping = candidate, trial, damping / 10
-            if np.abs(step).max() < CONVERGED:
+            if step @ system.normal @ step < CONVERGED**2:
                 break
         else:
             damping *= 1000
@@ -87,37 +87,54 @@ def refine(
     return None if system is None else _result(pose, system)
 
 
+def _whitening(covariance: Array) -> Array:
+    """(n, 2, 2) that turns residuals with a covariance (n, 2, 2) into ones with deviation 1: the
+    inverse of the Cholesky factor."""
+    white = np.zeros_like(covariance)
+    across = np.sqrt(covariance[:, 0, 0])
+    along = covariance[:, 1, 0] / across
+    rest = np.sqrt(covariance[:, 1, 1] - along**2)
+    white[:, 0, 0], white[:, 1, 1] = 1.0 / across, 1.0 / rest
+    white[:, 1, 0] = -along / (across * rest)
+    return white
+
+
 def _linearize(
     pose: Array, points_m: Array, uv: Array, whitening: Array, intrinsics: Array, huber: float
 ) -> _System | None:
     predicted, jacobian = project_with_jacobian(pose, points_m, intrinsics)
     residual = predicted - uv
-    if not np.isfinite(residual).all():
-        return None
     white = (whitening @ residual[:, :, None])[:, :, 0]
-    squared = (white**2).sum(axis=1)
-    length = np.sqrt(squared)
-    root = np.sqrt(huber / np.maximum(length, huber))  # root of Huber's weight
-    rows = ((whitening @ jacobian) * root[:, None, None]).reshape(-1, 6)
-    right = (white * root[:, None]).reshape(-1)
-    cost = np.where(length <= huber, squared, 2 * huber * length - huber**2).sum()
-    return _System(float(cost), rows.T @ right, rows.T @ rows, squared, residual)
+    squared = (white * white).sum(axis=1)
+    total = float(squared.sum())
+    if not np.isfinite(total):
+        return None
+    rows = whitening @ jacobian
+    if squared.max() > huber**2:
+        length = np.sqrt(squared)
+        weight = huber / np.maximum(length, huber)
+        total = float(np.where(length <= huber, squared, 2 * huber * length - huber**2).sum())
+        root = np.sqrt(weight)[:, None]
+        rows, white = rows * root[:, :, None], white * root
+    rows = rows.reshape(-1, 6)
+    return _System(total, rows.T @ white.ravel(), rows.T @ rows, squared, residual)
 
 
 def _result(pose: Array, system: _System) -> Refined | None:
     # Metres and radians differ in size: scale before judging the condition.
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(system.normal), 1e-300))
-    scaled = system.normal * np.outer(scale, scale)
-    if not np.isfinite(scaled).all() or np.linalg.cond(scaled) > MAX_CONDITION:
+    scale = 1.0 / np.sqrt(np.maximum(system.normal.diagonal(), 1e-300))
+    scaled = system.normal * scale[:, None] * scale
+    _, inverse, failed = lapack.dposv(scaled, np.eye(6))
+    condition = np.abs(scaled).sum(axis=0).max() * np.abs(inverse).sum(axis=0).max()
+    if failed or not condition <= MAX_CONDITION:  # NaN is refused too
         return None
-    covariance = np.linalg.inv(scaled) * np.outer(scale, scale)
-    covariance = (covariance + covariance.T) / 2
+    covariance = inverse * scale[:, None] * scale
     return Refined(pose, covariance, system.squared_errors, system.residuals_px)
 
 
-def _solve(matrix: Array, right: Array) -> Array | None:
-    try:
-        step = np.linalg.solve(matrix, right)
-    except np.linalg.LinAlgError:
-        return None
-    return step if np.isfinite(step).all() else None
+def _solve(system: _System, damping: float) -> Array | None:
+    """The Levenberg-Marquardt step (6,); None if the corners do not fix it."""
+    matrix = system.normal.copy()
+    matrix.flat[::7] *= 1.0 + damping
+    _, step, failed = lapack.dposv(matrix, -system.gradient)
+    return None if failed or not np.isfinite(step).all() else step

@@ -6,11 +6,12 @@ there is no pose.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
-import cv2
 import numpy as np
 
-from perception.pose.projection import Array, pose_error, project_with_jacobian
+from perception.pose.consensus import FAR_AWAY_PX, Belief, Hypotheses, Places, hypothesize
+from perception.pose.projection import Array, pose_error
 from perception.pose.refinement import Refined, refine
 
 
@@ -21,9 +22,9 @@ class PoseStatus(StrEnum):
     NO_CUBE = "no cube in the image"
     TOO_FEW_CORNERS = "fewer than four usable corners"
     NO_CONSENSUS = "no pose explains four corners"
+    AMBIGUOUS = "another pose explains the corners almost as well"
     NEEDS_PREDICTION = "four corners only, and no prediction to choose between their two poses"
-    AGAINST_PREDICTION = "four corners only, and their pose is far from the prediction"
-    NO_CONVERGENCE = "the refinement failed"
+    AGAINST_PREDICTION = "the corners leave the pose open, and no pose is near the prediction"
     OUT_OF_RANGE = "the cube would be too near or too far"
     LARGE_RESIDUAL = "the corners do not fit the cube"
     UNCERTAIN = "the pose is too uncertain to use"
@@ -31,12 +32,27 @@ class PoseStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Corners:
-    """The detector's measurement of the cube's corners in one image, in the order of the cube."""
+    """The detector's measurement of the cube's corners in one image, in the order of the cube.
+
+    A network may hesitate between places, so a corner has up to M of them, the likeliest first.
+    """
 
     uv: Array
-    """(8, 2) continuous pixels; NaN where there is none."""
+    """(8, M, 2) continuous pixels; NaN where there is none."""
     covariance: Array
-    """(8, 2, 2) in px²."""
+    """(8, M, 2, 2) in px²."""
+    mass: Array
+    """(8, M) probability that the corner is there."""
+
+    @classmethod
+    def certain(cls, uv: Array, covariance: Array) -> Self:
+        """One place (8, 2) per corner, with its covariance (8, 2, 2) and no doubt about it."""
+        return cls(uv[:, None], covariance[:, None], np.ones((len(uv), 1)))
+
+    @property
+    def likeliest(self) -> Array:
+        """(8, 2) pixels."""
+        return self.uv[:, 0]
 
 
 @dataclass(frozen=True)
@@ -63,20 +79,27 @@ class PoseConfig:
     """When corners make a pose. Pixels are those of the image the detector saw (320 wide)."""
 
     max_corner_sigma_px: float = 6.0
-    """Corners less certain than this are not used."""
-    ransac_error_px: float = 3.0
-    ransac_iterations: int = 200
+    """Places less certain than this are not used."""
+    tolerance_px: float = 0.5
+    """Standard deviation added to every place where poses are judged: a pose from three noisy
+    corners does not meet the others exactly."""
     inlier_sigmas: float = 4.0
-    """Corners further than this from the refined pose, in their own deviations, are dropped."""
+    """Corners further than this from the pose, in their own deviations, are dropped."""
     min_corners: int = 5
     """Inliers that make a pose on their own; four (a face seen from the front) fit two poses."""
+    min_lead: float = 7.0
+    """Log of how much likelier the pose must be than the best one that is unlike it."""
+    unlike_rad: float = 0.44
+    """Poses turned by more than this from each other are unlike."""
     prediction_position_m: float = 0.02
     prediction_rotation_rad: float = 0.5
-    """With four corners, the furthest a pose may be from the prediction."""
+    """Where the corners leave the pose open, the furthest it may be from the prediction."""
     depth_range_m: tuple[float, float] = (0.1, 0.8)
-    max_residual_px: float = 2.5
+    max_residual_sigmas: float = 2.5
+    """Largest root mean square distance of the inliers from their corners, in their own deviations:
+    a corner that is told to be uncertain may be further off than one in plain sight."""
     max_rotation_sigma_rad: float = 0.35
-    """Largest standard deviation about any axis; above, the pose says too little."""
+    """Largest standard deviation of the rotation, all axes together; above, it says too little."""
     covariance_factor: float = 1.0
     """Factor on the corners' covariance, from the normalised errors on held-out images."""
 
@@ -91,125 +114,142 @@ def solve_pose(
     """The cube's pose from one image.
 
     Args:
-        corners: Measured corners; those that are not finite or too uncertain are left out.
+        corners: Measured corners; places that are not finite or too uncertain are left out.
         points_m: The cube's corners (8, 3) in its own frame, same order.
         intrinsics: K (3, 3) of an image without distortion, continuous pixels.
-        prediction: `T_camera_cube` (4, 4) expected from earlier images; decides between the two
-            poses that four corners leave open.
+        prediction: `T_camera_cube` (4, 4) expected from earlier images. It saves the search where
+            almost all corners agree with it, and decides where they leave the pose open.
     """
-    config = config or PoseConfig()
-    told = Corners(corners.uv, corners.covariance * config.covariance_factor)
-    problem = _Problem(told, points_m, intrinsics, config)
-    usable = _usable(told, config.max_corner_sigma_px)
-    if usable.sum() < 4:
+    problem = _Problem(corners, points_m, intrinsics, config or PoseConfig())
+    if problem.corners_seen < 4:
         return PoseResult(PoseStatus.TOO_FEW_CORNERS)
-    inliers, refined = usable, None
-    if usable.sum() >= config.min_corners:
-        inliers, guess = _consensus(problem, usable)
-        if guess is None or inliers.sum() < 4:
-            return PoseResult(PoseStatus.NO_CONSENSUS)
-        inliers, refined = _regrow(problem, usable, inliers, guess)
-    weak = inliers.sum() < config.min_corners
-    if weak and prediction is None:
-        return PoseResult(PoseStatus.NEEDS_PREDICTION, inliers=inliers)
-    if weak and prediction is not None:
-        refined = problem.refine(inliers, prediction)
-    if refined is None:
-        return PoseResult(PoseStatus.NO_CONVERGENCE, inliers=inliers)
-    residual_px = float(np.sqrt((refined.residuals_px**2).sum(axis=1).mean()))
-    status = _judge(refined, residual_px, config, prediction if weak else None)
-    if status is not PoseStatus.OK:
-        return PoseResult(status, inliers=inliers, residual_px=residual_px)
-    return PoseResult(status, refined.T_camera_cube, refined.covariance, inliers, residual_px)
+    if prediction is not None:
+        fit = problem.fit(prediction)
+        if fit and fit.undisputed > problem.config.min_corners:
+            return problem.judged(fit)
+    guesses = problem.guesses()
+    fit = problem.fit(guesses.best) if guesses else None
+    doubt = problem.doubt(fit, guesses)
+    if doubt is None and fit is not None:
+        return problem.judged(fit)
+    if prediction is None:
+        return PoseResult(doubt or PoseStatus.NO_CONSENSUS, inliers=fit.inliers if fit else None)
+    expected = problem.expected(prediction, guesses)
+    if expected is None or (fit and expected.score < fit.score - problem.config.min_lead):
+        return PoseResult(PoseStatus.AGAINST_PREDICTION)
+    return problem.judged(expected)
 
 
 @dataclass(frozen=True)
+class _Fit:
+    """A refined pose and what it rests on."""
+
+    refined: Refined
+    inliers: Array
+    undisputed: int
+    """Inliers at their likeliest places."""
+    score: float
+
+
 class _Problem:
     """What every step of solving needs."""
 
-    corners: Corners
-    points_m: Array
-    intrinsics: Array
-    config: PoseConfig
+    def __init__(
+        self, corners: Corners, points_m: Array, intrinsics: Array, config: PoseConfig
+    ) -> None:
+        self.config = config
+        self._places = _usable(corners, config)
+        self.corners_seen = int((self._places.mass > 0.0).any(axis=1).sum())
+        self._points_m, self._intrinsics = points_m, intrinsics
+        self._belief = Belief(self._places, points_m, intrinsics, config.tolerance_px)
 
-    def refine(self, chosen: Array, start: Array) -> Refined | None:
-        """The pose that fits the chosen corners best, from a first guess."""
-        uv, covariance = self.corners.uv[chosen], self.corners.covariance[chosen]
-        return refine(start, self.points_m[chosen], uv, covariance, self.intrinsics)
+    def guesses(self) -> Hypotheses | None:
+        """Poses from three corners each."""
+        enough = self.config.min_corners + 1
+        return hypothesize(self._places, self._points_m, self._intrinsics, self._belief, enough)
 
-    def agreeing(self, usable: Array, pose: Array) -> Array:
-        """(8,) bool: usable corners near where the pose puts them, by their own uncertainty."""
-        predicted, _ = project_with_jacobian(pose, self.points_m[usable], self.intrinsics)
-        off = (predicted - self.corners.uv[usable])[:, :, None]
-        whitened = np.linalg.solve(self.corners.covariance[usable], off)
-        found = usable.copy()
-        found[usable] = (off * whitened).sum(axis=(1, 2)) <= self.config.inlier_sigmas**2
-        return found
+    def fit(self, start: Array) -> _Fit | None:
+        """The pose near a first guess (4, 4) that fits the corners it explains; None if it explains
+        fewer than four."""
+        inliers, place, _ = self._explained(start)
+        refined = self._refine(start, inliers, place)
+        if refined is None:
+            return None
+        again, better, score = self._explained(refined.T_camera_cube)
+        if (again != inliers).any() or (better != place)[inliers].any():
+            refined = self._refine(refined.T_camera_cube, again, better)
+        undisputed = int((again & (better == 0)).sum())
+        return None if refined is None else _Fit(refined, again, undisputed, score)
+
+    def expected(self, prediction: Array, guesses: Hypotheses | None) -> _Fit | None:
+        """The pose the corners allow near the prediction; None if it is not that near."""
+        reach = self.config.prediction_position_m, self.config.prediction_rotation_rad
+        start = guesses.best_near(prediction, *reach) if guesses else None
+        fit = self.fit(prediction if start is None else start)
+        if fit is None:
+            return None
+        off = pose_error(fit.refined.T_camera_cube, prediction)
+        near = np.linalg.norm(off[:3]) <= reach[0] and np.linalg.norm(off[3:]) <= reach[1]
+        return fit if near else None
+
+    def doubt(self, fit: _Fit | None, guesses: Hypotheses | None) -> PoseStatus | None:
+        """Why the corners alone do not settle the pose; None if they do."""
+        if fit is None or guesses is None:
+            return PoseStatus.NO_CONSENSUS
+        if fit.inliers.sum() < self.config.min_corners:
+            return PoseStatus.NEEDS_PREDICTION
+        rival = guesses.best_unlike(fit.refined.T_camera_cube, self.config.unlike_rad)
+        return PoseStatus.AMBIGUOUS if fit.score < rival + self.config.min_lead else None
+
+    def judged(self, fit: _Fit) -> PoseResult:
+        """The result of a fit that nothing else competes with."""
+        refined, status = fit.refined, _judge(fit.refined, self.config)
+        residual_px = float(np.sqrt((refined.residuals_px**2).sum(axis=1).mean()))
+        if status is not PoseStatus.OK:
+            return PoseResult(status, inliers=fit.inliers, residual_px=residual_px)
+        # Where corners are further off than they are told to be, the pose is less certain, too.
+        told = refined.squared_errors.sum() / (2 * len(refined.squared_errors) - 6)
+        covariance = refined.covariance * max(1.0, told)
+        return PoseResult(status, refined.T_camera_cube, covariance, fit.inliers, residual_px)
+
+    def _explained(self, pose: Array) -> tuple[Array, Array, float]:
+        """(8,) bool: corners with a place where the pose puts them; (8,) which place that is; the
+        pose's score."""
+        squared = self._belief.squared_distances(pose[None])
+        at_places = self._belief.at_places(squared)
+        place = at_places[0].argmax(axis=1)
+        near = squared[0, np.arange(len(place)), place] <= self.config.inlier_sigmas**2
+        return near, place, float(self._belief.scores(at_places)[0])
+
+    def _refine(self, start: Array, inliers: Array, place: Array) -> Refined | None:
+        at = np.flatnonzero(inliers)
+        if len(at) < 4:
+            return None
+        uv, covariance = self._places.uv[at, place[at]], self._places.covariance[at, place[at]]
+        return refine(start, self._points_m[at], uv, covariance, self._intrinsics)
 
 
-def _usable(corners: Corners, max_sigma_px: float) -> Array:
-    finite = np.isfinite(corners.uv).all(1) & np.isfinite(corners.covariance).all((1, 2))
-    variance = np.where(finite[:, None, None], corners.covariance, np.eye(2))
-    eigenvalues = np.linalg.eigvalsh(variance)
-    return finite & (eigenvalues[:, 0] > 0.0) & (eigenvalues[:, 1] <= max_sigma_px**2)
+def _usable(corners: Corners, config: PoseConfig) -> Places:
+    """Places that are finite and certain enough; the others get no mass."""
+    covariance = corners.covariance * config.covariance_factor
+    xx, xy, yy = covariance[..., 0, 0], covariance[..., 0, 1], covariance[..., 1, 1]
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite fails the comparisons
+        middle, spread = (xx + yy) / 2.0, np.hypot((xx - yy) / 2.0, xy)
+        good = (middle + spread <= config.max_corner_sigma_px**2) & (middle - spread > 1e-6)
+        good &= np.isfinite(corners.uv).all(axis=2) & (corners.mass > 0.0)
+    return Places(
+        np.where(good[..., None], corners.uv, FAR_AWAY_PX),
+        np.where(good[..., None, None], covariance, np.eye(2)),
+        np.where(good, corners.mass, 0.0),
+    )
 
 
-def _consensus(problem: _Problem, usable: Array) -> tuple[Array, Array | None]:
-    """The pose most corners agree on: RANSAC over minimal sets of four (AP3P)."""
-    uv, intrinsics, config = problem.corners.uv, problem.intrinsics, problem.config
-    index = np.flatnonzero(usable)
-    # OpenCV knows no skew and counts pixels from their centres: give it a camera without either.
-    focal = float(np.sqrt(abs(np.linalg.det(intrinsics[:2, :2]))))
-    rays = (uv[index] - intrinsics[:2, 2]) @ np.linalg.inv(intrinsics[:2, :2]).T
-    try:
-        found, rotation, position, chosen = cv2.solvePnPRansac(
-            np.ascontiguousarray(problem.points_m[index]),
-            np.ascontiguousarray(rays * focal),
-            np.diag([focal, focal, 1.0]),
-            None,
-            flags=cv2.SOLVEPNP_AP3P,
-            reprojectionError=config.ransac_error_px,
-            iterationsCount=config.ransac_iterations,
-            confidence=0.9999,
-        )
-    except cv2.error:  # degenerate corners, such as several in one place
-        return usable, None
-    if not found or chosen is None or not np.isfinite([rotation, position]).all():
-        return usable, None
-    inliers = np.zeros(len(uv), dtype=bool)
-    inliers[index[np.asarray(chosen, dtype=int).ravel()]] = True
-    pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = cv2.Rodrigues(rotation)[0], position.ravel()
-    return inliers, pose
-
-
-def _regrow(
-    problem: _Problem, usable: Array, inliers: Array, guess: Array
-) -> tuple[Array, Refined | None]:
-    """The refined pose, its inliers judged by each corner's uncertainty, which RANSAC ignores."""
-    refined = problem.refine(inliers, guess)
-    if refined is None:
-        return inliers, None
-    agreeing = problem.agreeing(usable, refined.T_camera_cube)
-    if agreeing.sum() < 4 or (agreeing == inliers).all():
-        return inliers, refined
-    return agreeing, problem.refine(agreeing, refined.T_camera_cube)
-
-
-def _judge(
-    refined: Refined, residual_px: float, config: PoseConfig, prediction: Array | None
-) -> PoseStatus:
+def _judge(refined: Refined, config: PoseConfig) -> PoseStatus:
     near, far = config.depth_range_m
     if not near <= refined.T_camera_cube[2, 3] <= far:
         return PoseStatus.OUT_OF_RANGE
-    if residual_px > config.max_residual_px:
+    if not refined.squared_errors.mean() <= config.max_residual_sigmas**2:
         return PoseStatus.LARGE_RESIDUAL
-    largest = float(np.linalg.eigvalsh(refined.covariance[3:, 3:])[-1])
-    if largest > config.max_rotation_sigma_rad**2:
+    if not refined.covariance.diagonal()[3:].sum() <= config.max_rotation_sigma_rad**2:
         return PoseStatus.UNCERTAIN
-    if prediction is not None:
-        off = pose_error(refined.T_camera_cube, prediction)
-        distance, turn = np.linalg.norm(off[:3]), np.linalg.norm(off[3:])
-        if distance > config.prediction_position_m or turn > config.prediction_rotation_rad:
-            return PoseStatus.AGAINST_PREDICTION
     return PoseStatus.OK

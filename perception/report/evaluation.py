@@ -13,16 +13,17 @@ from perception.detector.files import DetectorFile
 from perception.pose.solver import PoseConfig
 from perception.report.figures import accuracy_figure, sequence_figure
 from perception.report.frames import FrameRecord, judge_frames
+from perception.report.mishaps import MistakenDetector
 from perception.report.sequences import SequenceConfig, play, summarize_sequence
 from perception.report.speed import stage_times
 from perception.report.summary import binned, false_pose_rate, split_by_visibility, summarize
-from perception.report.tables import accuracy_table, binned_table
+from perception.report.tables import accuracy_table, binned_table, reasons_table
 from perception.samples import Sample
 from perception.tracking.tracker import CubeTracker, TrackerConfig
 
 OCCLUSION_EDGES = (0.35, 0.5, 0.65, 0.8, 0.95, 1.3)
 OBLIQUITY_EDGES = (0.0, 10.0, 20.0, 30.0, 40.0, 55.0)
-TIMED_IMAGES = 50
+TIMED_IMAGES = 200
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def evaluate(detector_file: DetectorFile, samples: Sequence[Sample], device: str
         "config": asdict(config),
     }
     parts = [accuracy_table(accuracy), *(binned_table(rows, label) for label, rows in bins.items())]
-    parts.append(_speed_table(speed, numbers))
+    parts += [reasons_table(numbers["reasons"], len(seen)), _speed_table(speed, numbers)]
     return Report(numbers, "\n\n".join(parts), seen, bins)
 
 
@@ -88,15 +89,16 @@ def evaluate_sequence(
     device: str,
     config: SequenceConfig,
     figure: Path | None = None,
-    seed: int = 0,
 ) -> dict:
     """Accuracy of the filtered pose on a recording with true poses, at the moment of use."""
     detector = CornerDetector(detector_file.network, detector_file.config, device)
-    tracker = CubeTracker(detector, tracker_config(detector_file))
-    played, costs_ms = play(Recording(recording), tracker, config, np.random.default_rng(seed))
+    mistaken = MistakenDetector(detector, config.outliers, np.random.default_rng([config.seed, 1]))
+    tracker = CubeTracker(mistaken, tracker_config(detector_file))
+    played, costs_ms = play(Recording(recording), tracker, config)
     if figure:
         sequence_figure(figure, played, f"filtered pose at the moment of use, {recording.name}")
-    return summarize_sequence(played, costs_ms) | {"config": asdict(config)}
+    numbers = summarize_sequence(played, costs_ms)
+    return numbers | {"mistakes": mistaken.mistakes, "config": asdict(config)}
 
 
 def draw_report(path: Path, report: Report, title: str) -> None:
@@ -128,9 +130,9 @@ def _reasons(records: Sequence[FrameRecord]) -> dict[str, int]:
 
 
 def _speed_table(speed: dict[str, dict[str, float]], numbers: dict) -> str:
-    head = f"{'stage [ms]':<12}{'p50':>9}{'p95':>9}{'p99':>9}"
+    head = f"{'stage [ms]':<24}{'p50':>9}{'p95':>9}{'p99':>9}"
     lines = [
-        f"{name:<12}" + "".join(f"{value:>9.2f}" for value in values.values())
+        f"{name.replace('_', ' '):<24}" + "".join(f"{value:>9.2f}" for value in values.values())
         for name, values in speed.items()
     ]
     rates = [

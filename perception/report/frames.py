@@ -108,8 +108,8 @@ def _pose_numbers(result: PoseResult, truth: Array) -> tuple[float, Array, float
 def _corner_numbers(detection: Detection | None, sample: Sample) -> tuple[Array, Array]:
     if detection is None:
         return np.full(8, np.nan), np.full(8, np.nan)
-    error = detection.corners.uv - sample.corners_px
-    whitened = np.linalg.solve(detection.corners.covariance, error[:, :, None])[:, :, 0]
+    error = detection.corners.likeliest - sample.corners_px
+    whitened = np.linalg.solve(detection.corners.covariance[:, 0], error[:, :, None])[:, :, 0]
     return np.linalg.norm(error, axis=1), (error * whitened).sum(axis=1)
 
 

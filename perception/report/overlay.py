@@ -40,7 +40,8 @@ def draw_detection(image: Array, detection: Detection) -> Array:
     drawn[mask] = (0.75 * drawn[mask] + 0.25 * np.array(MASK)).astype(np.uint8)
     low, high = _fixed_point(detection.box[:2]), _fixed_point(detection.box[2:])
     cv2.rectangle(drawn, low, high, MASK, 1, cv2.LINE_AA, SUBPIXEL_BITS)
-    for uv, covariance in zip(detection.corners.uv, detection.corners.covariance, strict=True):
+    corners = detection.corners
+    for uv, covariance in zip(corners.likeliest, corners.covariance[:, 0], strict=True):
         if np.isfinite(uv).all():
             radius = round(2 * np.sqrt(np.linalg.eigvalsh(covariance)[-1]) * 2**SUBPIXEL_BITS)
             cv2.circle(drawn, _fixed_point(uv), radius, FOUND, 1, cv2.LINE_AA, SUBPIXEL_BITS)

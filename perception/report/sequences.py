@@ -24,10 +24,14 @@ class SequenceConfig:
 
     latency_s: float = 0.05
     """From the exposure to the moment the pose can be used."""
-    query_rate_hz: float = 20.0
-    """Of the policy (paper F.4)."""
     dropout: float = 0.15
     """Part of the frames that never arrive."""
+    outliers: float = 0.1
+    """Part of the detections that take the cube's faces for others."""
+    seed: int = 0
+    """Of drop-outs and outliers."""
+    query_rate_hz: float = 20.0
+    """Of the policy (paper F.4)."""
     settle_s: float = 0.5
     """Not judged: the track is being started."""
 
@@ -50,15 +54,17 @@ def play(
     recording: Recording,
     tracker: CubeTracker,
     config: SequenceConfig,
-    rng: np.random.Generator,
 ) -> tuple[list[SequenceRecord], list[float]]:
     """Answers at the policy's rate, and the time [ms] each frame took.
+
+    Outliers are the business of the tracker's detector (`MistakenDetector`).
 
     Raises:
         ValueError: If the recording holds no true poses, or fewer than two frames.
     """
     if recording.poses is None or len(recording.times_s) < 2:
         raise ValueError("judging a sequence needs a recording of several frames with true poses")
+    rng = np.random.default_rng(config.seed)
     truth = _Truth(np.array(recording.times_s), recording.poses)
     asked_s = np.arange(
         recording.times_s[0] + config.settle_s, recording.times_s[-1], 1 / config.query_rate_hz

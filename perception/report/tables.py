@@ -45,5 +45,14 @@ def binned_table(rows: list[Summary], label: str) -> str:
     return "\n".join([head, *lines])
 
 
+def reasons_table(reasons: dict[str, int], images: int) -> str:
+    """Why images gave no pose, the most frequent reason first."""
+    lines = [
+        f"{count:>8}{count / images:>9.1%}  {reason}"
+        for reason, count in sorted(reasons.items(), key=lambda item: -item[1])
+    ]
+    return "\n".join(["no pose because", *(lines or ["       0"])])
+
+
 def _text(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"

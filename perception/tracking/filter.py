@@ -13,6 +13,7 @@ import numpy as np
 from filterpy.kalman import KalmanFilter
 from scipy.spatial.transform import Rotation
 
+from perception.pose.projection import pose_error
 from perception.tracking.state import (
     POSITION,
     ROTATION,
@@ -22,7 +23,7 @@ from perception.tracking.state import (
     CubeState,
     MotionConfig,
     coast,
-    same_sign,
+    turned,
 )
 
 GATE_997 = 19.80
@@ -142,29 +143,25 @@ def _first_state(measurement: Measurement, config: FilterConfig) -> CubeState:
 
 def _update(state: CubeState, measurement: Measurement, gate: float) -> CubeState | None:
     """The state after a measurement of the same moment; None if it is too far away."""
-    rotation = Rotation.from_quat(state.quat_xyzw)
-    measured = Rotation.from_matrix(measurement.pose[:3, :3])
-    residual = np.concatenate(
-        [measurement.pose[:3, 3] - state.position_m, (measured * rotation.inv()).as_rotvec()]
-    )
+    residual = pose_error(measurement.pose, state.pose)
     kalman = KalmanFilter(dim_x=12, dim_z=6)
-    kalman.P = state.covariance.copy()
-    kalman.H = np.zeros((6, 12))
-    kalman.H[:3, POSITION] = kalman.H[3:, ROTATION] = np.eye(3)
-    spread = kalman.H @ kalman.P @ kalman.H.T + measurement.covariance
+    kalman.P, kalman.H = state.covariance, _POSE_OF_STATE
+    spread = _POSE_OF_STATE @ state.covariance @ _POSE_OF_STATE.T + measurement.covariance
     if not residual @ np.linalg.solve(spread, residual) <= gate:  # NaN is rejected too
         return None
     kalman.update(residual, R=measurement.covariance)
     error = kalman.x[:, 0]
-    quat = (Rotation.from_rotvec(error[ROTATION]) * rotation).as_quat()
     return CubeState(
         time_s=state.time_s,
         position_m=state.position_m + error[POSITION],
         velocity_m_s=state.velocity_m_s + error[VELOCITY],
-        quat_xyzw=same_sign(quat, state.quat_xyzw),
+        quat_xyzw=turned(state.quat_xyzw, error[ROTATION]),
         spin_rad_s=state.spin_rad_s + error[SPIN],
         covariance=(kalman.P + kalman.P.T) / 2,
     )
+
+
+_POSE_OF_STATE = np.eye(12)[np.r_[POSITION, ROTATION]]
 
 
 class PoseFilter:

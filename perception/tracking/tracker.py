@@ -1,7 +1,7 @@
 """Frames in, poses for any moment out: detector, pose solver and filter at work together."""
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from perception.cube import cube_corners
 from perception.detector.detector import Detection, padded_box
 from perception.geometry import inverse
 from perception.pose.projection import project_with_jacobian
-from perception.pose.solver import Corners, PoseConfig, PoseResult, PoseStatus, solve_pose
+from perception.pose.solver import PoseConfig, PoseResult, PoseStatus, solve_pose
 from perception.tracking.filter import FilterConfig, Measurement, Outcome, PoseFilter
 from perception.tracking.state import POSITION, ROTATION, Array
 
@@ -185,10 +185,10 @@ class CubeTracker:
         """The pose from the corners in the view, whose pixels are what thresholds are about."""
         if detection is None:
             return PoseResult(PoseStatus.NO_CUBE)
-        uv = detection.corners.uv
+        corners = detection.corners
         if frame.distortion:
-            uv = view.to_view(undistort(view.to_frame(uv), frame))
-        corners = Corners(uv, detection.corners.covariance)
+            straight = undistort(view.to_frame(corners.uv).reshape(-1, 2), frame)
+            corners = replace(corners, uv=view.to_view(straight).reshape(corners.uv.shape))
         intrinsics = view.intrinsics(frame.intrinsics)
         return solve_pose(corners, cube_corners(), intrinsics, self.config.pose, expected)
 

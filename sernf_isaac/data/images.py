@@ -56,6 +56,25 @@ def fit(image: Array, size: Fit) -> Array:
     return _fitted(Image.fromarray(image), size)
 
 
+def fit_rows(data: Array, shape: tuple[int, int], order: str, row_bytes: int, size: Fit) -> Array:
+    """Like `fit`, for pixels as cameras send them.
+
+    Args:
+        data: (shape[0] * row_bytes,) uint8.
+        shape: Height and width.
+        order: Of a pixel's bytes: "RGB", "BGR", "RGBX" or "BGRX" with a byte to leave out, or "L",
+            grey.
+        row_bytes: From one row to the next; what a row does not need is padding.
+        size: What to keep.
+
+    Raises:
+        ValueError: If the image is smaller than the crop.
+    """
+    mode, (height, width) = "L" if order == "L" else "RGB", shape
+    image = Image.frombuffer(mode, (width, height), data, "raw", order, row_bytes, 1)
+    return _fitted(image, size)
+
+
 def decode(data: bytes, size: Fit | None) -> Array:
     """A JPEG or PNG file as (3, height, width) uint8; without a size, all of it as it is.
 

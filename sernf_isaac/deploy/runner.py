@@ -81,6 +81,9 @@ class RunnerSettings:
     supported_s: float = 0.0
     """Something else holds the object for so long at an episode's start (paper F.4a: 6 s in
     simulation): it is recorded and learned from, but not counted as time or turns in the hand."""
+    counts_turns: bool = True
+    """Whether every quarter turn of the object earns 1, without end (paper C.3). If not, a person
+    gives the rewards afterwards, and a success is the end of the task (IV-B)."""
 
 
 @dataclass
@@ -209,7 +212,8 @@ class _Episode:
         assert pose is not None, "checked at the start; a pose stays until the next episode"
         new, now_s = pose.time_s > self._seen_s, at.clock.now()
         self._seen_s = pose.time_s
-        reward = float(self._counter.update(pose.quaternion)) if new else 0.0
+        counts = new and self._settings.counts_turns
+        reward = float(self._counter.update(pose.quaternion)) if counts else 0.0
         if now_s - self._start_s < self._settings.supported_s:
             self._turned_supported_rad = self._counter.progress_rad
         moment = self._moment(state, pose, now_s, lateness_s)
@@ -275,15 +279,16 @@ class _Episode:
             return
         moment, action, decides = self._pending
         self._result.reward += reward
-        dropped = end is End.DROPPED or (end is End.OPERATOR and self._result.outcome == "failure")
+        done = ("failure",) if self._settings.counts_turns else ("failure", "success")
+        over = end is End.DROPPED or (end is End.OPERATOR and self._result.outcome in done)
         self._recorder.add(
             moment,
             action,
             reward,
             decision=decides,
             overridden=end is End.SAFETY,
-            terminated=dropped,
-            truncated=end is not None and not dropped,
+            terminated=over,
+            truncated=end is not None and not over,
         )
 
     def _decide(self, moment: Moment) -> bool:

@@ -37,6 +37,16 @@ class Poses:
     """Closed around the object; episodes start here."""
 
 
+@dataclass(frozen=True)
+class Questions:
+    """What the person is asked between two episodes."""
+
+    leave: str = ""
+    """Before the hand opens and an arm moves; empty: nothing, they just do."""
+    place: Callable[[int], str] = lambda _: "put the object under the palm"
+    """Before an episode, given the number of those before it."""
+
+
 @dataclass
 class Totals:
     """The session so far. Turns count in the commanded direction."""
@@ -91,6 +101,7 @@ class Session:
         follower: Chooses the checkpoint; has taken one.
         spec_of: The chunk spec of the policy that is loaded now.
         actor: Name under which signs of life are left.
+        questions: What the person is asked.
     """
 
     def __init__(
@@ -103,8 +114,10 @@ class Session:
         spec_of: Callable[[], ChunkSpec],
         *,
         actor: str = "actor",
+        questions: Questions | None = None,
     ) -> None:
         self.station = station
+        self._questions = questions or Questions()
         self._settings, self._poses = settings, poses
         self._writer, self._follower, self._spec_of = writer, follower, spec_of
         self._actor = actor
@@ -132,7 +145,9 @@ class Session:
             )
             totals.add(result)
             totals.wall_s = self.station.clock.now() - began_s
-            self._say(self._follower.report(result.turned_rad / tau))
+            counts, score = self._settings.counts_turns, result.turned_rad / tau
+            score = score if counts else float(result.outcome == "success")
+            self._say(self._follower.report(score))
             self._beat(result)
             yield result
 
@@ -171,9 +186,12 @@ class Session:
         hand.send(Request.PLACE)
         if self._until(lambda: hand.state().placed > before, PLACE_TIMEOUT_S):
             return True
+        if self._questions.leave and not self._asked(self._questions.leave):
+            return False
         if not self._ramped(self._poses.opened):
             return False
-        return self._asked("put the object under the palm") and operator.quits() is False
+        question = self._questions.place(self.totals.runs)
+        return self._asked(question) and operator.quits() is False
 
     def _asked(self, question: str) -> bool:
         operator = self.station.operator

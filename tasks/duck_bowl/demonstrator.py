@@ -1,22 +1,24 @@
 """Who shows the way: two operators with different habits, unsteady hands and imperfect aim.
 
 The quick one comes straight from above, hurries and aims badly; the careful one comes in low from
-the side of the bowl, slowly, and carries high. Neither corrects a grasp that went wrong, so part of
-the demonstrations fail.
+the side of the bowl, slowly, and carries high. Either tries again when it comes up without the
+duck; a duck that slips on the way is lost.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tasks.duck_bowl.task import CONTROL_RATE_HZ, hand_poses
+from tasks.duck_bowl.task import CONTROL_RATE_HZ, LET_GO_M, hand_poses
 from tasks.manipulation.actions import HAND_GROUP, POSE_GROUP
 
 GRASP_Z_M, RELEASE_Z_M = 0.026, 0.1
 UNSTEADY_RAD = 0.015
 REPLY = 0.7
 """Of the noise of a hand, this part is left one control step later."""
+LIFTING = 3
+"""The leg of a plan that ends with the duck in the air."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class _Leg:
     grasp: float
     """0 open, 1 closed; reached while waiting at the place."""
     wait_s: float
+    lifts: bool = False
+    """At its end the duck should be in the hand; if it is not, the operator begins again."""
 
 
 class Operator:
@@ -67,8 +71,6 @@ class Operator:
         self.habits = habits or (QUICK, CAREFUL)[int(rng.integers(2))]
         self._rng = rng
         self._hurry = float(rng.uniform(0.85, 1.15))
-        self._aim = rng.normal(0, self.habits.aim_std_m, 2)
-        self._aim_rad = float(rng.normal(0, self.habits.aim_std_rad))
         self._opened, self._closed = hand_poses()
         self._legs: list[_Leg] | None = None
         self._place, self._yaw_rad, self._grasp = np.zeros(3), 0.0, 0.0
@@ -85,7 +87,7 @@ class Operator:
         if self._legs is None:
             self._begin(observation)
         if self._legs:
-            self._advance(self._legs[0])
+            self._advance(self._legs[0], observation)
         habits, keep = self.habits, np.sqrt(1 - REPLY**2)
         noise = self._rng.normal(0, habits.unsteady_m, 3)
         self._shake = REPLY * self._shake + keep * noise
@@ -102,15 +104,18 @@ class Operator:
         bowl = pose[:3] + frame.apply(seen["bowl"])
         yaw = float((frame * Rotation.from_quat(seen["duck"][3:])).as_euler("zyx")[0])
         self._place, self._yaw_rad = pose[:3], float(frame.as_euler("zyx")[0])
-        self._legs = self._plan(duck[:2] + self._aim, yaw + self._aim_rad, bowl[:2])
+        aim = self._rng.normal(0, self.habits.aim_std_m, 2)
+        aim_rad = float(self._rng.normal(0, self.habits.aim_std_rad))
+        self._legs = self._plan(duck[:2] + aim, yaw + aim_rad, bowl[:2])
 
     def _plan(self, duck: np.ndarray, yaw: float, bowl: np.ndarray) -> list[_Leg]:
         habits = self.habits
         side = (bowl - duck) / np.linalg.norm(bowl - duck)
         start = duck + habits.start_beside_m * side
         over = bowl + self._rng.normal(0, 0.012, 2)
+        first_s = habits.open_s if self._grasp else 0.0
         at = [
-            (start, habits.start_z_m, 0.0, 0.0),
+            (start, habits.start_z_m, 0.0, first_s),
             (duck, GRASP_Z_M, 0.0, habits.pause_s),
             (duck, GRASP_Z_M, 1.0, habits.close_s),
             (duck, habits.carry_z_m, 1.0, 0.0),
@@ -118,9 +123,11 @@ class Operator:
             (over, RELEASE_Z_M, 0.0, habits.open_s),
             (over, habits.carry_z_m, 0.0, 0.5),
         ]
-        return [_Leg(np.array([*xy, z]), yaw, grasp, wait) for xy, z, grasp, wait in at]
+        legs = [_Leg(np.array([*xy, z]), yaw, grasp, wait) for xy, z, grasp, wait in at]
+        legs[LIFTING] = replace(legs[LIFTING], lifts=True)
+        return legs
 
-    def _advance(self, leg: _Leg) -> None:
+    def _advance(self, leg: _Leg, observation: dict[str, np.ndarray]) -> None:
         """One control step along a leg; the next one begins when it is through."""
         period = 1 / CONTROL_RATE_HZ
         reach, turn = (
@@ -139,3 +146,5 @@ class Operator:
             self._grasp += float(np.clip(left, -share, share))
         if self._waited_s * self._hurry >= leg.wait_s and abs(self._grasp - leg.grasp) < 1e-6:
             self._legs, self._waited_s = (self._legs or [])[1:], 0.0
+            if leg.lifts and float(np.linalg.norm(observation["duck"][:3])) > LET_GO_M:
+                self._begin(observation)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -18,28 +18,21 @@ from sernf_isaac.learning.four_stages import (
     FourStages,
     Milestone,
     Problem,
-    act,
 )
+from sernf_isaac.learning.offline import contract_of
+from sernf_isaac.learning.offline_config import WITHOUT_LIKELIHOOD
 from sernf_isaac.learning.offline_data import fit_normalizer
-from sernf_isaac.learning.online import OnlineTraining, collect
+from sernf_isaac.learning.online import OnlineTraining
 from sernf_isaac.learning.stages import ONLINE
 from sernf_isaac.policy import ChunkPolicy
-from tasks.duck_bowl.configurations import evaluation_set
 from tasks.duck_bowl.environment import FEATURES, DuckBowl
-from tasks.duck_bowl.task import CONTROL_RATE_HZ, STAGES
+from tasks.duck_bowl.evaluation import evaluate
 from tasks.manipulation.actions import ACTION_DIM
-from tasks.manipulation.protocol import Trial, as_rows, table, trials_of
+from tasks.manipulation.protocol import Trial, as_rows
 
 ROLLOUTS_PER_ROUND = 5
 """Online rollouts between two bouts of updates."""
-SETTINGS_FILE = "settings.yaml"
-LABELS = {
-    "imitation": "imitation (I)",
-    "warm_up": "critics choose (II)",
-    "offline": "offline RL (III)",
-    "online": "online RL (IV)",
-}
-"""Of the stages."""
+SETTINGS_FILE, RESULT_FILE = "settings.yaml", "result.json"
 
 
 def problem_of(demonstrations: Mapping[str, Episode], run: FourStageRun) -> Problem:
@@ -49,23 +42,19 @@ def problem_of(demonstrations: Mapping[str, Episode], run: FourStageRun) -> Prob
     return Problem(demonstrations, scale, FEATURES, ACTION_DIM)
 
 
-def evaluate(policy: ChunkPolicy, *, episodes: int, candidates: int) -> list[Trial]:
-    """Trials on the test configurations, the same ones every time."""
-    starts = evaluation_set(episodes)
-    env = DuckBowl(episodes, starts=lambda _: starts, threads=1)
-    done = collect(env, act(policy, candidates, seed=0), policy.layout.spec, hold=env.hold)
-    return trials_of(done, CONTROL_RATE_HZ)
-
-
 class Experiment:
     """One seed's way through the stages; what was interrupted goes on.
 
     Args:
         run: Settings.
         demonstrations: Offline data.
-        folder: Of this seed; `result.json` in it holds all trials.
-        rollouts: Online episodes in all, a multiple of `ROLLOUTS_PER_ROUND`.
+        folder: Of this seed; receives all trials in `RESULT_FILE`, and `policy_<stage>.pt`.
+        rollouts: Online episodes in all, a multiple of `ROLLOUTS_PER_ROUND`; 0: no stage IV.
         episodes: Per evaluation.
+        label: Of the run, for tables.
+
+    Raises:
+        ValueError: If settings do not fit together, or the folder holds a run with others.
     """
 
     def __init__(
@@ -76,13 +65,13 @@ class Experiment:
         *,
         rollouts: int = 15,
         episodes: int = 16,
+        label: str = "flow",
     ) -> None:
-        if rollouts % ROLLOUTS_PER_ROUND:
-            raise ValueError(f"rollouts ({rollouts}) must be a multiple of {ROLLOUTS_PER_ROUND}")
-        self.run, self.folder = run, folder
+        _check(run, rollouts)
+        self.run, self.folder, self._label = run, folder, label
         self._rounds, self._episodes = rollouts // ROLLOUTS_PER_ROUND, episodes
         _keep_settings(folder, run)
-        self._file = folder / "result.json"
+        self._file = folder / RESULT_FILE
         known = json.loads(self._file.read_text()) if self._file.is_file() else {}
         self.trials: dict[str, list[Trial]] = {
             stage: [Trial(**row) for row in rows] for stage, rows in known.get("stages", {}).items()
@@ -91,9 +80,10 @@ class Experiment:
         self._stages = FourStages(run, problem_of(demonstrations, run), folder, self._report)
 
     def go(self) -> dict[str, list[Trial]]:
-        """All stages; returns the trials of each."""
+        """All stages there are; returns the trials of each."""
         self._stages.train_offline(resume=True)
-        self._train_online()
+        if self._rounds:
+            self._train_online()
         return self.trials
 
     def _train_online(self) -> None:
@@ -115,17 +105,51 @@ class Experiment:
         self._report(last)
 
     def _report(self, at: Milestone) -> None:
-        """Evaluate now, and write all trials so far by one rename."""
+        """Evaluate now, keep the policy, and write all trials so far by one rename."""
         started = time.monotonic()
         candidates = self.run.online.candidates
         found = evaluate(at.policy, episodes=self._episodes, candidates=candidates)
         self.trials[at.stage] = found
-        stages = {stage: as_rows(trials) for stage, trials in self.trials.items()}
-        content = {"seed": self.run.offline.seed, "stages": stages}
+        self._keep_policy(at)
+        content = {
+            "seed": self.run.offline.seed,
+            "label": self._label,
+            "parameters": parameters_of(at.policy),
+            "stages": {stage: as_rows(trials) for stage, trials in self.trials.items()},
+        }
         publish(write_json(self.folder / ".result.partial", content), self._file)
         won = sum(trial.succeeded for trial in found)
         took = time.monotonic() - started
         print(f"{at.stage:10s} {won}/{len(found)} succeeded ({took:.0f} s)", flush=True)
+
+    def _keep_policy(self, at: Milestone) -> None:
+        """Write a policy that can be tried again."""
+        policy = at.policy
+        contract = contract_of(self.run.offline, policy.layout, policy.normalizer)
+        notes = {"stage": at.stage, "seed": self.run.offline.seed, "label": self._label}
+        policy.save(self.folder / f"policy_{at.stage}.pt", contract, notes)
+
+
+def parameters_of(policy: ChunkPolicy) -> int:
+    """Weights of the policy without its encoder, which all kinds share."""
+    return sum(parameter.numel() for parameter in policy.actor.flow.parameters())
+
+
+def _check(run: FourStageRun, rollouts: int) -> None:
+    if rollouts < 0 or rollouts % ROLLOUTS_PER_ROUND:
+        raise ValueError(f"rollouts ({rollouts}) must be a multiple of {ROLLOUTS_PER_ROUND}")
+    run.offline.check()
+    kind = run.offline.architecture.kind
+    if rollouts and kind in WITHOUT_LIKELIHOOD:
+        raise ValueError(
+            f"a policy of the kind {kind!r} has no likelihood, which stage IV needs; set "
+            f"rollouts = 0 instead of {rollouts}"
+        )
+    if run.policy != "flow" or run.critic != "chunk":
+        raise ValueError(
+            f"policy = {run.policy!r} with critic = {run.critic!r} leaves no policy files; this "
+            "experiment takes offline.architecture.kind, and critics of chunks"
+        )
 
 
 def _keep_settings(folder: Path, run: FourStageRun) -> None:
@@ -136,29 +160,3 @@ def _keep_settings(folder: Path, run: FourStageRun) -> None:
         path.write_text(text)
     elif path.read_text() != text:
         raise ValueError(f"{folder} holds a run with other settings ({path.name}); name a new one")
-
-
-def load_trials(folder: Path) -> dict[str, list[Trial]]:
-    """What an experiment wrote.
-
-    Raises:
-        FileNotFoundError: If there is no result in the folder.
-    """
-    path = folder / "result.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"no result at {path}; run the experiment first")
-    stages = json.loads(path.read_text())["stages"]
-    return {stage: [Trial(**row) for row in rows] for stage, rows in stages.items()}
-
-
-def summary(runs: Sequence[Mapping[str, Sequence[Trial]]]) -> str:
-    """A table over runs: stages as rows, all their trials pooled.
-
-    Raises:
-        ValueError: If runs went through different stages.
-    """
-    stages = list(runs[0])
-    if odd := [list(run) for run in runs if list(run) != stages]:
-        raise ValueError(f"a run went through the stages {odd[0]}, another through {stages}")
-    pooled = {stage: [trial for run in runs for trial in run[stage]] for stage in stages}
-    return table({LABELS.get(stage, stage): trials for stage, trials in pooled.items()}, STAGES)

@@ -3,7 +3,8 @@
 A picture needs nothing but what `DuckBowl` observes, so stored episodes can be drawn afterwards.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,15 @@ from tasks.duck_bowl.scene import VIEWS, scene_model
 from tasks.manipulation.actions import HAND_GROUP, POSE_GROUP
 from tasks.rendering import choose_gl_backend
 
+IMAGE_SIZE = 84
+"""Edge of a policy's pictures in pixels, as in RoboMimic."""
 _WXYZ = [3, 0, 1, 2]
+
+
+@functools.cache
+def _scene() -> mujoco.MjModel:
+    """Compiled once per process; cameras only read it."""
+    return scene_model(visual=True)
 
 
 class TableCameras:
@@ -31,14 +40,16 @@ class TableCameras:
 
     Args:
         size: Edge of the images in pixels.
+        views: Which of the cameras.
 
     Raises:
         RuntimeError: If nothing here can draw; names the package to install.
     """
 
-    def __init__(self, size: int = 96) -> None:
+    def __init__(self, size: int = IMAGE_SIZE, views: Sequence[str] = VIEWS) -> None:
         choose_gl_backend()
-        self._model = scene_model(visual=True)
+        self.size, self.views = size, tuple(views)
+        self._model = _scene()
         self._data = mujoco.MjData(self._model)
         self._renderer = mujoco.Renderer(self._model, size, size)
         self._option = mujoco.MjvOption()
@@ -48,7 +59,7 @@ class TableCameras:
         """(3, size, size) uint8 by camera, for groups (F,)."""
         place(self._model, self._data, observation)
         found = {}
-        for view in VIEWS:
+        for view in self.views:
             self._renderer.update_scene(self._data, camera=view, scene_option=self._option)
             found[view] = self._renderer.render().transpose(2, 0, 1).copy()
         return found
@@ -62,7 +73,8 @@ class TableCameras:
         final = self.images(episode.final_observation)
         return replace(
             episode,
-            observation=episode.observation | {v: np.stack([s[v] for s in steps]) for v in VIEWS},
+            observation=episode.observation
+            | {view: np.stack([step[view] for step in steps]) for view in self.views},
             final_observation=episode.final_observation | final,
         )
 
@@ -88,8 +100,14 @@ def place(
     mujoco.mj_forward(model, data)
 
 
-def draw_run(source: Path, out: Path, *, size: int = 96) -> Path:
+def draw_run(source: Path, out: Path, *, size: int = IMAGE_SIZE, count: int | None = None) -> Path:
     """A new run with the episodes of `source` and their pictures.
+
+    Args:
+        source: Folder of a run.
+        out: Folder of the new one; must not exist.
+        size: Edge of the pictures in pixels.
+        count: Only the first episodes; None: all.
 
     Raises:
         ValueError: If `out` exists, or an episode lacks what a picture needs.
@@ -100,7 +118,7 @@ def draw_run(source: Path, out: Path, *, size: int = 96) -> Path:
     def read(commit: Commit) -> tuple[Episode, dict]:
         return cameras.with_images(reader.load(commit)), {}
 
-    commits = [commit for commit in reader.commits() if reader.may_train(commit)]
+    commits = [commit for commit in reader.commits() if reader.may_train(commit)][:count]
     with tqdm(total=len(commits), desc="drawing", unit="episode") as bar:
         readings = {commit.id: partial(read, commit) for commit in commits}
         import_run(out, info, readings, progress=bar.update)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from sernf_isaac.data.importers.bag_layout import BagLayout, Signal
+from sernf_isaac.data.importers.made_up_bag import Recording
 from tasks.manipulation.actions import HAND_GROUP, POSE_GROUP
 from tasks.orca.joints import JOINTS as JOINT_TABLE
 
@@ -103,6 +104,16 @@ class ManipulationTask:
 def example_topics(task: ManipulationTask) -> Topics:
     """The default topics, with one per camera."""
     return Topics(cameras={name: f"/{name}/image_raw/compressed" for name in task.cameras})
+
+
+def made_up_recording(topics: Topics) -> Recording:
+    """What `write_made_up_bag` needs to write such topics; commands are 0.1 s ahead."""
+    return Recording(
+        poses={topics.arm_pose: 0.0, topics.arm_command: 0.1},
+        joints={topics.hand_joints: 0.0, topics.hand_command: 0.1},
+        joint_names=[joint.orca_name for joint in JOINT_TABLE],
+        cameras=list(topics.cameras.values()),
+    )
 
 
 def layout_yaml(layout: BagLayout) -> str:

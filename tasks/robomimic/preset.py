@@ -3,8 +3,8 @@
     python scripts/train_offline.py --task robomimic --data can_mh.hdf5 --keys agentview_image \
       robot0_eye_in_hand_image robot0_eef_pos robot0_eef_quat robot0_gripper_qpos
 
-Two cameras of 84 x 84 through a ResNet-18 each, or low-dimensional with other --keys. The paper's
-online part and its 100 rollouts need robosuite, which cannot share this environment.
+Two cameras of 84 x 84 through a ResNet-18 each, or low-dimensional with other --keys. Rollouts take
+place in robosuite, which runs in an environment of its own: `scripts/robomimic.py`.
 """
 
 from dataclasses import replace
@@ -15,7 +15,8 @@ from sernf_isaac.learning.offline import OfflineRun
 from sernf_isaac.models.architecture import Architecture, VisionConfig
 
 CONTROL_RATE_HZ = 20.0
-IMAGE_KEYS = ("agentview_image", "robot0_eye_in_hand_image")
+CAMERAS = ("agentview", "robot0_eye_in_hand")
+IMAGE_KEYS = tuple(f"{camera}_image" for camera in CAMERAS)
 NUMBER_KEYS = ("robot0_eef_pos", "robot0_eef_quat", "robot0_gripper_qpos")
 
 

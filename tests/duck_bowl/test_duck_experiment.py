@@ -7,72 +7,53 @@ import pytest
 import torch
 
 from sernf_isaac.data.sources import load_episodes
-from sernf_isaac.learning.four_stages import FourStageRun, act
-from tasks.duck_bowl.demonstrations import record_demonstrations
+from sernf_isaac.learning.four_stages import act
 from tasks.duck_bowl.environment import DuckBowl
-from tasks.duck_bowl.experiment import Experiment, load_trials, summary
-from tasks.duck_bowl.preset import simulated
+from tasks.duck_bowl.evaluation import evaluate, load_fitting_policy
+from tasks.duck_bowl.experiment import Experiment
+from tasks.duck_bowl.report import comparison, load_result
 
 STAGES = ["imitation", "warm_up", "offline", "online"]
 
 
-def tiny() -> FourStageRun:
-    run = simulated(0)
-    learner = run.offline.learner
-    policy = replace(learner.policy, token_dim=16, width=16, num_couplings=4, num_heads=2)
-    critic = replace(learner.critic, token_dim=16, num_heads=2, num_layers=1, feedforward=16)
-    offline = replace(
-        run.offline,
-        learner=replace(learner, policy=policy, critic=critic),
-        batch_size=8,
-        rl_batch_size=8,
-        imitation_steps=3,
-        warm_up_steps=2,
-        offline_steps=2,
-        log_every=1,
-        save_every=1,
-        successes_only=False,
-    )
-    online = replace(run.online, updates_per_step=0.002, batch_size=8, candidates=2)
-    return replace(run, offline=offline, online=online)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return record_demonstrations(tmp_path_factory.mktemp("duck") / "run", 2, seed=0)
-
-
-def test_all_stages_run_and_a_finished_run_is_not_run_again(store: Path, tmp_path: Path) -> None:
-    shown = load_episodes([str(store)], [])
-    options = {"rollouts": 5, "episodes": 2}
-    trials = Experiment(tiny(), shown, tmp_path / "seed_0", **options).go()
-    assert list(trials) == STAGES and all(len(found) == 2 for found in trials.values())
-    assert load_trials(tmp_path / "seed_0") == trials
-    again = Experiment(tiny(), shown, tmp_path / "seed_0", **options)
-    assert again.go() == trials
+@pytest.mark.usefixtures("short_episodes")
+def test_all_stages_run_and_a_finished_run_is_not_run_again(
+    two_demonstrations: Path, finished_run: Path, tiny
+) -> None:
+    shown = load_episodes([str(two_demonstrations)], [])
+    result = load_result(finished_run)
+    assert list(result.stages) == STAGES and all(len(t) == 2 for t in result.stages.values())
+    states = [finished_run / name for name in ("training_state.pt", "online_state.pt")]
+    before = [state.read_bytes() for state in states]
+    again = Experiment(tiny(), shown, finished_run, rollouts=5, episodes=2)
+    assert again.go() == result.stages and before == [state.read_bytes() for state in states]
     other = replace(tiny(), evaluate_every=1)
     with pytest.raises(ValueError, match="holds a run with other settings"):
-        Experiment(other, shown, tmp_path / "seed_0", **options)
-    lines = summary([trials, trials]).splitlines()
-    assert len(lines) == 6 and "/4)" in lines[-1] and lines[-1].startswith("| online RL (IV)")
+        Experiment(other, shown, finished_run)
+    lines = comparison([result, result]).splitlines()
+    assert len(lines) == 6 and "/4)" in lines[-1] and "| online RL (IV) | 2 |" in lines[-1]
+    for stage in ("imitation", "online"):  # without and with critics
+        kept = load_fitting_policy(finished_run / f"policy_{stage}.pt")
+        assert evaluate(kept, episodes=2, candidates=2) == result.stages[stage]
 
 
-def test_what_does_not_fit_is_refused(store: Path, tmp_path: Path) -> None:
-    shown = load_episodes([str(store)], [])
-    with pytest.raises(ValueError, match=r"rollouts \(7\) must be a multiple of 5"):
-        Experiment(tiny(), shown, tmp_path, rollouts=7)
+def test_what_does_not_fit_is_refused(two_demonstrations: Path, tmp_path: Path, tiny) -> None:
+    shown = load_episodes([str(two_demonstrations)], [])
+    for rollouts in (7, -5):
+        with pytest.raises(ValueError, match=rf"rollouts \({rollouts}\) must be a multiple of 5"):
+            Experiment(tiny(), shown, tmp_path, rollouts=rollouts)
+    with pytest.raises(ValueError, match="leaves no policy files"):
+        Experiment(replace(tiny(), policy="gaussian"), shown, tmp_path)
     with pytest.raises(FileNotFoundError, match="run the experiment first"):
-        load_trials(tmp_path / "nothing")
-    with pytest.raises(ValueError, match="another through"):
-        summary([{"imitation": []}, {"online": []}])
+        load_result(tmp_path / "nothing")
 
 
 def test_a_policy_takes_and_gives_absolute_poses_wherever_the_hand_is(
-    store: Path, tmp_path: Path
+    two_demonstrations: Path, tmp_path: Path, tiny
 ) -> None:
     """The same scene a step further on: chunks move along, because networks see no place."""
-    run = tiny()
-    policy = Experiment(run, load_episodes([str(store)], []), tmp_path)._stages.imitator
+    shown = load_episodes([str(two_demonstrations)], [])
+    policy = Experiment(tiny(), shown, tmp_path)._stages.imitator
     env = DuckBowl(1, seed=0, threads=1)
     seen = env.reset()
     prefix = env.hold.expand(1, 3, 24)

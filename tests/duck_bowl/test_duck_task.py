@@ -1,5 +1,7 @@
 """The simulated duck: rules, test configurations, the table's physics, demonstrations."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import mujoco
@@ -15,10 +17,10 @@ from tasks.duck_bowl.demonstrations import record_demonstrations
 from tasks.duck_bowl.demonstrator import CAREFUL, QUICK, Operator
 from tasks.duck_bowl.environment import FEATURES, MAX_STEPS, DuckBowl
 from tasks.duck_bowl.pictures import place
-from tasks.duck_bowl.preset import spec
 from tasks.duck_bowl.scene import scene_model
 from tasks.duck_bowl.task import HOME, WORKSPACE_LOWER_M, judge, seen_from
 from tasks.manipulation.actions import POSE_GROUP
+from tasks.manipulation.settings import SPEC
 
 MIDDLE = Configuration((-0.11, 0.02), 0.1, (0.13, 0.0))
 BOWL = np.array([[0.13, 0.0, 0.0]])
@@ -32,7 +34,7 @@ def verdict(duck: np.ndarray, grip: np.ndarray, *, lifted: bool = False, speed: 
     return judge(duck, grip, BOWL, np.array([speed]), np.array([lifted]))
 
 
-def perform(env: DuckBowl, operators: list[Operator]) -> tuple[np.ndarray, list[dict]]:
+def perform(env: DuckBowl, operators: Sequence[Operator]) -> tuple[np.ndarray, list[dict]]:
     """Rewards (T, N) of episodes in which these operators act, and all observations."""
     observation, rewards, seen = env.reset(), [], []
     over = torch.zeros(env.num_envs, dtype=torch.bool)
@@ -131,10 +133,14 @@ def test_holding_still_changes_nothing_and_is_cut_off(env: DuckBowl) -> None:
     torch.testing.assert_close(seen["duck"], first["duck"], atol=5e-3, rtol=0)
 
 
+def aim(std_m: float) -> dict[str, float]:
+    """How badly an operator aims, as habits."""
+    return {"aim_std_m": std_m, "aim_std_rad": 0.0}
+
+
 def test_both_operators_bring_the_duck_home_when_they_aim_well(env: DuckBowl) -> None:
-    operators = [Operator(np.random.default_rng(i), (QUICK, CAREFUL)[i % 2]) for i in range(4)]
-    for operator in operators:
-        operator._aim[:], operator._aim_rad = 0.0, 0.0
+    aiming_well = [replace(habits, **aim(0.0)) for habits in (QUICK, CAREFUL)]
+    operators = [Operator(np.random.default_rng(i), aiming_well[i % 2]) for i in range(4)]
     rewards, _ = perform(env, operators)
     assert env.succeeded.all()
     assert rewards.sum(axis=0).tolist() == [2] * 4 and rewards.max() == 1
@@ -143,11 +149,24 @@ def test_both_operators_bring_the_duck_home_when_they_aim_well(env: DuckBowl) ->
 
 
 def test_an_operator_who_aims_beside_the_duck_fails(env: DuckBowl) -> None:
-    operators = [Operator(np.random.default_rng(i), CAREFUL) for i in range(4)]
-    for operator in operators:
-        operator._aim[:] = (0.0, -0.09)
+    beside = replace(CAREFUL, **aim(0.3))
+    operators = [Operator(np.random.default_rng(i), beside) for i in range(4)]
     rewards, _ = perform(env, operators)
     assert not rewards.any() and not env.succeeded.any()
+
+
+def test_an_operator_who_missed_tries_again(env: DuckBowl) -> None:
+    class Learns(Operator):
+        """Aims well from the second time on."""
+
+        def _begin(self, observation: dict[str, np.ndarray]) -> None:
+            super()._begin(observation)
+            self.habits = replace(self.habits, **aim(0.0))
+
+    operators = [Learns(np.random.default_rng(i), replace(QUICK, **aim(0.3))) for i in range(4)]
+    rewards, _ = perform(env, operators)
+    assert env.succeeded.all()
+    assert np.flatnonzero(rewards.any(axis=1))[0] > 40  # not at once
 
 
 def test_the_same_start_and_actions_give_the_same_episode(env: DuckBowl) -> None:
@@ -206,7 +225,7 @@ def test_demonstrations_are_episodes_of_the_store_with_absolute_poses(store: Pat
         assert episode.is_offline and episode.policy in ("quick", "careful")
         assert episode.reward.sum() == 2 if episode.outcome == "success" else 1
         assert np.abs(episode.action[0, :3] - HOME[:3]).max() < 0.05
-        batch = make_batch(episode, spec())
+        batch = make_batch(episode, SPEC)
         assert batch.chunk[..., :3].abs().max() < 0.4 and (batch.chunk[..., 6] > 0.5).all()
 
 

@@ -44,7 +44,7 @@ def seeing(sample, delta=(0,) * 6, sigma_px=0.5, noise_px=0.0, rng=None):
         uv = uv + noise_px * rng.normal(size=(8, 2))
     covariance = np.tile(sigma_px**2 * np.eye(2), (8, 1, 1))
     box = padded_box(uv, 0.08).astype(np.float32)
-    return Detection(0.9, box, Corners(uv, covariance), np.ones((28, 28), np.float32))
+    return Detection(0.9, box, Corners.certain(uv, covariance), np.ones((28, 28), np.float32))
 
 
 @pytest.fixture

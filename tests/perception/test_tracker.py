@@ -57,7 +57,9 @@ class KnowingDetector:
         uv = self.view(image, kind)
         uv = uv + self.sigma_px * self.rng.normal(size=(8, 2))
         covariance = np.tile(self.sigma_px**2 * np.eye(2), (8, 1, 1))
-        return Detection(0.9, padded_box(uv, 0.08), Corners(uv, covariance), np.zeros((28, 28)))
+        return Detection(
+            0.9, padded_box(uv, 0.08), Corners.certain(uv, covariance), np.zeros((28, 28))
+        )
 
 
 @pytest.fixture

@@ -1,13 +1,18 @@
 """Messages of a ROS 2 bag as times, numbers and images."""
 
+import functools
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sernf_isaac.data.episode import Array
-from sernf_isaac.data.images import Fit, decode, fit
+from sernf_isaac.data.images import Fit, decode, fit_rows
 from sernf_isaac.data.importers.bag_file import check_installed
 from sernf_isaac.data.importers.bag_layout import Signal
+
+if TYPE_CHECKING:
+    from rosbags.typesys.store import Typestore
 
 ROTATION = slice(3, 7)
 """Columns of a pose that are a quaternion, xyzw."""
@@ -112,9 +117,7 @@ class Decoder:
 
     def __init__(self) -> None:
         check_installed()
-        from rosbags.typesys import Stores, get_typestore
-
-        self._types = get_typestore(Stores.ROS2_JAZZY)
+        self._types = _typestore()
 
     def numbers(self, data: bytes, msgtype: str, signals: list[Signal]) -> list[list[float]]:
         """What each of these signals takes from one message.
@@ -135,7 +138,7 @@ class Decoder:
         message = self._decoded(data, msgtype)
         if msgtype == "sensor_msgs/msg/CompressedImage":
             return decode(message.data.tobytes(), size)
-        return fit(_pixels(message), size)
+        return _fit_pixels(message, size)
 
     def _decoded(self, data: bytes, msgtype: str) -> object:
         try:
@@ -144,26 +147,26 @@ class Decoder:
             raise ValueError(f"it is damaged: {error or type(error).__name__}") from error
 
 
-_ENCODINGS = {
-    "rgb8": (3, [0, 1, 2]),
-    "bgr8": (3, [2, 1, 0]),
-    "rgba8": (4, [0, 1, 2]),
-    "bgra8": (4, [2, 1, 0]),
-    "mono8": (1, [0, 0, 0]),
-}
-"""Bytes per pixel, and which of them are red, green and blue."""
+@functools.cache
+def _typestore() -> "Typestore":
+    """Compiled once for all bags: that takes longer than reading a short one."""
+    from rosbags.typesys import Stores, get_typestore
+
+    return get_typestore(Stores.ROS2_JAZZY)
 
 
-def _pixels(message: object) -> Array:
-    """(h, w, 3) uint8 RGB from an uncompressed image message, whose rows may be padded."""
+_ENCODINGS = {"rgb8": "RGB", "bgr8": "BGR", "rgba8": "RGBX", "bgra8": "BGRX", "mono8": "L"}
+"""A byte per letter of a pixel; transparency is left out."""
+
+
+def _fit_pixels(message: object, size: Fit) -> Array:
+    """(3, height, width) uint8 from an uncompressed image message, whose rows may be padded."""
     if message.encoding not in _ENCODINGS:
         raise ValueError(f"encoding {message.encoding!r} is none of {', '.join(_ENCODINGS)}")
-    depth, order = _ENCODINGS[message.encoding]
+    order = _ENCODINGS[message.encoding]
     height, width, step = message.height, message.width, message.step
-    if not height or not width or step < width * depth or len(message.data) != height * step:
+    if not height or not width or step < width * len(order) or len(message.data) != height * step:
         raise ValueError(
             f"{height} x {width} pixels in rows of {step} bytes do not make {len(message.data)}"
         )
-    rows = message.data.reshape(height, step)[:, : width * depth]
-    pixels = rows.reshape(height, width, depth)
-    return pixels if order == list(range(depth)) else pixels[:, :, order]
+    return fit_rows(message.data, (height, width), order, step, size)

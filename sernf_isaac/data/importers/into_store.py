@@ -1,6 +1,7 @@
 """Imported episodes become a run of the episode store: all of them, or no run."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,19 +67,27 @@ def import_run(
 def _write(
     run: Path, readings: Mapping[str, Reading], images: str, progress: Callable[[], object]
 ) -> Imported:
-    """Commits what can be read; the sizes of the first episode are those of all."""
+    """Commits what can be read; the sizes of the first episode are those of all.
+
+    An episode is written while the next one is read, so two of them are in memory.
+    """
     imported, expected = Imported(), None
-    with RunWriter(run, ACTOR, images=images) as writer:
+    written: list[tuple[Future[str], dict]] = []
+    with RunWriter(run, ACTOR, images=images) as writer, ThreadPoolExecutor(1) as pool:
         for name, read in readings.items():
             try:
                 episode, notes = read()
                 expected = expected or _sizes(episode)
                 if (sizes := _sizes(episode)) != expected:
                     raise ValueError(f"{name}: its sizes {sizes} are not the first's {expected}")
-                imported.episodes[writer.commit(episode)] = {"source": name, **notes}
             except (ValueError, FileNotFoundError) as error:
                 imported.skipped[name] = str(error)
+            else:
+                if written:
+                    written[-1][0].result()  # no third one
+                written.append((pool.submit(writer.commit, episode), {"source": name, **notes}))
             progress()
+    imported.episodes.update((eid.result(), about) for eid, about in written)
     return imported
 
 

@@ -15,7 +15,12 @@ from sernf_isaac.data.importers.rosbag import load_bag
 
 
 def bag_readings(
-    bags: Sequence[Path], layout: BagLayout, outcome: str, threads: int, *, is_offline: bool
+    bags: Sequence[Path],
+    layout: BagLayout,
+    outcome: str,
+    threads: int | None = None,
+    *,
+    is_offline: bool,
 ) -> tuple[dict[str, object], dict[str, Reading]]:
     """ROS 2 bags, an episode each.
 
@@ -26,7 +31,7 @@ def bag_readings(
         ValueError: If the package that reads bags is missing, or a bag is named twice.
     """
     check_installed()
-    if threads < 1:
+    if threads is not None and threads < 1:
         raise ValueError(f"threads ({threads}) must be >= 1")
     if repeated := sorted({str(bag) for bag in bags if list(bags).count(bag) > 1}):
         raise ValueError(f"named twice: {', '.join(repeated)}")

@@ -99,9 +99,10 @@ def load_robomimic(
 ) -> list[Episode]:
     """All demonstrations of a file or of one of its splits, or none.
 
-    A demonstration whose last `dones` is 1 terminates there; otherwise it is cut off. Ones before
-    the last step are dropped, because robomimic also marks every step after success as done. Where
-    all rewards are 0 or 1, a demonstration that earned one succeeded and the others failed.
+    Steps whose `dones` is 1 terminate. robomimic marks every step with the task done, and goes on
+    recording; so success is worth its one reward, as in rollouts, which end there, while imitation
+    still sees what follows. A demonstration whose last `dones` is 0 is cut off. Where all rewards
+    are 0 or 1, one that earned a reward succeeded and the others failed.
 
     Args:
         path: HDF5 file.
@@ -209,7 +210,7 @@ def _episode(
             observation=observation,
             action=action,
             reward=reward + reward_shift,
-            terminated=dones & (np.arange(steps) == steps - 1),
+            terminated=dones,
             final_observation=final,
             outcome=_outcome(reward),
             is_offline=is_offline,

@@ -5,8 +5,10 @@ the newest one that had been taken, with its age beside it. The grid covers what
 Two passes: one over everything but the images, and one over the images that are needed.
 """
 
+import os
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import batched
 from pathlib import Path
@@ -22,8 +24,8 @@ from sernf_isaac.data.importers.bag_samples import Samples, read_samples
 from sernf_isaac.data.importers.checks import blamed_on
 from sernf_isaac.data.importers.resample import latest, linear, make_grid, slerp_xyzw, sum_events
 
-IMAGES_AT_ONCE = 64
-"""Undecoded images that are held in memory."""
+IMAGES_AT_ONCE, BATCHES_AT_ONCE = 8, 8
+"""Undecoded images a thread is given at once, and such batches that are held in memory."""
 AGE = "_age_s"
 """What is added to a camera's name for the group with the age of its images, (T, 1) seconds."""
 
@@ -44,7 +46,7 @@ def load_bag(
     *,
     outcome: str = "unknown",
     is_offline: bool = True,
-    threads: int = 4,
+    threads: int | None = None,
 ) -> ImportedBag:
     """Read one bag.
 
@@ -56,7 +58,7 @@ def load_bag(
         layout: What to take from it.
         outcome: One of `episode.OUTCOMES`.
         is_offline: Mark the episode as offline data.
-        threads: That decode images.
+        threads: That decode images; None: one per core, at most four.
 
     Raises:
         FileNotFoundError: If there is no such bag.
@@ -70,6 +72,7 @@ def load_bag(
     timed = found.samples[: -1 if layout.reward else None]
     grid_s = _grid(path, timed, layout)
     topics = report_topics(path, timed, grid_s, layout)
+    threads = min(4, os.cpu_count() or 1) if threads is None else threads
     images = _images(path, timed, grid_s, decoder, threads)
     parts = [
         _resampled(path, samples, grid_s, images.get(index)) for index, samples in enumerate(timed)
@@ -145,31 +148,48 @@ def _group(
 def _images(
     path: Path, timed: list[Samples], grid_s: Array, decoder: Decoder, threads: int
 ) -> dict[int, Array]:
-    """(T+1, 3, h, w) uint8 for each signal, by its place, that is a camera."""
+    """(T+1, 3, h, w) uint8 for each signal, by its place, that is a camera.
+
+    The bag is read on while other threads decode; codecs and copies work outside of Python's lock.
+    """
+    needed, result = _needed(timed, grid_s)
+
+    def put(batch: Sequence[tuple[str, str, int, bytes]]) -> None:
+        for topic, msgtype, number, data in batch:
+            for place, rows in needed[topic][number]:
+                with blamed_on(path, f"{topic}, message {number}"):
+                    image = decoder.image(data, msgtype, timed[place].signal.fit())
+                for row in rows:
+                    result[place][row] = image
+
+    if needed:
+        waiting: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(threads) as pool:
+            for batch in batched(_chosen(path, needed), IMAGES_AT_ONCE):
+                if len(waiting) == BATCHES_AT_ONCE:
+                    waiting.popleft().result()
+                waiting.append(pool.submit(put, batch))
+            for future in waiting:
+                future.result()
+    return result
+
+
+def _needed(
+    timed: list[Samples], grid_s: Array
+) -> tuple[dict[str, dict[int, list[tuple[int, Array]]]], dict[int, Array]]:
+    """Where each message of each camera goes, by its number: signal and rows; and empty images."""
     needed: dict[str, dict[int, list[tuple[int, Array]]]] = {}
-    result = {}
+    images = {}
     for place, samples in enumerate(timed):
         if samples.is_image:
             size = samples.signal.fit()
-            result[place] = np.empty((len(grid_s), 3, size.height, size.width), np.uint8)
+            images[place] = np.empty((len(grid_s), 3, size.height, size.width), np.uint8)
             message = samples.message[latest(samples.times_s, grid_s)[0]]
             wanted = needed.setdefault(samples.signal.topic, {})
             for number in np.unique(message):
-                wanted.setdefault(int(number), []).append(
-                    (place, np.flatnonzero(message == number))
-                )
-
-    def put(items: Sequence[tuple[str, str, int, bytes]]) -> None:
-        for topic, msgtype, number, data in items:
-            for place, rows in needed[topic][number]:
-                with blamed_on(path, f"{topic}, message {number}"):
-                    result[place][rows] = decoder.image(data, msgtype, timed[place].signal.fit())
-
-    if needed:
-        with ThreadPoolExecutor(threads) as pool:
-            for batch in batched(_chosen(path, needed), IMAGES_AT_ONCE):
-                list(pool.map(put, [batch[first::threads] for first in range(threads)]))
-    return result
+                rows = np.flatnonzero(message == number)
+                wanted.setdefault(int(number), []).append((place, rows))
+    return needed, images
 
 
 def _chosen(path: Path, needed: dict[str, dict]) -> Iterator[tuple[str, str, int, bytes]]:

@@ -15,6 +15,8 @@ from sernf_isaac.deploy.arms.driver import POSE_SIZE, Array
 SHORTEST_QUATERNION = 0.1
 MOST = 1e6
 """No number of a pose is as large as this."""
+SAME_M, SAME_RAD = 1e-5, 1e-4
+"""Poses that differ by less are the same."""
 
 
 @dataclass
@@ -29,15 +31,21 @@ class ArmLimits:
     max_error_m: float = 0.1
     """Commands stay this close to the measured position, so that a blocked arm does not push."""
     max_error_rad: float = 0.5
+    max_leap_m: float = 0.2
+    """A pose that is further from the last command than this comes from no policy in order."""
+    max_leap_rad: float = 1.0
+    ramp_speed_m_s: float = 0.1
+    """Of moves between episodes."""
+    ramp_turn_rad_s: float = 0.5
 
     def __post_init__(self) -> None:
         if not all(
             -np.inf < a < b < np.inf for a, b in zip(self.lower_m, self.upper_m, strict=True)
         ):
             raise ValueError(f"the workspace {self.lower_m} to {self.upper_m} is no box")
-        for name in ("max_speed_m_s", "max_turn_rad_s", "max_error_m", "max_error_rad"):
-            if not 0.0 < getattr(self, name) < np.inf:
-                raise ValueError(f"arm.{name} ({getattr(self, name)}) must be positive")
+        for name, value in vars(self).items():
+            if name not in ("lower_m", "upper_m") and not 0.0 < value < np.inf:
+                raise ValueError(f"arm.{name} ({value}) must be positive")
 
 
 class ArmGuard:
@@ -62,6 +70,19 @@ class ArmGuard:
     def command(self) -> Array:
         """(7,) what was sent last."""
         return self._command.copy()
+
+    @property
+    def goal(self) -> Array:
+        """(7,) where the commands are heading."""
+        return self._goal.copy()
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the commands rest at the goal."""
+        return bool(
+            np.abs(self._command[:3] - self._goal[:3]).max() < SAME_M
+            and angle_between(self._command[3:], self._goal[3:]) < SAME_RAD
+        )
 
     def restart(self, measured: Array) -> None:
         """Begin at rest where the tool is, (7,).
@@ -88,19 +109,56 @@ class ArmGuard:
         self._goal = wanted
         return True
 
-    def step(self, measured: Array) -> Array:
+    def leaps(self, pose: object) -> bool:
+        """Whether a pose (7,) is too far from the last command to be meant; False for no pose."""
+        wanted, limits = as_pose(pose), self.limits
+        return wanted is not None and bool(
+            np.linalg.norm(wanted[:3] - self._command[:3]) > limits.max_leap_m
+            or angle_between(self._command[3:], wanted[3:]) > limits.max_leap_rad
+        )
+
+    def aim(self, pose: Array) -> None:
+        """Head for a pose (7,) that does not come from a policy, or for the nearest inside.
+
+        Raises:
+            ValueError: If it is none.
+        """
+        wanted = as_pose(pose)
+        if wanted is None:
+            raise ValueError(f"{pose} is no pose")
+        self._goal = np.concatenate([self._inside(wanted[:3]), wanted[3:]])
+
+    def stop(self) -> None:
+        """Head for where the last command was."""
+        self._goal = self._command
+
+    def strained(self, measured: Array) -> bool:
+        """Whether the tool is as far from the last command as commands may be from it."""
+        away_m = np.linalg.norm(self._command[:3] - measured[:3])
+        away_rad = angle_between(self._command[3:], measured[3:])
+        limits = self.limits
+        return bool(
+            away_m > limits.max_error_m - SAME_M or away_rad > limits.max_error_rad - SAME_RAD
+        )
+
+    def step(self, measured: Array, *, slowly: bool = False) -> Array:
         """The next command (7,), one period after the last.
 
         Args:
             measured: (7,) where the tool is.
+            slowly: At the speed of moves between episodes.
         """
         limits = self.limits
+        speed_m_s, turn_rad_s = limits.max_speed_m_s, limits.max_turn_rad_s
+        if slowly:
+            speed_m_s = min(speed_m_s, limits.ramp_speed_m_s)
+            turn_rad_s = min(turn_rad_s, limits.ramp_turn_rad_s)
         place = _near(measured[:3], self._inside(self._goal[:3]), limits.max_error_m)
         place = self._inside(place)
         last = self._command[:3]
-        place = self._inside(_near(last, place, limits.max_speed_m_s * self.period_s))
+        place = self._inside(_near(last, place, speed_m_s * self.period_s))
         turn = _turned_near(measured[3:], self._goal[3:], limits.max_error_rad)
-        turn = _turned_near(self._command[3:], turn, limits.max_turn_rad_s * self.period_s)
+        turn = _turned_near(self._command[3:], turn, turn_rad_s * self.period_s)
         command = np.concatenate([place, turn])
         self.limited += not np.allclose(command[:3], self._goal[:3], atol=1e-9)
         self._command = command
@@ -122,6 +180,11 @@ def as_pose(value: object) -> Array | None:
     if length < SHORTEST_QUATERNION:
         return None
     return np.concatenate([pose[:3], pose[3:] / length])
+
+
+def angle_between(one: Array, other: Array) -> float:
+    """Angle [rad] from one rotation (4,) xyzw to another, on the shortest arc."""
+    return float((Rotation.from_quat(one).inv() * Rotation.from_quat(other)).magnitude())
 
 
 def _near(centre: Array, point: Array, reach: float) -> Array:

@@ -98,7 +98,9 @@ def jpeg(time_s, index=0):
 def raw_image(time_s, index=0, encoding="bgr8"):
     """Rows are padded by five bytes."""
     rgb = pixels(index)
+    alpha = np.full((*rgb.shape[:2], 1), 77, np.uint8)
     orders = {"bgr8": rgb[:, :, ::-1], "rgb8": rgb, "mono8": rgb[:, :, :1]}
+    orders |= {name[:3] + "a8": np.dstack([orders[name], alpha]) for name in ("bgr8", "rgb8")}
     rows = orders[encoding].reshape(len(rgb), -1)
     padded = np.pad(rows, ((0, 0), (0, 5)))
     return MESSAGE["sensor_msgs/msg/Image"](

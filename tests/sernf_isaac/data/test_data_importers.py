@@ -217,7 +217,7 @@ def test_robomimic_demonstrations_become_episodes(hdf5):
     assert first.observation["object"].shape == (6, 10)
     assert first.final_observation["robot0_eef_pos"].tolist() == [6, 6, 6]
     assert first.reward.tolist() == [-1] * 4 + [0, 0]
-    assert first.terminated.tolist() == [False] * 5 + [True]
+    assert first.terminated.tolist() == [False] * 4 + [True, True]
     assert last.truncated[-1] and not last.final_observation
 
 

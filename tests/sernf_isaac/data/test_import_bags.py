@@ -114,7 +114,7 @@ def test_other_rates_and_rules(bag):
     assert len(np.unique(np.diff(grid_s).round(6))) == 1 and len(episode) == 194
 
 
-@pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "mono8"])
+@pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "bgra8", "rgba8", "mono8"])
 def test_uncompressed_images_with_padded_rows(tmp_path, encoding):
     topics = {name: usual()[name] for name in (POSE, HAND_COMMAND)}
     times_s = ticks(10)
@@ -127,6 +127,12 @@ def test_uncompressed_images_with_padded_rows(tmp_path, encoding):
     expected = [[i] * 3 if encoding == "mono8" else [i, 10, 200] for i in range(100)]
     np.testing.assert_array_equal(colours.max(axis=2), expected)
     np.testing.assert_array_equal(colours.min(axis=2), expected)
+
+
+def test_threads_change_nothing(bag, imported):
+    alone = load_bag(bag, layout(), outcome="success", threads=1).episode.to_arrays()
+    for name, value in imported.episode.to_arrays().items():
+        np.testing.assert_array_equal(alone[name], value)
 
 
 def test_one_topic_may_serve_two_groups(bag):

@@ -271,6 +271,16 @@ def test_nothing_is_left_when_an_import_breaks_off(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_disk_that_fills_up_ends_an_import_and_is_blamed_on_no_source(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "no space left on device")
+
+    monkeypatch.setattr("sernf_isaac.data.store.write_archive", full)
+    with pytest.raises(OSError, match="no space left"):
+        import_run(tmp_path / "run", {}, readings(0, 1, 2), skip_bad=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_episodes_of_different_sizes_are_named(tmp_path):
     mixed = readings(0) | {"plain": lambda: (make_episode(1, with_images=False), {})}
     with pytest.raises(ValueError, match=r"plain: its sizes .* are not the first's .*wrist"):

@@ -1,0 +1,96 @@
+"""Drive an arm that carries the hand with a policy, and store its episodes.
+
+    python scripts/run_arm.py --run runs/arm/dry --circle --episodes 1 --fast      # nothing real
+    python scripts/run_arm.py --run runs/arm/first --policy runs/offline/NAME/policy.pt --episodes 3
+    python scripts/run_arm.py --run runs/arm/lab --policy POLICY --arm panda --hand orca \\
+        hostname=10.0.0.2 hand_config=my_hand/config.yaml home=[0.45,0.1,0.3,1,0,0,0] \\
+        limits.lower_m=[0.3,-0.3,0.05] limits.upper_m=[0.7,0.3,0.6]
+    python scripts/run_arm.py --run runs/arm/lab --test ...                        # 10 places
+
+The counterpart of run_hand.py for tasks with an arm: same loop, recorder, store and checkpoints;
+arm and hand each have a process with a guard of their own. A real one needs a person at the
+terminal: SPACE stops the arm where it is and takes the hand's torque off; s and f end an episode as
+success or failure. Rewards are labelled afterwards (scripts/label.py). Try --circle first: it needs
+no policy. Everything else is a `group.key=value` setting; --print_config shows them all.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from _cli import apply_overrides, run_main
+from omegaconf import OmegaConf
+from tqdm import tqdm
+
+from sernf_isaac.deploy.runner import EpisodeResult
+from tasks.manipulation.arm_runs import open_session, open_virtual_session, prepare
+from tasks.manipulation.arm_settings import ARMS, HANDS, ArmRun
+from tasks.manipulation.catalogue import TASKS
+from tasks.manipulation.protocol import share
+
+
+def parse() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--policy", type=Path, default=None, help="what a new run begins with")
+    parser.add_argument("--circle", action="store_true", help="a circle instead of a policy")
+    parser.add_argument("--task", choices=sorted(TASKS), default=None)
+    parser.add_argument("--arm", choices=ARMS, default=None)
+    parser.add_argument("--hand", choices=HANDS, default=None)
+    parser.add_argument("--episodes", type=int, default=None, help="stop after this many")
+    parser.add_argument("--test", action="store_true", help="each test place of the task once")
+    parser.add_argument("--fast", action="store_true", help="do not wait; only where all is fake")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
+    return parser.parse_known_args()
+
+
+def main() -> None:
+    args, overrides = parse()
+    flags = {name: getattr(args, name) for name in ("task", "arm", "hand", "seed")}
+    given = [f"{name}={value}" for name, value in flags.items() if value is not None]
+    run = apply_overrides(ArmRun(), given + overrides)
+    if args.print_config:
+        print(OmegaConf.to_yaml(OmegaConf.structured(run)))
+        return
+    torch.set_num_threads(1)  # what this process computes is small
+    prepare(run, args.run, args.policy, circle=args.circle)
+    count = TASKS[run.task].tests.size if args.test else args.episodes
+    try:
+        results = drive(run, args, count)
+    except RuntimeError as error:
+        sys.exit(f"error: {error}\nwhat was recorded is safe; start again to go on")
+    if args.test and results:
+        print(f"success  {share([result.outcome == 'success' for result in results])}")
+    print(f"episodes -> {args.run / 'episodes'}")
+    print(f"label    -> python scripts/label.py --run {args.run}")
+
+
+def drive(run: ArmRun, args: argparse.Namespace, count: int | None) -> list[EpisodeResult]:
+    opened = open_virtual_session if args.fast else open_session
+    results = []
+    with (
+        opened(run, args.run, tqdm.write, circle=args.circle) as session,
+        tqdm(total=count, unit="episode", file=sys.stderr) as bar,
+    ):
+        for result in session.episodes(count=count):
+            results.append(result)
+            bar.update(1)
+            tqdm.write(line(result))
+    return results
+
+
+def line(result: EpisodeResult) -> str:
+    """An episode in one line."""
+    late = f", {result.underruns} underruns" if result.underruns else ""
+    why = f" ({result.reason.name})" if result.reason else ""
+    return (
+        f"{result.eid}  {result.outcome}: {result.end}{why} after {result.duration_s:.1f} s{late}"
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

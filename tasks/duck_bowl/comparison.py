@@ -1,0 +1,122 @@
+"""What the method is compared with on the simulated table: other policies, and other uses of data.
+
+The paper's baselines (App. D, G.3): ACT and flow matching, which only imitate, and the flow that
+imitates more: all successful episodes, those of online RL included, or more demonstrations.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from sernf_isaac.checkpoint import read_whole
+from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.sources import load_episodes
+from sernf_isaac.learning.four_stages import ONLINE_STATE_FILE, FourStageRun
+from sernf_isaac.learning.offline_config import WITHOUT_LIKELIHOOD
+from tasks.duck_bowl.environment import FEATURES
+from tasks.duck_bowl.preset import simulated
+
+DEMONSTRATIONS = 30
+USES = ("successful", "all")
+"""Which demonstrations are imitated. The stages with critics learn from all of them either way."""
+NAMES = {"flow": "flow", "gaussian": "Gaussian", "act": "ACT", "flow_matching": "flow matching"}
+"""Of the kinds of policies."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to learn the task; the defaults are the method itself."""
+
+    policy: str = "flow"
+    """One of `architecture.KINDS`."""
+    demonstrations: int = DEMONSTRATIONS
+    """So many, the first ones of the store."""
+    used: str = USES[0]
+    """One of `USES`."""
+    imitation_only: bool = False
+    """Stop after stage I."""
+    rollouts_of: Path | None = None
+    """Folder of a finished run, whose successful online rollouts count as demonstrations."""
+
+    def __post_init__(self) -> None:
+        if self.used not in USES:
+            raise ValueError(f"demonstrations used ({self.used!r}) must be one of {USES}")
+        if self.demonstrations < 1:
+            raise ValueError(f"demonstrations ({self.demonstrations}) must be at least 1")
+
+    @property
+    def learns_online(self) -> bool:
+        """Whether there is a stage IV."""
+        return not self.imitation_only and self.policy not in WITHOUT_LIKELIHOOD
+
+    @property
+    def label(self) -> str:
+        """For tables."""
+        parts = [NAMES[self.policy]]
+        if self.demonstrations != DEMONSTRATIONS:
+            parts.append(f"{self.demonstrations} demonstrations")
+        if self.used != USES[0]:
+            parts.append("failures imitated too")
+        if self.rollouts_of:
+            parts.append("successful rollouts imitated too")
+        if self.imitation_only:
+            parts.append("imitation only")
+        return ", ".join(parts)
+
+    def folder(self, root: Path, seed: int) -> Path:
+        """Where runs of this variant go; the method itself has no folder of its own."""
+        changes = ["imitation"] if self.imitation_only else []
+        if self.demonstrations != DEMONSTRATIONS:
+            changes.append(f"{self.demonstrations}_demonstrations")
+        changes += [self.used] if self.used != USES[0] else []
+        changes += ["rollouts"] if self.rollouts_of else []
+        if changes or self.policy != "flow":
+            root = root / "_".join([self.policy, *changes])
+        return root / f"seed_{seed}"
+
+    def settings(self, seed: int) -> FourStageRun:
+        """Of a run of this variant."""
+        run = simulated(seed, self.policy)
+        offline = replace(run.offline, successes_only=self.used == "successful")
+        if self.imitation_only:
+            offline = replace(offline, warm_up_steps=0, offline_steps=0)
+        return replace(run, offline=offline)
+
+    def data(self, store: Path) -> dict[str, Episode]:
+        """What to learn from, by name; numbers only.
+
+        Raises:
+            FileNotFoundError: If there are no rollouts where they should be.
+            ValueError: If the store holds too few demonstrations.
+        """
+        stored = load_episodes([str(store)], list(FEATURES))
+        shown = dict(islice(stored.items(), self.demonstrations))
+        if len(shown) < self.demonstrations:
+            raise ValueError(
+                f"{store} holds {len(shown)} demonstrations, not {self.demonstrations}"
+            )
+        return shown | (successful_rollouts(self.rollouts_of) if self.rollouts_of else {})
+
+
+def successful_rollouts(folder: Path) -> dict[str, Episode]:
+    """The successful episodes of a run's online stage, by name.
+
+    Raises:
+        FileNotFoundError: If the run has no online stage, or has not come to it yet.
+        ValueError: If its file is damaged.
+    """
+    path = folder / ONLINE_STATE_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no online rollouts ({path.name}); run it first")
+    state = read_whole(path)
+    if not isinstance(state, Mapping) or "episodes" not in state:
+        raise ValueError(f"{path} is no resume point of an online stage")
+    found = {}
+    for number, packed in enumerate(state["episodes"]):
+        arrays = {name: value.numpy() for name, value in packed["arrays"].items()}
+        about = {"policy": packed["policy"], "outcome": packed["outcome"]}
+        if about["outcome"] == "success":
+            episode = Episode.from_arrays(arrays, is_offline=True, **about)
+            found[f"{folder}/rollout_{number}"] = episode
+    return found

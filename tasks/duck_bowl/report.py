@@ -1,0 +1,144 @@
+"""What runs on the simulated table wrote, and one table of all of them."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from omegaconf import OmegaConf
+
+from sernf_isaac.baselines.build import build_any_actor
+from sernf_isaac.learning.four_stages import FourStageRun
+from tasks.duck_bowl.environment import FEATURES
+from tasks.duck_bowl.experiment import RESULT_FILE, SETTINGS_FILE
+from tasks.duck_bowl.task import STAGES
+from tasks.manipulation.actions import ACTION_DIM
+from tasks.manipulation.protocol import Trial, common_times, share, table
+
+LABELS = {
+    "imitation": "imitation (I)",
+    "warm_up": "critics choose (II)",
+    "offline": "offline RL (III)",
+    "online": "online RL (IV)",
+}
+"""Of the stages."""
+UNTIMED = "warm_up"
+"""Left out where times are compared on the trials in which all stages succeed, as in the paper."""
+HEADS = (
+    *("policy", "parameters", "stage", "runs"),
+    *STAGES,
+    *("time of successes [s]", "time where I, III and IV succeed [s]"),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run."""
+
+    folder: Path
+    label: str
+    parameters: int
+    """Of the policy without its encoder."""
+    settings: dict
+    """All but the seed."""
+    stages: dict[str, list[Trial]]
+    """Trials by stage."""
+
+
+def load_result(folder: Path) -> Result:
+    """What an experiment wrote.
+
+    Raises:
+        FileNotFoundError: If there is no result in the folder.
+        ValueError: If its files are damaged.
+    """
+    path, settings_path = folder / RESULT_FILE, folder / SETTINGS_FILE
+    if not path.is_file() or not settings_path.is_file():
+        raise FileNotFoundError(f"no result at {path}; run the experiment first")
+    try:
+        content = json.loads(path.read_text())
+        known = {name: [Trial(**row) for row in rows] for name, rows in content["stages"].items()}
+        stages = {name: known[name] for name in LABELS if name in known}  # files are sorted
+        settings = yaml.safe_load(settings_path.read_text())
+        parameters = content.get("parameters") or _count(settings)  # older runs did not count
+        settings["offline"].pop("seed")
+        label = content.get("label", "flow")
+    except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        raise ValueError(f"{folder} holds no whole result: {error}") from error
+    return Result(folder, label, parameters, settings, stages)
+
+
+def comparison(results: Sequence[Result]) -> str:
+    """A row for each stage of each policy in Markdown, over all runs of it.
+
+    Shares are those of all trials, with the standard deviation of the runs' shares and a 95 %
+    Wilson interval.
+
+    Raises:
+        ValueError: If there are none, or runs of one label differ in more than their seeds.
+    """
+    if not results:
+        raise ValueError("no results to compare")
+    lines = [f"| {' | '.join(HEADS)} |", "|---" * len(HEADS) + "|"]
+    grouped: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        grouped[result.label].append(result)
+    for label, runs in grouped.items():
+        _check_alike(runs)
+        pooled = {s: [t for run in runs for t in run.stages[s]] for s in runs[0].stages}
+        times = common_times({stage: pooled[stage] for stage in pooled if stage != UNTIMED})
+        for stage, trials in pooled.items():
+            cells = [label, f"{runs[0].parameters:,}", LABELS.get(stage, stage), str(len(runs))]
+            cells += _shares([run.stages[stage] for run in runs])
+            own = [trial.time_s for trial in trials if trial.succeeded]
+            shared = times.get(stage, [])
+            cells += [_mean(own), f"{_mean(shared)} ({len(shared)})" if stage in times else "-"]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def trials_table(trials: Mapping[str, Sequence[Trial]]) -> str:
+    """A row for each policy in Markdown; trial i is the same test for all."""
+    return table(trials, STAGES)
+
+
+def _shares(runs: Sequence[Sequence[Trial]]) -> list[str]:
+    """For each stage of the task, how many trials passed it."""
+    last = len(STAGES) - 1
+    cells = []
+    for stage in range(len(STAGES)):
+        passed = [[t.succeeded if stage == last else t.milestones > stage for t in r] for r in runs]
+        found = share([one for run in passed for one in run])
+        spread = f" ± {100 * np.std([np.mean(r) for r in passed], ddof=1):.1f}" if runs[1:] else ""
+        interval = f"[{100 * found.low:.0f}, {100 * found.high:.0f}]"
+        cells.append(f"{100 * found.value:.1f}{spread} % {interval} ({found.count}/{found.total})")
+    return cells
+
+
+def _check_alike(runs: Sequence[Result]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        what = f"{first.folder} and {run.folder} are both called '{run.label}', but"
+        if list(run.stages) != list(first.stages):
+            raise ValueError(
+                f"{what} went through the stages {list(first.stages)} and {list(run.stages)}"
+            )
+        if run.settings != first.settings:
+            raise ValueError(f"{what} their {SETTINGS_FILE} differ in more than the seed")
+
+
+def _count(settings: dict) -> int:
+    """Weights of the policy that these settings make, without its encoder."""
+    merged = OmegaConf.merge(OmegaConf.structured(FourStageRun), settings)
+    run: FourStageRun = OmegaConf.to_object(merged)  # type: ignore[assignment]  # typed loosely
+    offline = run.offline
+    sizes = (offline.learner.policy, offline.spec, FEATURES, ACTION_DIM)
+    actor = build_any_actor(offline.architecture, *sizes, seed=0)
+    return sum(parameter.numel() for parameter in actor.flow.parameters())
+
+
+def _mean(times_s: Sequence[float]) -> str:
+    return f"{np.mean(times_s):.2f}" if len(times_s) else "-"
