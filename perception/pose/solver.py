@@ -123,10 +123,8 @@ def solve_pose(
     problem = _Problem(corners, points_m, intrinsics, config or PoseConfig())
     if problem.corners_seen < 4:
         return PoseResult(PoseStatus.TOO_FEW_CORNERS)
-    if prediction is not None:
-        fit = problem.fit(prediction)
-        if fit and fit.undisputed > problem.config.min_corners:
-            return problem.judged(fit)
+    if prediction is not None and (fit := problem.confirmed(prediction)):
+        return problem.judged(fit)
     guesses = problem.guesses()
     fit = problem.fit(guesses.best) if guesses else None
     doubt = problem.doubt(fit, guesses)
@@ -146,8 +144,6 @@ class _Fit:
 
     refined: Refined
     inliers: Array
-    undisputed: int
-    """Inliers at their likeliest places."""
     score: float
 
 
@@ -178,8 +174,16 @@ class _Problem:
         again, better, score = self._explained(refined.T_camera_cube)
         if (again != inliers).any() or (better != place)[inliers].any():
             refined = self._refine(refined.T_camera_cube, again, better)
-        undisputed = int((again & (better == 0)).sum())
-        return None if refined is None else _Fit(refined, again, undisputed, score)
+        return None if refined is None else _Fit(refined, again, score)
+
+    def confirmed(self, prediction: Array) -> _Fit | None:
+        """The pose near the prediction if it leaves no room for another one: it has more corners at
+        their likeliest places than a pose needs."""
+        inliers, place, _ = self._explained(prediction)
+        if (inliers & (place == 0)).sum() <= self.config.min_corners:
+            return None
+        fit = self.fit(prediction)
+        return fit if fit and fit.inliers.sum() > self.config.min_corners else None
 
     def expected(self, prediction: Array, guesses: Hypotheses | None) -> _Fit | None:
         """The pose the corners allow near the prediction; None if it is not that near."""

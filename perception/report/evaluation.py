@@ -67,19 +67,19 @@ def evaluate(detector_file: DetectorFile, samples: Sequence[Sample], device: str
         "obliquity [deg]": binned(seen, "obliquity_deg", OBLIQUITY_EDGES),
         "sharpness": binned(seen, "sharpness", _quartiles([r.sharpness for r in seen])),
     }
-    speed = stage_times(detector, samples[:TIMED_IMAGES], config)
+    speed, reasons = stage_times(detector, samples[:TIMED_IMAGES], config), _reasons(seen)
     numbers = accuracy | {
         "frames_per_s": _rate(speed, "detect"),
         "tracked_frames_per_s": _rate(speed, "track"),
         "false_pose_rate_hidden": false_pose_rate(hidden),
         "frames_hidden": len(hidden),
-        "reasons": _reasons(seen),
+        "reasons": reasons,
         "speed": speed,
         "bins": bins,
         "config": asdict(config),
     }
     parts = [accuracy_table(accuracy), *(binned_table(rows, label) for label, rows in bins.items())]
-    parts += [reasons_table(numbers["reasons"], len(seen)), _speed_table(speed, numbers)]
+    parts += [reasons_table(reasons, len(seen)), _speed_table(speed, numbers)]
     return Report(numbers, "\n\n".join(parts), seen, bins)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from sernf_isaac.data.normalizer import ACTION
+from sernf_isaac.data.pose_frame import POSE_SIZE, absolute_from, pose_in, relative_to
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.protocols import Array
 from sernf_isaac.policy import RANKS, ChunkPolicy, load_policy
@@ -140,7 +141,7 @@ class LocalPolicy:
         seen = {k: torch.from_numpy(v)[None].to(settings.device) for k, v in observation.items()}
         chunk = policy.decide(
             seen,
-            torch.from_numpy(prefix)[None].to(settings.device),
+            torch.from_numpy(prefix)[None].to(settings.device, torch.float32),
             candidates=settings.candidates,
             rank=rank,
             generator=self._generator,
@@ -157,15 +158,34 @@ class LocalPolicy:
         inputs = [_random_input(policy, draw) for _ in range(SANITY_INPUTS)]
         seconds = []
         for number in range(COLD_DECISIONS + WARM_DECISIONS):
+            observation, prefix = inputs[number % SANITY_INPUTS]
             began_s = time.perf_counter()
-            chunk = self._chunk(policy, *inputs[number % SANITY_INPUTS])
+            chunk = self._chunk(policy, observation, prefix)
             seconds.append(time.perf_counter() - began_s)
-            scaled = policy.normalizer.normalize(ACTION, torch.from_numpy(chunk).float())
+            scaled = _scaled(policy, observation, chunk)
             if not torch.isfinite(scaled).all() or scaled.abs().max() > MAX_SCALED:
                 raise ValueError(
                     f"{path} gives chunks that are not finite or leave the range of actions"
                 )
         return seconds[COLD_DECISIONS:]
+
+
+def _scaled(policy: ChunkPolicy, observation: dict[str, Array], chunk: Array) -> torch.Tensor:
+    """A chunk (H, A) as the networks know it: scaled, and poses as seen from the observed one."""
+    frame, device = policy.layout.spec.pose_frame, next(policy.actor.parameters()).device
+    actions = torch.from_numpy(chunk).float()
+    if frame is None:
+        return policy.normalizer.normalize(ACTION, actions.to(device))
+    seen = relative_to(_pose(observation, frame), actions[None])[0]
+    scaled = policy.normalizer.normalize(ACTION, seen.to(device))
+    last = POSE_SIZE - 1  # w follows from x, y and z; random ones need not make a rotation
+    scaled[:, last] = scaled[:, last].clamp(-1.0, 1.0)
+    return scaled
+
+
+def _pose(observation: dict[str, Array], frame: str) -> torch.Tensor:
+    """(1, 7) the observed pose."""
+    return pose_in({frame: torch.from_numpy(observation[frame])[None]}, frame)
 
 
 def _random_input(policy: ChunkPolicy, draw: torch.Generator) -> tuple[dict[str, Array], Array]:
@@ -182,4 +202,8 @@ def _random_input(policy: ChunkPolicy, draw: torch.Generator) -> tuple[dict[str,
         name: uniform(name, *((spec.history,) if name in spec.history_keys else ()), size)
         for name, size in layout.features.items()
     }
-    return observation, uniform(ACTION, spec.prefix, layout.action_dim)
+    prefix = uniform(ACTION, spec.prefix, layout.action_dim)
+    if spec.pose_frame is not None:  # the range is that of relative poses, the queue's are not
+        queued = torch.from_numpy(prefix)[None]
+        prefix = absolute_from(_pose(observation, spec.pose_frame), queued)[0].numpy()
+    return observation, prefix

@@ -1,14 +1,26 @@
 """Tasks as data: layouts that the importer reads back, presets that fit together."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from sernf_isaac.data.importers.bag_layout import read_layout
+from sernf_isaac.data.importers.made_up_bag import joint_angles, tool_pose, write_made_up_bag
+from sernf_isaac.data.importers.rosbag import load_bag
 from tasks.duck_bowl.definition import TASK as DUCK
 from tasks.manipulation.actions import ACTION_DIM, ACTION_NAMES, JOINTS, POSE, hold_action
-from tasks.manipulation.definition import ManipulationTask, Topics, example_topics, layout_yaml
+from tasks.manipulation.arm_task import ArmTask
+from tasks.manipulation.catalogue import TASKS, task_called
+from tasks.manipulation.definition import (
+    ManipulationTask,
+    Topics,
+    example_topics,
+    layout_yaml,
+    made_up_recording,
+)
 from tasks.presets import PRESETS, preset
 from tasks.scissors_tape.definition import TASK as SCISSORS
 
@@ -35,6 +47,35 @@ def test_a_reward_topic_is_taken_over_and_a_missing_camera_is_named() -> None:
 def test_there_are_two_rewards_and_ten_configurations(task: ManipulationTask) -> None:
     assert len(task.rewards) == 2 and task.tests.size == 10
     assert len(set(task.tests.names())) == 10
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_made_up_bags_are_imported_by_the_tasks_layout(tmp_path: Path, storage: str) -> None:
+    pytest.importorskip("rosbags", reason="needs the extra 'bags'")
+    topics = example_topics(SCISSORS)
+    recording = replace(made_up_recording(topics), size=(48, 64))
+    for seed in range(2):
+        write_made_up_bag(tmp_path / f"{seed}", recording, 1.5, storage=storage, seed=seed)
+    episodes = [
+        load_bag(tmp_path / f"{seed}", SCISSORS.bag_layout(topics)).episode for seed in range(2)
+    ]
+    assert set(SCISSORS.groups) <= set(episodes[0].observation)
+    for episode, seed in zip(episodes, range(2), strict=True):
+        phase_s = 4.0 * np.random.default_rng(seed).random()
+        times_s = phase_s + np.arange(len(episode)) / 10
+        poses = np.array([tool_pose(time_s) for time_s in times_s])
+        np.testing.assert_allclose(episode.observation["pose"], poses, atol=1e-4)
+        ahead = np.array([joint_angles(time_s + 0.1, 17) for time_s in times_s])
+        np.testing.assert_allclose(episode.action[:, JOINTS], ahead, atol=1e-3)
+    assert np.abs(episodes[0].action - episodes[1].action).max() > 0.01, "another phase"
+    for name, size in ArmTask.features.items():
+        assert episodes[0].observation[name].shape[1] == size
+
+
+def test_tasks_with_an_arm_are_found_by_name() -> None:
+    assert all(task_called(name) is task for name, task in TASKS.items())
+    with pytest.raises(ValueError, match="no task 'tea' with an arm"):
+        task_called("tea")
 
 
 def test_an_action_is_a_pose_and_all_joints() -> None:

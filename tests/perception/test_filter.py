@@ -8,7 +8,7 @@ from perception.geometry import transform
 from perception.pose.projection import move, pose_error
 from perception.report.sequences import YawCounter, count_quarters
 from perception.tracking.filter import FilterConfig, Measurement, Outcome, PoseFilter
-from perception.tracking.state import MotionConfig, coast
+from perception.tracking.state import MotionConfig, coast, rotation_matrix, turned
 
 COVARIANCE = np.diag([0.5e-3, 0.5e-3, 2e-3, 0.025, 0.025, 0.01]) ** 2
 RATE_HZ = 30.0
@@ -178,15 +178,26 @@ def test_the_sign_of_a_quaternion_means_nothing_and_never_jumps(rng):
         last = None if state is None else state.quat_xyzw
 
 
-def test_bad_numbers_are_rejected(rng):
+@pytest.mark.parametrize("place", [(0, 3), (1, 1)])
+def test_bad_numbers_are_rejected(rng, place):
     tracked = PoseFilter()
     for measurement in measurements(rng, 0.5):
         tracked.add(measurement)
     before = tracked.state_at(0.6)
     broken = truth(0.55)
-    broken[0, 3] = np.nan
+    broken[place] = np.nan
     assert tracked.add(Measurement(0.55, broken, COVARIANCE)) is Outcome.REJECTED
     np.testing.assert_allclose(tracked.state_at(0.6).pose, before.pose)
+
+
+def test_turning_a_quaternion_is_multiplying_rotations(rng):
+    for length in (0.0, 1e-13, 0.3, 3.0, 6.0):
+        quat = Rotation.random(random_state=rng).as_quat()
+        vector = length * np.array([0.6, 0.0, -0.8])
+        expected = Rotation.from_rotvec(vector) * Rotation.from_quat(quat)
+        found = turned(quat, vector)
+        assert found @ quat >= 0.0 and found @ found == pytest.approx(1.0)
+        np.testing.assert_allclose(rotation_matrix(found), expected.as_matrix(), atol=1e-12)
 
 
 def test_uncertainty_grows_while_nobody_looks(rng):

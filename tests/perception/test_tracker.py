@@ -1,6 +1,7 @@
 """Tracker, pose source, sequence report and film, with a detector that knows the truth."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from perception.cube import cube_corners
 from perception.detector.detector import Detection, padded_box
 from perception.geometry import inverse, project, transform
 from perception.pose.projection import pose_error
-from perception.pose.solver import Corners, PoseStatus
+from perception.pose.solver import Corners, PoseStatus, solve_pose
 from perception.report.film import film
+from perception.report.mishaps import MistakenDetector, wrong_labels
 from perception.report.sequences import SequenceConfig, play, summarize_sequence
+from perception.tracking.filter import GATE_997, FilterConfig
 from perception.tracking.source import CameraPoseSource, SteppedPoseSource
 from perception.tracking.tracker import CubeTracker, Mode, TrackerConfig
 
@@ -246,9 +249,9 @@ def recording(tmp_path):
     return tmp_path / "spin"
 
 
-def test_a_sequence_is_judged_at_the_moment_of_use(eyes, recording, rng):
+def test_a_sequence_is_judged_at_the_moment_of_use(eyes, recording):
     config = SequenceConfig(latency_s=0.05, dropout=0.15)
-    records, costs_ms = play(Recording(recording), CubeTracker(eyes, SMALL), config, rng)
+    records, costs_ms = play(Recording(recording), CubeTracker(eyes, SMALL), config)
     numbers = summarize_sequence(records, costs_ms)
     assert numbers["lost_rate"] == 0.0
     assert numbers["rotation_deg_mean"] < 5.0
@@ -257,9 +260,42 @@ def test_a_sequence_is_judged_at_the_moment_of_use(eyes, recording, rng):
     assert 0.7 * FRAMES < len(costs_ms) < FRAMES
 
 
-def test_a_blind_tracker_is_judged_lost(eyes, recording, rng):
+@pytest.mark.parametrize("gated", [True, False])
+def test_faces_taken_for_others_are_kept_out_by_the_gate(eyes, recording, gated):
+    """Without the gate (the negative control) they do harm, so they are outliers indeed."""
+    mistaken = MistakenDetector(eyes, 0.1, np.random.default_rng(0))
+    gate = GATE_997 if gated else np.inf
+    config = replace(SMALL, filter=FilterConfig(gate=gate))
+    played = play(Recording(recording), CubeTracker(mistaken, config), SequenceConfig(dropout=0.0))
+    numbers = summarize_sequence(*played)
+    assert mistaken.mistakes >= 4
+    assert (numbers["rotation_deg_mean"] < 5.0) == gated
+    if gated:
+        assert numbers["lost_rate"] == 0.0
+        assert numbers["quarter_turns"] == numbers["true_quarter_turns"] == 2
+
+
+def test_a_mistake_is_another_pose_of_the_cube():
+    """All 23 wrong orders of the corners are poses, a quarter turn or more away."""
+    orders = wrong_labels()
+    assert orders.shape == (23, 8) and len(np.unique(orders, axis=0)) == 23
+    uv, _ = project(cube_corners(), CAMERA, truth(0.0))
+    for order in orders:
+        corners = Corners.certain(uv[order], np.tile(0.1 * np.eye(2), (8, 1, 1)))
+        result = solve_pose(corners, cube_corners(), CAMERA)
+        assert result.ok
+        apart = pose_error(result.T_camera_cube, truth(0.0))
+        assert np.linalg.norm(apart[:3]) < 1e-3 and np.linalg.norm(apart[3:]) > np.pi / 2 - 1e-3
+
+
+def test_a_rate_of_outliers_must_be_one(eyes, rng):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        MistakenDetector(eyes, 10.0, rng)
+
+
+def test_a_blind_tracker_is_judged_lost(eyes, recording):
     eyes.blind = True
-    records, costs_ms = play(Recording(recording), CubeTracker(eyes, SMALL), SequenceConfig(), rng)
+    records, costs_ms = play(Recording(recording), CubeTracker(eyes, SMALL), SequenceConfig())
     numbers = summarize_sequence(records, costs_ms)
     assert numbers["lost_rate"] == 1.0 and numbers["rotation_deg_mean"] is None
 
