@@ -58,7 +58,10 @@ def main() -> None:
     description |= {"policy": args.policy.name, "config": asdict(config)}
     with tqdm(total=args.train + args.heldout, unit="picture") as bar:
         rate = generate(
-            args.out, plans, painters, description, workers=args.workers, report=bar.update
+            *(args.out, plans, painters, description),
+            defaults={"config": asdict(PictureConfig())},
+            workers=args.workers,
+            report=bar.update,
         )
     print(f"{args.train + args.heldout} pictures -> {args.out} ({rate:.1f} new ones per second)")
     for split in (split for split in SPLITS if getattr(args, split)):

@@ -26,7 +26,7 @@ def export_onnx(detector: DetectorFile, path: Path, size: tuple[int, int] = (160
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes are meant to be fixed
+        warnings.filterwarnings("ignore", "Converting a tensor")  # sizes are meant to be fixed
         warnings.simplefilter("ignore", DeprecationWarning)  # of this exporter
         torch.onnx.export(
             core,

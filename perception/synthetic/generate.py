@@ -1,6 +1,7 @@
 """Fills a data set shard by shard, in parallel; run again after any interruption to go on."""
 
 import atexit
+import json
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -60,6 +61,7 @@ def generate(
     make_painter: Callable[[], Painter],
     description: dict,
     *,
+    defaults: dict | None = None,
     workers: int = 1,
     report: Callable[[int], object] = lambda count: None,
 ) -> float:
@@ -70,6 +72,8 @@ def generate(
         plans: All shards it should have.
         make_painter: Called once per process; picklable.
         description: What made the data set, as plain values; compared when going on.
+        defaults: What counts where an older data set does not name a setting; those that came later
+            do nothing by default.
         workers: Processes.
         report: Told the size of every finished shard.
 
@@ -78,7 +82,7 @@ def generate(
         RuntimeError: If a process dies.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _check_same(folder, description)
+    _check_same(folder, description, defaults or {})
     for leftover in folder.glob(f"*{PART}"):
         leftover.unlink()
     done = {plan.path.name: committed(plan.path) for plan in plans}
@@ -96,10 +100,11 @@ def generate(
     return made / max(time.monotonic() - started, 1e-9)
 
 
-def _check_same(folder: Path, description: dict) -> None:
+def _check_same(folder: Path, description: dict, defaults: dict) -> None:
     if not (folder / INDEX).is_file():
         return
-    found = read_index(folder)["description"]
+    description, defaults = json.loads(json.dumps([description, defaults]))  # as the index is read
+    found = _completed(read_index(folder)["description"], defaults)
     names = sorted(set(found) | set(description))
     differing = [
         f"{name} was {found.get(name)!r}, now {description.get(name)!r}"
@@ -110,6 +115,15 @@ def _check_same(folder: Path, description: dict) -> None:
         raise ValueError(
             f"{folder} was made in another way ({'; '.join(differing)}); give another --out"
         )
+
+
+def _completed(found: dict, defaults: dict) -> dict:
+    """A nested dictionary, with the defaults of what it lacks."""
+    lacking = {name: value for name, value in defaults.items() if name not in found}
+    return lacking | {
+        name: _completed(value, defaults.get(name, {})) if isinstance(value, dict) else value
+        for name, value in found.items()
+    }
 
 
 def _results(

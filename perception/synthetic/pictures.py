@@ -12,6 +12,7 @@ from perception.geometry import intrinsics, inverse
 from perception.labels import label_corners
 from perception.samples import BACKGROUND_ID, Sample
 from perception.synthetic.backgrounds import Backgrounds
+from perception.synthetic.fingers import FingerConfig, cover, draw_fingers
 from perception.synthetic.looks import Look, LookConfig, draw_look
 from perception.synthetic.mujoco_renderer import Rendering, SceneState
 from perception.synthetic.views import SPLITS, View, ViewConfig, draw_view
@@ -26,6 +27,7 @@ class PictureConfig:
 
     view: ViewConfig = field(default_factory=ViewConfig)
     look: LookConfig = field(default_factory=LookConfig)
+    fingers: FingerConfig = field(default_factory=FingerConfig)
     backgrounds: str | None = None
     """Folder of background pictures; None draws procedural ones."""
     min_visible_fraction: float = 0.1
@@ -91,9 +93,12 @@ class Pictures:
         looks = [draw_look(self._config.look, materials, sizes, rng) for rng in rngs]
         drawn = self._renderer.render(states, views, looks)
         samples = []
-        for number, state, view, rendering, note, rng in zip(
-            numbers, states, views, drawn, notes, rngs, strict=True
+        for number, state, view, look, rendering, note, rng in zip(
+            numbers, states, views, looks, drawn, notes, rngs, strict=True
         ):
+            fingers = draw_fingers(self._config.fingers, rendering.T_camera_cube, look, rng)
+            for finger in fingers:
+                rendering = cover(rendering, finger, view.camera, look, view.T_world_camera)
             about = note | {
                 "renderer": self._renderer.name,
                 "seed": [self._seed, SPLITS.index(self._split), shard, number],

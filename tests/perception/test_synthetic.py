@@ -201,6 +201,18 @@ def test_a_folder_made_in_another_way_is_not_continued(tmp_path: Path) -> None:
         generate(tmp_path, [], FakePainter, {"seed": 2})
 
 
+def test_a_folder_from_before_a_setting_came_is_continued(tmp_path: Path) -> None:
+    plans = plan_shards(tmp_path, {"train": 3}, per_shard=2)
+    now = {"config": {"old": 1, "late": {"share": 0.0, "range": (1, 2)}}}
+    generate(tmp_path, plans, FakePainter, {"config": {"old": 1}})
+    with pytest.raises(ValueError, match="made in another way"):
+        generate(tmp_path, plans, FakePainter, now)
+    generate(tmp_path, plans, FakePainter, now, defaults=now)
+    changed = {"config": {"old": 1, "late": {"share": 0.5, "range": (1, 2)}}}
+    with pytest.raises(ValueError, match="made in another way"):
+        generate(tmp_path, plans, FakePainter, changed, defaults=now)
+
+
 def test_a_finished_data_set_is_left_alone(tmp_path: Path) -> None:
     fill(tmp_path)
     path = tmp_path / shard_name("train", 0)
