@@ -74,7 +74,9 @@ class FilterConfig:
 
 
 LOWPASS = FilterConfig(
-    motion=MotionConfig(acceleration_m2_s3=0.0002, spin_acceleration_rad2_s3=0.05)
+    motion=MotionConfig(
+        acceleration_m2_s3=0.0002, spin_acceleration_rad2_s3=0.05, velocity_decay_s=0.3
+    )
 )
 """The paper's low-pass Kalman filter (F.2): so little motion is expected that noise averages out
 over a second or so, and changes of the spin are followed as slowly."""

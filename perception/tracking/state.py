@@ -15,13 +15,17 @@ POSITION, VELOCITY, ROTATION, SPIN = (slice(i, i + 3) for i in range(0, 12, 3))
 
 @dataclass(frozen=True)
 class MotionConfig:
-    """How the cube may move between images: white accelerations on velocity and spin."""
+    """How the cube may move between images: white accelerations on velocity and spin.
 
-    acceleration_m2_s3: float = 0.002
+    With the defaults errors on films of the twin are smallest: fingers push the cube in jerks, and
+    a filter that expects less throws good measurements away.
+    """
+
+    acceleration_m2_s3: float = 0.02
     """Spectral density of the linear acceleration."""
-    spin_acceleration_rad2_s3: float = 1.0
+    spin_acceleration_rad2_s3: float = 10.0
     """Spectral density of the angular acceleration."""
-    velocity_decay_s: float = 0.3
+    velocity_decay_s: float = 0.1
     """A cube in a hand does not keep drifting: its velocity fades with this time constant."""
     max_prediction_s: float = 0.25
     """Motion is extrapolated no longer than this; then the cube is expected to stand still."""

@@ -65,6 +65,16 @@ def test_more_validation_images_than_images_are_refused(short_run, tmp_path):
         runs.train(replace(short_run, validation_images=5), tmp_path)
 
 
+@pytest.mark.slow
+def test_the_papers_size_takes_a_step(data_set, tmp_path):
+    run = replace(
+        runs.default_run("paper"), data=str(data_set), steps=1, batch_size=2, validation_images=2
+    )
+    detector = load_detector(runs.train(run, tmp_path))
+    (line,) = (tmp_path / "validation.jsonl").open()
+    assert json.loads(line)["step"] == 1 and detector.image_size == SIZE[::-1]
+
+
 def test_settings_fit_their_preset():
     assert runs.default_run("tiny").window is not None
     assert runs.default_run("paper").steps == 200_000
