@@ -16,7 +16,7 @@ from perception.detector.detector import CornerDetector
 from perception.detector.files import load_detector
 from perception.report.evaluation import tracker_config
 from perception.synthetic.mujoco_renderer import MujocoRenderer, SceneState
-from perception.tracking.source import CameraPoseSource, SteppedPoseSource
+from perception.tracking.source import SILENCE_S, CameraPoseSource, SteppedPoseSource
 from perception.tracking.tracker import CubeTracker, PoseEstimate
 from sernf_isaac.deploy.protocols import Clock, PoseReading
 from sernf_isaac.deploy.runner import HandLink
@@ -25,6 +25,8 @@ from tasks.cube_spin.pictures.scene import picture_model
 from tasks.rendering import choose_gl_backend
 
 SIZE = (320, 240)
+BEFORE_BLIND = 0.5
+"""Of the time after which an object without a pose counts as dropped."""
 
 
 class Estimates(Protocol):
@@ -60,9 +62,14 @@ class CameraReadings:
 
 @contextmanager
 def camera_poses(run: HandRun, hand: HandLink, clock: Clock) -> Iterator[CameraReadings]:
-    """Poses from pictures, in a thread beside the session."""
+    """Poses from pictures, in a thread beside the session.
+
+    A real camera counts as gone before an object that nobody sees counts as dropped.
+    """
     camera, place = _camera(run, hand, clock.now, rate_hz=run.camera.rate_hz)
-    with CameraPoseSource(camera, _tracker(run, place), clock.now) as source:
+    silence_s = None if run.hand == "twin" else min(SILENCE_S, BEFORE_BLIND * run.runner.blind_s)
+    tracker = _tracker(run, place)
+    with CameraPoseSource(camera, tracker, clock.now, silence_s=silence_s) as source:
         yield CameraReadings(source)
 
 

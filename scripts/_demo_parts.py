@@ -29,9 +29,9 @@ def short_distillation(out: Path, minutes: float, seed: int) -> tuple[Path, dict
     """A student of the shipped teacher, from nothing; its file, and how its numbers changed."""
     run = preset("small")
     settings = replace(
-        run.distill, iterations=1000, teacher_decay=0.8, updates_per_iteration=60, rollout_steps=32
+        run.distill, iterations=1000, teacher_decay=0.8, updates_per_iteration=60, rollout_steps=64
     )
-    run = replace(run, seed=seed, num_envs=64, max_minutes=minutes, eval_every=0, distill=settings)
+    run = replace(run, seed=seed, num_envs=128, max_minutes=minutes, eval_every=0, distill=settings)
     policy = distil(run, out)
     assert policy is not None, "the only process"
     names = ("actor/bc", "distill/action_error", "distill/student_share")

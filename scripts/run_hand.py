@@ -55,7 +55,7 @@ def main() -> None:
     prepare(run, args.run, args.policy)
     try:
         drive(run, args)
-    except RuntimeError as error:
+    except (RuntimeError, ConnectionError) as error:
         sys.exit(f"error: {error}\nwhat was recorded is safe; start again to go on")
     print(f"episodes -> {args.run / 'episodes'}")
     print(f"label    -> python scripts/label.py --run {args.run}")

@@ -1,6 +1,7 @@
 """Pictures of the twin lead to its true poses, behind the runner's interface."""
 
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from scipy.spatial.transform import Rotation
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from _camera_pose import CameraReadings, stepped_camera_poses  # noqa: E402
+import _camera_pose  # noqa: E402
+from _camera_pose import CameraReadings, camera_poses, stepped_camera_poses  # noqa: E402
 
 from sernf_isaac.deploy.inference import DecisionSettings  # noqa: E402
+from sernf_isaac.deploy.virtual import VirtualClock  # noqa: E402
 from tasks.cube_spin.hand_runs import HandRun, TwinOptions, prepare  # noqa: E402
 from tasks.cube_spin.virtual_hand import open_virtual_session  # noqa: E402
 
@@ -48,6 +51,51 @@ def test_a_lost_cube_leaves_a_reading_that_gets_older():
     assert readings.latest() is first
     readings.reset()
     assert readings.latest() is None
+
+
+class Cut:
+    """A camera whose cable is cut after a frame."""
+
+    def __init__(self) -> None:
+        self.waits, self.ends = threading.Event(), threading.Event()
+        self._frames = iter([object()])
+
+    def read(self) -> object | None:
+        if (frame := next(self._frames, None)) is None:
+            self.waits.set()
+            self.ends.wait(timeout=30.0)
+        return frame
+
+    def close(self) -> None:
+        pass
+
+
+class Blind:
+    """Sees nothing."""
+
+    def see(self, frame: object) -> None:
+        pass
+
+    def pose_at(self, time_s: float) -> None:
+        pass
+
+
+@pytest.mark.parametrize("hand", ["orca", "twin"])
+def test_a_real_camera_is_gone_before_the_cube_counts_as_dropped(monkeypatch, hand):
+    camera, clock, run = Cut(), VirtualClock(), HandRun(hand=hand, pose="camera", calibration="c")
+    monkeypatch.setattr(_camera_pose, "_camera", lambda *_, **__: (camera, np.eye(4)))
+    monkeypatch.setattr(_camera_pose, "_tracker", lambda *_: Blind())
+    with camera_poses(run, None, clock) as readings:  # type: ignore[arg-type]  # no hand needed
+        assert camera.waits.wait(timeout=30.0)
+        clock.sleep_until(clock.now() + 0.4 * run.runner.blind_s)
+        readings.latest()
+        clock.sleep_until(clock.now() + 0.4 * run.runner.blind_s)
+        if hand == "orca":
+            with pytest.raises(ConnectionError, match="no frame for 0"):
+                readings.latest()
+        else:
+            readings.latest()
+        camera.ends.set()
 
 
 @pytest.mark.slow

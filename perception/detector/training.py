@@ -119,7 +119,8 @@ class DetectorTraining:
         """One step; the losses by name.
 
         Raises:
-            FloatingPointError: If the loss is not finite; the weights are those before the step.
+            FloatingPointError: If the loss or its gradient is not finite; the weights are those
+                before the step.
         """
         self._parallel.train()
         # torchvision draws from torch's global generator; from the step, so that runs can resume.
@@ -134,7 +135,9 @@ class DetectorTraining:
             raise FloatingPointError(f"the loss at step {self.step} is not finite: {values}")
         self._optimizer.zero_grad(set_to_none=True)
         total.backward()
-        nn.utils.clip_grad_norm_(self._parallel.parameters(), self._max_grad_norm)
+        norm = nn.utils.clip_grad_norm_(self._parallel.parameters(), self._max_grad_norm)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(f"the gradient at step {self.step} is not finite: {norm}")
         self._optimizer.step()
         self._schedule.step()
         self.step += 1

@@ -13,6 +13,7 @@ from perception.cameras.frames import Frame, FrameSource
 from perception.tracking.tracker import CubeTracker, PoseEstimate, Sighting
 
 ROUNDING_S = 1e-9
+SILENCE_S = 2.0
 
 
 class CameraPoseSource:
@@ -25,6 +26,8 @@ class CameraPoseSource:
         tracker: What follows the cube.
         clock: The clock of the frames' times.
         on_frame: Called in the camera's thread after every frame, to log or draw.
+        silence_s: A camera that has begun and then lets this process wait so long for a frame, or
+            ends, is gone. None: a recording, which may end.
     """
 
     def __init__(
@@ -33,9 +36,12 @@ class CameraPoseSource:
         tracker: CubeTracker,
         clock: Callable[[], float] = time.monotonic,
         on_frame: Callable[[Frame, Sighting], None] | None = None,
+        silence_s: float | None = SILENCE_S,
     ) -> None:
         self._camera, self._tracker, self._clock = camera, tracker, clock
-        self._on_frame = on_frame
+        self._on_frame, self._silence_s = on_frame, silence_s
+        self._waits_since_s = math.inf  # for a frame, on the clock; not while one is looked at
+        self._ended = False
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._frames = 0
@@ -55,10 +61,14 @@ class CameraPoseSource:
 
         Raises:
             RuntimeError: If the camera's thread has failed; the cause is attached.
+            ConnectionError: If the camera is gone: what nobody films is not a cube that was lost.
         """
         if self._failure is not None:
             raise RuntimeError("the camera's thread has failed") from self._failure
-        return self._tracker.pose_at(self._clock())
+        now_s = self._clock()
+        if self._silence_s is not None:
+            self._check_frames_come(now_s, self._silence_s)
+        return self._tracker.pose_at(now_s)
 
     def reset(self) -> None:
         """Forget what was seen: a new episode begins."""
@@ -74,9 +84,28 @@ class CameraPoseSource:
         """Whether frames are still coming."""
         return self._thread.is_alive()
 
+    def _check_frames_come(self, now_s: float, silence_s: float) -> None:
+        if self._ended:
+            raise ConnectionError("the camera gives no more frames; look at its cable")
+        if (waited_s := now_s - self._waits_since_s) > silence_s:
+            raise ConnectionError(
+                f"the camera has given no frame for {waited_s:.1f} s; look at its cable"
+            )
+
+    def _next(self) -> Frame | None:
+        """Wait for a frame; the first may take its time, for then the camera begins."""
+        if self._frames:
+            self._waits_since_s = self._clock()
+        frame = self._camera.read()
+        self._waits_since_s = math.inf
+        return frame
+
     def _follow(self) -> None:
         try:
-            while not self._stop.is_set() and (frame := self._camera.read()) is not None:
+            while not self._stop.is_set():
+                if (frame := self._next()) is None:
+                    self._ended = not self._stop.is_set()
+                    return
                 sighting = self._tracker.see(frame)
                 self._frames += 1
                 if self._on_frame is not None:

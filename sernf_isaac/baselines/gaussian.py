@@ -40,8 +40,10 @@ class GaussianContext:
 class GaussianPolicy(nn.Module):
     """Independent normal distributions of a chunk's numbers; means and widths from an MLP.
 
-    The MLP reads the mean of the observation tokens, which are linear in what was observed. Shapes
-    are as for `FlowPolicy`: chunks `(B, H, A)`, or `(B, K, H, A)` for candidates.
+    The MLP's first layer reads every observation token, the others the mean of what it makes of
+    them: the mean of the tokens themselves, linear in what was observed, would not know the order
+    of a history. Shapes are as for `FlowPolicy`: chunks `(B, H, A)`, or `(B, K, H, A)` for
+    candidates.
 
     Args:
         action_dim: A.
@@ -68,14 +70,15 @@ class GaussianPolicy(nn.Module):
         for _ in range(1 + HIDDEN_LAYERS):
             layers += [nn.Linear(inputs, width), nn.GELU(), nn.Dropout(dropout)]
             inputs = width
-        self.net = nn.Sequential(*layers, nn.Linear(width, 2 * horizon * action_dim))
+        self.each_token = nn.Sequential(*layers[:3])
+        self.net = nn.Sequential(*layers[3:], nn.Linear(width, 2 * horizon * action_dim))
 
     def context(self, tokens: Tensor | GaussianContext) -> GaussianContext:
         """The distribution of chunks given tokens (B, S, D)."""
         if isinstance(tokens, GaussianContext):
             return tokens
-        out = self.net(tokens.mean(dim=1)).view(len(tokens), self.horizon, 2, self.action_dim)
-        mean, log_std = out.unbind(dim=2)
+        out = self.net(self.each_token(tokens).mean(dim=1))
+        mean, log_std = out.view(-1, self.horizon, 2, self.action_dim).unbind(dim=2)
         return GaussianContext(mean, log_std.clamp(*LOG_STD_RANGE))
 
     def log_prob(

@@ -143,6 +143,8 @@ class ChunkActor:
         self._decide, self._spec = decide, spec
         self.queue: ChunkQueue | None = None
         """Made by the first call, and anew whenever all machines begin an episode."""
+        self.decided = torch.zeros(0, dtype=torch.bool)
+        """(N,) bool: who decided in the last call."""
 
     def __call__(self, observation: Observation, hold: Tensor, fresh: Tensor) -> Tensor:
         """Actions (N, A) for this step.
@@ -157,7 +159,8 @@ class ChunkActor:
         elif fresh.any():
             envs = fresh.nonzero()[:, 0]
             self.queue.reset(hold[envs], envs)
-        envs = self.queue.due.nonzero()[:, 0]
+        self.decided = self.queue.due
+        envs = self.decided.nonzero()[:, 0]
         if len(envs):
             prefix = self.queue.begin(envs)
             seen = {name: value[envs] for name, value in observation.items()}

@@ -17,6 +17,9 @@ import numpy as np
 from sernf_isaac.deploy.guard import Guard
 from sernf_isaac.deploy.protocols import Array, HandReading
 
+DUE_RAD, MOVED = 0.1, 0.1
+"""A ramp over more than this, of which the joints did less than this part, moved nothing."""
+
 
 class State(IntEnum):
     """What the hand is doing."""
@@ -46,9 +49,9 @@ class Reason(IntEnum):
     BAD_ACTIONS = 3
     """Several actions in a row were no finite vectors."""
     NO_READING = 4
-    """The sensors did not answer."""
+    """The sensors did not answer, or with what cannot be."""
     BLOCKED = 5
-    """A joint stayed too far from its command."""
+    """A joint stayed too far from its command, or no joint did what a ramp told it to."""
     OUT_OF_RANGE = 6
     """A joint was outside its range when it should have moved."""
     DRIVER = 7
@@ -91,7 +94,8 @@ class SafetyTiming:
     relaxed_strength: float = 0.25
     """Share of the current while relaxing."""
     start_tolerance_rad: float = 0.2
-    """A joint further outside its range than this is not moved."""
+    """A joint further outside its range than this is not moved, and while the hand has torque such
+    a reading is none."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -132,6 +136,7 @@ class HandController:
         self.sequence = -1
         """Of the newest command that was looked at."""
         self._measured: Array | None = None
+        self._ramp_from: tuple[Array, Array] | None = None  # command and joints when a ramp began
         self._read_s = self._free_s = -np.inf  # last fresh reading, last time no joint was blocked
         self._bad_actions = 0
 
@@ -175,7 +180,9 @@ class HandController:
     def tick(self, now_s: float, reading: HandReading, command: Command | None) -> Array | None:
         """The next servo targets (A,), or None for no torque."""
         self._look_at(now_s, reading)
-        if self.state is not State.OFF and now_s - self._read_s > self.timing.reading_timeout_s:
+        silent_s = now_s - self._read_s
+        on = self.state is not State.OFF
+        if on and silent_s > self.timing.reading_timeout_s and not self.faulty:
             self.fail(Reason.NO_READING, now_s)
         self._obey(now_s, command)
         self._wear_on(now_s)
@@ -183,21 +190,42 @@ class HandController:
             return None
         slow = self.state in (State.RAMP, State.RELAX)
         sent = self.guard.step(self._measured, self.guard.limits.ramp_speed_rad_s if slow else None)
-        if self.state is State.RAMP and self.guard.arrived:
+        if self.state is State.RAMP and self.guard.arrived and not self._unmoved:
             self._enter(State.READY, now_s, Reason.NONE)
         return sent
 
     def _look_at(self, now_s: float, reading: HandReading) -> None:
-        if reading.fresh and np.isfinite(reading.joint_pos).all():
+        if reading.fresh and self._possible(reading.joint_pos):
             self._measured, self._read_s = np.array(reading.joint_pos, np.float64), now_s
         if self.state is State.OFF or self._measured is None:
             self._free_s = now_s
             return
-        reach = self.guard.limits.max_error_rad
-        if np.abs(self.guard.command - self._measured).max() < reach - 1e-6:
+        if not (self.guard.strained or self._unmoved):
             self._free_s = now_s
         if now_s - self._free_s > self.timing.blocked_s and self.state is not State.RELAX:
             self.fail(Reason.BLOCKED, now_s)
+
+    def _possible(self, joint_pos: Array) -> bool:
+        """Whether joints can be there. Without torque a hand may be found anywhere."""
+        if self.state is State.OFF:
+            return bool(np.isfinite(joint_pos).all())
+        return not self._out_of_range(joint_pos)
+
+    def _out_of_range(self, joint_pos: Array) -> bool:
+        slack = self.timing.start_tolerance_rad
+        below, above = self.guard.lower - slack, self.guard.upper + slack
+        return not ((joint_pos >= below) & (joint_pos <= above)).all()  # so that nan is outside
+
+    @property
+    def _unmoved(self) -> bool:
+        """Whether a ramp's commands are there and no joint followed: nothing drives the hand."""
+        if self.state is not State.RAMP or not self.guard.arrived:
+            return False
+        assert self._ramp_from is not None and self._measured is not None, "as a ramp begins"
+        told, was = self._ramp_from
+        now = self.guard.command
+        due = min(np.linalg.norm(now - told), np.linalg.norm(now - was))
+        return bool(due > DUE_RAD and np.linalg.norm(self._measured - was) < MOVED * due)
 
     def _obey(self, now_s: float, command: Command | None) -> None:
         silent = command is None or now_s - command.time_s > self.timing.command_timeout_s
@@ -222,13 +250,15 @@ class HandController:
         if self._measured is None or not np.isfinite(pose).all():
             return
         if self.state is State.OFF:
-            slack = self.timing.start_tolerance_rad
-            below, above = self.guard.lower - slack, self.guard.upper + slack
-            if ((self._measured < below) | (self._measured > above)).any():
+            if now_s - self._read_s > self.timing.reading_timeout_s:
+                self.reason = Reason.NO_READING  # it may be somewhere else by now
+                return
+            if self._out_of_range(self._measured):
                 self.reason = Reason.OUT_OF_RANGE
                 return
             self.guard.restart(self._measured)
         self.guard.aim(pose)
+        self._ramp_from = self.guard.command, self._measured
         self._enter(State.RAMP, now_s, Reason.NONE)
 
     def _follow(self, now_s: float, action: Array) -> None:

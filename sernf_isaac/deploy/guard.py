@@ -12,6 +12,11 @@ import numpy as np
 
 from sernf_isaac.deploy.protocols import Array, HandDescription
 
+STRAINED = 0.97
+"""Of the largest allowed error, on average; a soft grasp stays below."""
+NEWEST = 0.3
+"""Weight of the newest error in that average, so that no noise of the sensors decides."""
+
 
 @dataclass
 class GuardLimits:
@@ -63,6 +68,7 @@ class Guard:
         self._brake = limits.max_acceleration_rad_s2 * period_s**2  # rad per step, per step
         self._goal = self._command = (self.lower + self.upper) / 2
         self._velocity = np.zeros(hand.num_joints)  # rad per step
+        self._error = np.zeros(hand.num_joints)  # average of command less measured, rad
         self.rejected = 0
         """Actions that were no finite vector of the right length."""
         self.limited = 0
@@ -83,6 +89,7 @@ class Guard:
         self._command = _within(measured, self.lower, self.upper)
         self._goal = self._command
         self._velocity = np.zeros_like(self._command)
+        self._error = np.zeros_like(self._command)
 
     def accept(self, action: object) -> bool:
         """Take in a policy's action (A,) [rad]; False: it is none, and the goal stays."""
@@ -134,7 +141,13 @@ class Guard:
         command = _within(self._command + self._velocity, self.lower, self.upper)
         self._velocity = command - self._command
         self._command = command
+        self._error = self._error + NEWEST * (command - measured - self._error)
         return command.copy()
+
+    @property
+    def strained(self) -> bool:
+        """Whether a joint stays as far behind its commands as these may be ahead of it."""
+        return bool(np.abs(self._error).max() > STRAINED * self.limits.max_error_rad)
 
     @property
     def arrived(self) -> bool:

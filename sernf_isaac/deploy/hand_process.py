@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -22,7 +23,7 @@ import numpy as np
 
 from sernf_isaac.deploy.controller import Request, SafetyTiming, State
 from sernf_isaac.deploy.guard import GuardLimits
-from sernf_isaac.deploy.hand_server import COMMAND_RATE_HZ, HandServer
+from sernf_isaac.deploy.hand_server import COMMAND_RATE_HZ, ERRORS, HandServer
 from sernf_isaac.deploy.messages import (
     HandState,
     SharedMessages,
@@ -37,6 +38,8 @@ from sernf_isaac.deploy.protocols import Array, HandDescription, HandDriver
 START_TIMEOUT_S = 60.0
 PRIORITY = 20
 """Among real-time processes, where the system allows one."""
+CLOSE_MARGIN_S = 4.0
+"""What the process may take to end, beside the time of HOLD and RELAX."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class HandProcess:
 
     def __init__(self, setup: HandSetup, clock: Callable[[], float] = time.monotonic) -> None:
         self.hand, self._clock = setup.hand, clock
+        self._close_s = setup.timing.hold_s + setup.timing.relax_s + CLOSE_MARGIN_S
         self._messages, path = SharedMessages.create(setup.hand.num_joints)
         self._command = np.zeros(1, command_layout(setup.hand.num_joints))
         self._keys = np.zeros(1, operator_layout())
@@ -138,12 +142,12 @@ class HandProcess:
         if (age_s := self._clock() - self.state().time_s) > 1.0:
             raise RuntimeError(f"the hand's process has not reported for {age_s:.1f} s")
 
-    def close(self, timeout_s: float = 10.0) -> None:
-        """Torque off and end of the process; harmless when closed."""
+    def close(self) -> None:
+        """The hand holds, opens, is off, and its process ends; harmless when closed."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(timeout_s)
+                self._process.wait(self._close_s)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -166,8 +170,41 @@ def read_log(path: Path, num_joints: int) -> np.ndarray:
     return np.frombuffer(data[: len(data) // layout.itemsize * layout.itemsize], layout)
 
 
+class TickLog:
+    """Every report in a file, for as long as there is room: the hand goes on without its log.
+
+    Args:
+        path: Appended to, after whole records only.
+        record_size: Bytes of one.
+    """
+
+    def __init__(self, path: Path, record_size: int) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._record_size = record_size
+        self._cut_torn()
+        self.ended = ""
+        """Why there are no more records; empty while there are."""
+
+    def add(self, record: bytes) -> None:
+        """Append one, unless the log has ended."""
+        if self.ended:
+            return
+        try:
+            if os.write(self._file, record) < len(record):
+                raise OSError("no room for a whole record")
+        except OSError as error:
+            self.ended = f"the log of ticks ends here: {error}"
+            with suppress(OSError):
+                self._cut_torn()
+
+    def _cut_torn(self) -> None:
+        size = os.fstat(self._file).st_size
+        if torn := size % self._record_size:
+            os.ftruncate(self._file, size - torn)
+
+
 def main() -> None:
-    """Serve until terminated, or until the actor is gone and the hand is off."""
+    """Serve until terminated, or until the actor is gone; the hand is off then."""
     path, parent = Path(sys.argv[1]), int(sys.argv[2])
     setup: HandSetup = pickle.load(sys.stdin.buffer)
     messages = SharedMessages(path, setup.hand.num_joints)
@@ -183,35 +220,41 @@ def main() -> None:
     try:
         driver.connect()
         _serve(server, messages, parent, setup.log)
-    except RuntimeError as error:
+    except ERRORS as error:
         sys.exit(f"hand: {error}")
     finally:
         server.close()
 
 
 def _serve(server: HandServer, messages: SharedMessages, parent: int, log: Path | None) -> None:
-    running = True
+    """Tick until the hand is off and nobody wants more of it.
+
+    A process that is told to end hears no more commands: to the hand that is an actor that died.
+    """
+    told_to_end = over = False
 
     def end(*_: object) -> None:
-        nonlocal running
-        running = False
+        nonlocal told_to_end
+        told_to_end = True
 
     signal.signal(signal.SIGTERM, end)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    log_file = os.open(log, flags, 0o644) if log else None
+    ticks = TickLog(log, messages.state.record_size) if log else None
     _hurry()
     due_s, missed = time.monotonic(), 0
-    while running:
+    while not over:
         now_s = time.monotonic()
         pressed = messages.operator.read()
         keys = (0, 0) if pressed is None else (int(pressed["stops"]), int(pressed["clears"]))
-        command = to_command(messages.command.read())
+        command = None if told_to_end else to_command(messages.command.read())
         report = server.tick(now_s, command, keys, lateness_s=now_s - due_s, missed=missed)
+        if ticks and ticks.ended and not report["error"][0]:
+            report["error"] = ticks.ended.encode()[:200]
         messages.state.write(report)
-        if log_file is not None:
-            os.write(log_file, report.tobytes())
+        if ticks:
+            ticks.add(report.tobytes())
         orphaned = os.getppid() != parent
-        running = running and not (orphaned and server.controller.state is State.OFF)
+        off = server.controller.state is State.OFF
+        over = (told_to_end and (off or server.ends_at_once)) or (orphaned and off)
         due_s += server.period_s
         late_s = time.monotonic() - due_s
         if late_s > server.period_s:  # whole periods are gone: leave them out, do not rush after

@@ -1,5 +1,7 @@
 """One tick of the hand: read, decide, command, report. Knows neither processes nor clocks."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from sernf_isaac.deploy.controller import (
@@ -16,6 +18,8 @@ from sernf_isaac.deploy.protocols import Array, HandDescription, HandDriver, Han
 
 COMMAND_RATE_HZ = 40.0
 """Of the loop that talks to the motors (paper E.1)."""
+ERRORS = (OSError, RuntimeError)
+"""What a driver may raise; anything else is a bug and ends the process, torque off."""
 PLACEABLE = (State.OFF, State.READY, State.HOLD, State.RELAX)
 
 
@@ -30,6 +34,9 @@ class HandServer:
         open_pose: (A,) where it goes to let go [rad].
         rate_hz: Ticks per second.
     """
+
+    ends_at_once = False
+    """A hand that loses its torque drops what it holds: its process opens it first."""
 
     def __init__(
         self,
@@ -69,18 +76,17 @@ class HandServer:
             missed: For the report.
         """
         controller = self.controller
+        self._obey_keys(now_s, keys)
+        self._look(now_s)
         try:
-            self._obey_keys(now_s, keys)
-            self._reading = self.driver.read()
             self._place(now_s, command)
             before = controller.state
             target = controller.tick(now_s, self._reading, command)
             if before is not State.RAMP and controller.state is State.RAMP:
                 self.driver.check()
             self._drive(target)
-        except (OSError, RuntimeError) as error:
-            self._report["error"] = f"{type(error).__name__}: {error}".encode()[:200]
-            controller.fail(Reason.DRIVER, now_s)
+        except ERRORS as error:
+            self._fail(now_s, error)
             self._strength = None  # nobody knows what arrived
         return self._fill(now_s, command, lateness_s, missed)
 
@@ -90,13 +96,29 @@ class HandServer:
 
     def _obey_keys(self, now_s: float, keys: tuple[int, int]) -> None:
         stops, clears = keys
-        if stops > self._keys[0]:
+        before, self._keys = self._keys, keys  # first: a key counts once, whatever comes of it
+        if stops > before[0]:
             self.controller.stop(now_s)
-        elif clears > self._keys[1] and self.controller.state is not State.FOLLOW:
-            self.driver.rearm()
+        elif clears > before[1] and self.controller.state is not State.FOLLOW:
+            try:
+                self.driver.rearm()
+            except ERRORS as error:
+                self._fail(now_s, error)  # what could not be rearmed is not cleared
+                return
             self.controller.clear(now_s)
             self._report["error"] = b""
-        self._keys = keys
+
+    def _look(self, now_s: float) -> None:
+        """Read the hand; one that cannot be read goes on through its states with what is known."""
+        try:
+            self._reading = self.driver.read()
+        except ERRORS as error:
+            self._reading = replace(self._reading, fresh=False)
+            self._fail(now_s, error)
+
+    def _fail(self, now_s: float, error: Exception) -> None:
+        self._report["error"] = f"{type(error).__name__}: {error}".encode()[:200]
+        self.controller.fail(Reason.DRIVER, now_s)
 
     def _place(self, now_s: float, command: Command | None) -> None:
         controller = self.controller

@@ -42,6 +42,11 @@ class Mailbox:
         """Bytes one mailbox takes."""
         return -(-(_HEAD_ROOM + layout.itemsize) // 64) * 64
 
+    @property
+    def record_size(self) -> int:
+        """Bytes of one message."""
+        return self._layout.itemsize
+
     def write(self, message: np.ndarray) -> None:
         """Replace the message by a (1,) array of the layout."""
         content, body = message.tobytes(), self._start + _HEAD_ROOM

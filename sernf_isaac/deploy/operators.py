@@ -1,5 +1,6 @@
 """The person beside the hand: a keyboard, or in simulation somebody who always agrees."""
 
+import atexit
 import sys
 import threading
 from collections.abc import Callable
@@ -27,7 +28,7 @@ class Keyboard:
         self._answer = threading.Event()
         self._quit = threading.Event()
         self._outcome: str | None = None
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listen_to_keys()
         print(KEYS)
 
     def press(self, key: str) -> None:
@@ -64,18 +65,20 @@ class Keyboard:
         """As in `Operator`."""
         return self._quit.is_set()
 
-    def _listen(self) -> None:
+    def _listen_to_keys(self) -> None:
         import termios  # only where there are terminals
         import tty
 
         descriptor = sys.stdin.fileno()
         before = termios.tcgetattr(descriptor)
-        try:
-            tty.setcbreak(descriptor)
-            while key := sys.stdin.read(1):
-                self.press(key)
-        finally:
-            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        # Not the thread's affair: a daemon is dropped wherever it is, without its `finally`.
+        atexit.register(termios.tcsetattr, descriptor, termios.TCSADRAIN, before)
+        tty.setcbreak(descriptor)
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while key := sys.stdin.read(1):
+            self.press(key)
 
 
 class Unattended:

@@ -144,6 +144,7 @@ def run_episode(
         policy_name,
         is_offline=is_offline,
     )
+    station.operator.ends_episode()  # a key from before says nothing about this episode
     with EpisodeRecorder(writer, layout) as recorder:
         episode = _Episode(station, settings, recorder, spec, hold=state.sent)
         try:
@@ -267,6 +268,8 @@ class _Episode:
             result.end, result.outcome = End.DROPPED, "failure"
         elif outcome := self._at.operator.ends_episode():
             result.end, result.outcome = End.OPERATOR, outcome
+        elif self._at.operator.quits():
+            result.end, result.outcome = End.OPERATOR, "stopped"
         elif now_s - self._start_s >= settings.max_episode_s - 1e-6:
             result.end, result.outcome = End.TIMEOUT, "timeout"
         else:

@@ -120,7 +120,7 @@ class Session:
         self._questions = questions or Questions()
         self._settings, self._poses = settings, poses
         self._writer, self._follower, self._spec_of = writer, follower, spec_of
-        self._actor = actor
+        self._actor, self._heard = actor, ""
         self.totals = Totals()
 
     def episodes(
@@ -158,6 +158,9 @@ class Session:
         state = hand.state()
         if state.reason not in (Reason.NONE, Reason.ASKED) and not self._recovered(state):
             return False
+        if (error := hand.state().error) != self._heard:  # of no consequence: a full disk
+            self._heard = error
+            self._say(f"hand: {error}" if error else "")
         self._say(self._follower.refresh())
         if not (self._placed() and self._ramped(self._poses.grasp)):
             return False
@@ -165,7 +168,7 @@ class Session:
         if not self._until(lambda: self.station.pose_source.latest() is not None, POSE_TIMEOUT_S):
             self._say("no pose of the object; is it in view of the camera?")
             return False
-        return True
+        return not self.station.operator.quits()
 
     def _recovered(self, state: HandState) -> bool:
         """Whether a person, or an actor that was only late, brought the hand back."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from sernf_isaac.data.channel import POINTERS, silent_for_s, wanted_checkpoint
 from sernf_isaac.data.files import read_json
 from sernf_isaac.data.reader import RunReader
+from sernf_isaac.deploy.reload import verdicts
 from sernf_isaac.metrics import CSV_FILE, read_metrics
 
 SHOWN = (
@@ -82,6 +83,7 @@ def _policies(run: Path) -> list[tuple[str, str]]:
         path = run / "channel" / f"{pointer}.json"
         if path.is_file():
             rows.append((pointer, str(read_json(path).get("checkpoint"))))
+    rows += [("rolled back", verdict.stem) for verdict in verdicts(run)]
     wanted = wanted_checkpoint(run)
     return [*rows, ("the robot takes", wanted.name if wanted else "nothing yet")]
 

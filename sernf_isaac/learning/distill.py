@@ -22,6 +22,7 @@ from sernf_isaac.deploy.chunk_queue import ChunkActor
 from sernf_isaac.learning.distill_config import DistillConfig
 from sernf_isaac.learning.distill_parallel import Workers, seed_noise, seed_of
 from sernf_isaac.learning.distill_rollout import RolloutMemory
+from sernf_isaac.learning.distill_turns import Turns
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.metrics import MetricsWriter
 from sernf_isaac.policy import ChunkPolicy
@@ -99,6 +100,7 @@ class Distiller:
         self._rate = learner.config.optimizer.imitation_learning_rate
         rank = self.workers.rank
         self._draw = torch.Generator().manual_seed(seed_of(seed, rank))
+        self._turns = Turns(config.turns, policy.layout.spec.prefix, self._draw)
         self._memory = RolloutMemory(policy.layout.spec, config.rollout_steps, config.kept_rollouts)
         self._sampling = torch.Generator(learner.device).manual_seed(seed_of(seed, rank))
         self._actor = ChunkActor(
@@ -175,10 +177,10 @@ class Distiller:
             wanted = self.label(seen)
             action = self._actor(observation, seen[HOLD], seen[FRESH])
             error_rad += (action - wanted).abs().mean(dim=0).cpu()
-            by_teacher = torch.rand(len(wanted), generator=self._draw) < share
+            by_teacher, starts = self._turns(self._actor.decided, seen[FRESH], share)
             executed = torch.where(by_teacher.to(wanted.device)[:, None], wanted, action)
             seen, _, dones, extras = self.env.step(executed)
-            self._memory.add(observation, executed, wanted, dones > 0)
+            self._memory.add(observation, executed, wanted, dones > 0, starts.to(wanted.device))
             for name, value in extras.get("log", {}).items():
                 sums[f"rollout/{name}"].append(float(value))
         error_rad /= self.config.rollout_steps
@@ -230,6 +232,7 @@ class Distiller:
             "learner": self.learner.state_dict(),
             "env": self.env.state_dict(),
             "actor": self._actor.state_dict(),
+            "turns": self._turns.state_dict(),
             "memory": self._memory.state_dict(),
             "generators": (self._draw.get_state(), self._sampling.get_state().cpu()),
             "iteration": self.iteration,
@@ -248,11 +251,12 @@ class Distiller:
         if not path.is_file():
             raise FileNotFoundError(f"nothing to resume: {path} does not exist")
         state = read_whole(path)
-        if not isinstance(state, dict) or not {"learner", "actor", "memory"} <= state.keys():
+        if not isinstance(state, dict) or not {"learner", "actor", "turns"} <= state.keys():
             raise ValueError(f"{path} is no resume point of a distillation")
         self.env.load_state_dict(state["env"])
         if state["env"]:  # the queues belong to the episodes that go on
             self._actor.load_state_dict(state["actor"])
+            self._turns.load_state_dict(state["turns"])
         self._memory.load_state_dict(state["memory"])
         for generator, saved in zip((self._draw, self._sampling), state["generators"], strict=True):
             generator.set_state(saved)

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+from sernf_isaac.learning.distill_turns import TURNS
+
 
 @dataclass
 class DistillConfig:
@@ -16,6 +18,12 @@ class DistillConfig:
     teacher_decay: float = 0.999
     """Factor on it per iteration. The paper's leaves 0.82 after 200 iterations, so the student
     hardly meets its own mistakes; 0.9 hands over within some 40. 1: behaviour cloning."""
+    least_teacher_share: float = 0.0
+    """The probability falls no further."""
+    turns: str = "steps"
+    """"steps": each step is the teacher's or the student's. "chunks": each chunk is, and only
+    chunks that the teacher executed at a decision of the student are imitated: see `Turns`. Needs a
+    `least_teacher_share`, or nothing is left to imitate."""
     updates_per_iteration: int = 118
     """Gradient steps per iteration; the paper gives only their total, see docs/paper.md."""
     batch_size: int = 1024
@@ -33,7 +41,15 @@ class DistillConfig:
     """Iterations between resume points."""
 
     def __post_init__(self) -> None:
-        for name in ("teacher_share", "teacher_decay", "final_learning_rate"):
+        if self.turns not in TURNS:
+            raise ValueError(f"turns must be one of {TURNS}, not '{self.turns}'")
+        if self.turns == "chunks" and not 0.0 < self.least_teacher_share < 1.0:
+            raise ValueError(
+                f"turns=chunks imitates chunks of the teacher between chunks of the student: "
+                f"least_teacher_share ({self.least_teacher_share}) must be between 0 and 1"
+            )
+        shares = ("teacher_share", "least_teacher_share")
+        for name in (*shares, "teacher_decay", "final_learning_rate"):
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name} ({value}) must be in 0..1")
@@ -47,7 +63,7 @@ class DistillConfig:
 
     def teacher_share_at(self, iteration: int) -> float:
         """Probability of a teacher's step in an iteration, counted from 0."""
-        return self.teacher_share * self.teacher_decay**iteration
+        return max(self.teacher_share * self.teacher_decay**iteration, self.least_teacher_share)
 
     def sigma_at(self, iteration: int, own: float) -> float:
         """Standard deviation of the latent in an iteration; `own` is the policy's."""

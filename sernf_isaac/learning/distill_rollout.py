@@ -42,7 +42,14 @@ class RolloutMemory:
         """Number of windows."""
         return sum(len(starts) for starts in self._starts)
 
-    def add(self, observation: Observation, executed: Tensor, label: Tensor, done: Tensor) -> None:
+    def add(
+        self,
+        observation: Observation,
+        executed: Tensor,
+        label: Tensor,
+        done: Tensor,
+        starts: Tensor | None = None,
+    ) -> None:
         """One step of all environments; after T of them a rollout replaces the oldest.
 
         Args:
@@ -50,9 +57,11 @@ class RolloutMemory:
             executed: (N, A) what the machine was told.
             label: (N, A) what the teacher wanted.
             done: (N,) bool: an episode ended with this step.
+            starts: (N,) bool: a window may start here; everywhere by default.
         """
         row = {f"observation.{name}": value for name, value in observation.items()}
-        row |= {"executed": executed, "label": label, "done": done}
+        starts = torch.ones_like(done) if starts is None else starts
+        row |= {"executed": executed, "label": label, "done": done, "starts": starts}
         if not self._rows:
             shape = (self._rollouts, self._steps)
             self._rows = {name: v.new_zeros(*shape, *v.shape) for name, v in row.items()}
@@ -117,10 +126,11 @@ class RolloutMemory:
         self._starts, self._written = list(state["starts"]), state["written"]
 
     def _find_starts(self, slot: int) -> Tensor:
-        """Flat rows from which P + H steps lie within one episode and within the rollout."""
+        """Flat rows that may start a window, with P + H steps in one episode and the rollout."""
         done = self._rows["done"][slot]  # (T, N)
         last = self._steps - self._length
         ends = torch.stack([done[k : last + 1 + k] for k in range(self._length - 1)])
-        inside = (~ends.any(dim=0)).nonzero()  # (W, 2): step, environment
+        wanted = self._rows["starts"][slot][: last + 1]
+        inside = (wanted & ~ends.any(dim=0)).nonzero()  # (W, 2): step, environment
         num_envs = done.shape[1]
         return (slot * self._steps + inside[:, 0]) * num_envs + inside[:, 1]

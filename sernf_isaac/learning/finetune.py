@@ -6,8 +6,11 @@ iterations warm up the critics while the policy is frozen, one improves it on al
 data, three mix offline and online data.
 """
 
+import fcntl
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from sernf_isaac.data.replay import Mixing
 from sernf_isaac.learning.iterations import IterationPlan, IterationSampler
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, unequal
-from sernf_isaac.learning.training import Leg, StagedTraining
+from sernf_isaac.learning.training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.models.build import build_judge
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
@@ -118,9 +121,47 @@ def finetune(
 
     Raises:
         FileNotFoundError: If there is nothing to resume.
-        ValueError: If the run has no policy or data that do not fit it.
+        ValueError: If the run has no policy, data that do not fit it, a learner that would be lost
+            because `resume` is not given, or another process that learns.
     """
-    first, contract = load_policy(first_policy(run), device)
+    first = load_policy(first_policy(run), device)
+    with _alone(run / FOLDER) as folder:
+        if not resume and (folder / STATE_FILE).is_file():
+            raise ValueError(
+                f"{folder} holds a learner already: go on with --resume, or move that folder"
+            )
+        return _learn(settings, run, *first, device=device, resume=resume, wait=wait)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """Nobody else learns there meanwhile; makes the folder.
+
+    Raises:
+        ValueError: If somebody does.
+    """
+    folder.mkdir(exist_ok=True)
+    lock = os.open(folder / "learner.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"another process learns in {folder}") from error
+        yield folder
+    finally:
+        os.close(lock)
+
+
+def _learn(
+    settings: FinetuneRun,
+    run: Path,
+    first: ChunkPolicy,
+    contract: Contract,
+    *,
+    device: str,
+    resume: bool,
+    wait: Callable[[float, float], None],
+) -> Path:
     learner, policy = _build(settings, first, device)
     sampler = _sampler(settings, run, policy, contract, wait)
     folder = run / FOLDER
@@ -147,7 +188,6 @@ def finetune(
     if resume:
         training.resume()
     else:
-        folder.mkdir(exist_ok=True)
         (folder / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(settings)))
     training.run()
     return folder / "policy.pt"

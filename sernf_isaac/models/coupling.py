@@ -1,15 +1,9 @@
 """One step of the flow: which half of a chunk moves, and the network that says where (§IV-B)."""
 
-from collections import Counter
-
 import torch
 from torch import Tensor, nn
 
 from sernf_isaac.models.attention import BlockContext, FlowBlock
-
-LEAST_SHARE = 3 / 8
-"""Of the couplings that keep a step, and of those that move it."""
-MAX_DRAWS = 100_000
 
 CouplingContext = tuple[BlockContext, BlockContext]
 """Observation-only work of a coupling's two blocks."""
@@ -97,28 +91,25 @@ class Coupling(nn.Module):
 
 
 def draw_partitions(horizon: int, num_couplings: int, seed: int) -> list[tuple[Tensor, Tensor]]:
-    """One random (kept, moved) pair of halves of the time steps per coupling (paper §IV-B).
+    """One (kept, moved) pair of halves of the time steps per coupling (paper §IV-B).
 
-    All are drawn again until every step is kept, and moved, by at least `LEAST_SHARE` of the
-    couplings, and by one: a coupling narrows what it moves by a factor of e at most, so that a step
-    that is rarely moved could never be predicted well.
+    Two couplings in turn share a random split: what the first keeps, the second moves. So half of
+    the couplings move any step; a coupling narrows what it moves by a factor of e at most, and a
+    step that is rarely moved could never be predicted well.
 
     Raises:
-        ValueError: If the horizon is odd, or there are too few couplings for that.
+        ValueError: If the horizon is odd, or there are too few couplings to move every step.
     """
     if horizon < 2 or horizon % 2:
         raise ValueError(f"horizon ({horizon}) must be even: a coupling moves half of the steps")
+    if num_couplings < 2:
+        raise ValueError(
+            f"num_couplings ({num_couplings}) is too small to move every step of horizon {horizon}"
+        )
     generator, middle = torch.Generator().manual_seed(seed), horizon // 2
-    least = max(1, int(LEAST_SHARE * num_couplings))
-    for _ in range(MAX_DRAWS if num_couplings > 1 else 0):
-        orders = [
-            torch.randperm(horizon, generator=generator, device="cpu").tolist()
-            for _ in range(num_couplings)
-        ]
-        halves = [(sorted(order[:middle]), sorted(order[middle:])) for order in orders]
-        moved = Counter(step for _, half in halves for step in half)
-        if all(least <= moved[step] <= num_couplings - least for step in range(horizon)):
-            return [(torch.tensor(kept), torch.tensor(rest)) for kept, rest in halves]
-    raise ValueError(
-        f"num_couplings ({num_couplings}) is too small to move every step of horizon {horizon}"
-    )
+    partitions: list[tuple[Tensor, Tensor]] = []
+    while len(partitions) < num_couplings:
+        order = torch.randperm(horizon, generator=generator, device="cpu")
+        first, second = order[:middle].sort().values, order[middle:].sort().values
+        partitions += [(first, second), (second.clone(), first.clone())]
+    return partitions[:num_couplings]

@@ -113,7 +113,7 @@ def open_session(
     tell: Callable[[str], None],
     camera: MakePoseSource | None = None,
 ) -> Iterator[Session]:
-    """A session with its processes; all of them end with it, and the hand loses its torque.
+    """A session with its processes; all end with it, and the hand opens and loses its torque.
 
     Args:
         run: Settings.

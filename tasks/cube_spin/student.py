@@ -28,25 +28,42 @@ POSITION_RANGE_M = 0.02
 """Cube positions this far from the origin are scaled to ±1."""
 SPIN_RANGE_RAD_S = 1.5
 """The same for commanded spins (paper F.4b)."""
+TYPICAL_JOINTS_RAD = (
+    *(0.03, 0.14, -0.29, 0.91, 1.57),  # wrist, thumb
+    *(-0.09, 1.27, 0.78),  # index: abd, mcp, pip
+    *(0.0, 1.02, 0.49),  # middle
+    *(0.0, 0.87, 0.69),  # ring
+    *(-0.31, 1.21, 0.66),  # pinky
+)
+"""Mean joint angles of a hand that spins the cube, in the order of `JOINT_NAMES`."""
+JOINT_RANGES_RAD = (0.25, 0.5, 0.35)
+"""Measured angles, last actions and smoothed targets this far from them are scaled to ±1."""
+SYMMETRIC_ROTATION = (0.0, 0.0, 0.0, 0.95), (0.15, 0.15, 0.45, 0.05)
+"""Centre and range (xyzw) of the smallest of the 24 rotations that look alike."""
 
 
-def student_normalizer() -> Normalizer:
+def student_normalizer(*, symmetric_rotation: bool = True) -> Normalizer:
     """Scaling of the student's groups and actions; from known ranges, so that no data are needed.
 
-    Joints are scaled by their nominal limits, actions among them.
+    Observations are scaled by about two standard deviations of a spinning hand: within its joint
+    limits it uses a few tenths of the range. Actions are scaled by the joints' nominal limits.
+
+    Args:
+        symmetric_rotation: Of the 24 rotations that look alike the smallest is observed.
     """
-    lower, upper = JOINT_LOWER.astype(float), JOINT_UPPER.astype(float)
-    near, unit = np.full(3, POSITION_RANGE_M), np.ones(4)
-    spin = np.full(1, SPIN_RANGE_RAD_S)
+    joints = np.array(TYPICAL_JOINTS_RAD)
+    rotation = SYMMETRIC_ROTATION if symmetric_rotation else (0.0, 1.0)
+    turned, turn = (np.broadcast_to(value, 4) for value in rotation)
+    centre = np.concatenate([joints, np.zeros(3), turned])
+    measured, told, smoothed = (np.full(NUM_JOINTS, spread) for spread in JOINT_RANGES_RAD)
+    spread = np.concatenate([measured, np.full(3, POSITION_RANGE_M), turn])
+    commands, spin = np.concatenate([told, smoothed]), np.full(1, SPIN_RANGE_RAD_S)
     return Normalizer(
         {
-            "history": (
-                np.concatenate([lower, -near, -unit]),
-                np.concatenate([upper, near, unit]),
-            ),
-            "command": (np.tile(lower, 2), np.tile(upper, 2)),
+            "history": (centre - spread, centre + spread),
+            "command": (np.tile(joints, 2) - commands, np.tile(joints, 2) + commands),
             "goal": (-spin, spin),
-            ACTION: (lower, upper),
+            ACTION: (JOINT_LOWER.astype(float), JOINT_UPPER.astype(float)),
         },
         min_range=0.0,
     )

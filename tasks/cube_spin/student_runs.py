@@ -171,7 +171,8 @@ def _distiller(
         device=device,
     )
     sigma = run.learner.improvement.sigma
-    normalizer = student_normalizer().to(device)
+    symmetric = run.observation.symmetric_rotation
+    normalizer = student_normalizer(symmetric_rotation=symmetric).to(device)
     return Distiller(
         env,
         label_with(teacher.to(device)),

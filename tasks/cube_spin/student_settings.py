@@ -58,14 +58,16 @@ def preset(name: str) -> StudentRun:
     """ "small": the shipped student, on a CPU; "paper": F.5 and G, for a GPU."""
     if name == "small":
         return StudentRun(
-            num_envs=128,
+            num_envs=256,
             distill=DistillConfig(
                 iterations=50,
-                rollout_steps=64,
+                rollout_steps=128,
                 teacher_decay=0.93,
+                least_teacher_share=0.5,
+                turns="chunks",
                 updates_per_iteration=150,
                 batch_size=128,
-                kept_rollouts=16,
+                kept_rollouts=25,
                 final_learning_rate=0.05,
             ),
             learner=LearnerConfig(
@@ -81,7 +83,7 @@ def preset(name: str) -> StudentRun:
                 optimizer=OptimizerConfig(imitation_learning_rate=1.5e-3),
                 # A student that acts at random perturbs the hand, and the teacher answers what
                 # nobody could foresee: see docs/paper.md.
-                improvement=ImprovementConfig(sigma=0.25),
+                improvement=ImprovementConfig(sigma=0.5),
             ),
         )
     if name == "paper":

@@ -34,7 +34,7 @@ class TwinRun:
     max_minutes: float = float("inf")
     """Stop after this much training time, whatever comes first."""
     start_from: str = ""
-    """A `training_state.pt` whose networks to begin with; random ones when empty."""
+    """A `training_state.pt` or teacher file whose networks to begin with; random when empty."""
     physics: str = "randomized"
     """Preset or YAML file (`physics.py`)."""
     latency_steps: int = 2

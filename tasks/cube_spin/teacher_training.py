@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from sernf_isaac.checkpoint import read_whole, write_whole
+from sernf_isaac.checkpoint import load_checkpoint, read_whole, write_whole
 from tasks.cube_spin.twin import CubeSpinTwin
 
 STATE_FILE = "training_state.pt"
@@ -241,7 +241,10 @@ class TeacherTraining:
         self.export(self.ppo.actor, self.progress.iteration)
 
     def start_from(self, path: Path) -> None:
-        """Begin with the networks of another run's resume point instead of random ones.
+        """Begin with the networks of a resume point, or the actor of a teacher file.
+
+        A teacher file has no critic, and a fresh one would spoil the actor: let it learn first, in
+        a few iterations with `ppo.clip=0.02`, and start from their resume point.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -249,11 +252,26 @@ class TeacherTraining:
         """
         if not path.is_file():
             raise FileNotFoundError(f"nothing to start from: {path} does not exist")
-        networks = _read_state(path)["ppo"]
+        networks = _read_state(path)["ppo"] if path.name == STATE_FILE else self._with_actor(path)
         try:
             self.ppo.load(networks, {"actor": True, "critic": True}, True)
         except RuntimeError as error:
             raise ValueError(f"{path} does not fit this network: {error}") from error
+
+    def _with_actor(self, path: Path) -> dict[str, dict[str, Tensor]]:
+        """This run's networks, with a teacher file's mean actions and scaling of observations."""
+        teacher = load_checkpoint(path)
+        if teacher.contract.kind != "teacher":
+            raise ValueError(f"{path} is a '{teacher.contract.kind}', not a teacher")
+        actor, critic = self.ppo.actor.state_dict(), self.ppo.critic.state_dict()
+        actor |= {name: v for name, v in teacher.weights.items() if name.startswith("mlp.")}
+        eps: float = self.ppo.actor.obs_normalizer.eps  # type: ignore[assignment]  # untyped there
+        std = teacher.weights["observation_scale"][None] - eps
+        steps = torch.tensor(teacher.config["notes"]["env_steps"])
+        mean = teacher.weights["observation_mean"][None]
+        scaling = {"_mean": mean, "_std": std, "_var": std.square(), "count": steps}
+        scaling = {f"obs_normalizer.{name}": value for name, value in scaling.items()}
+        return {"actor_state_dict": actor | scaling, "critic_state_dict": critic | scaling}
 
     def resume(self, run_dir: Path) -> None:
         """Continue a run from its last resume point.

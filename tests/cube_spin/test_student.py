@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ from tasks.cube_spin.evaluation import to_json
 from tasks.cube_spin.protocol import EvaluationRequest, evaluate, load_any
 from tasks.cube_spin.student import (
     DEFAULT_STUDENT,
+    TYPICAL_JOINTS_RAD,
     Student,
     is_student,
     load_student,
@@ -153,9 +155,17 @@ def test_a_chunk_policy_of_another_task_is_refused(student_file: Path, tmp_path:
 
 def test_limits_are_the_ends_of_the_scale() -> None:
     normalizer = student_normalizer()
-    for name, value in (("action", JOINT_UPPER), ("action", JOINT_LOWER)):
-        scaled = normalizer.normalize(name, torch.from_numpy(value).float())
+    for value in (JOINT_UPPER, JOINT_LOWER):
+        scaled = normalizer.normalize("action", torch.from_numpy(value).float())
         torch.testing.assert_close(scaled.abs(), torch.ones(17))
+    turned = torch.tensor([0.0, 0.0, np.sin(0.2), np.cos(0.2)]).expand(1, 4)
+    joints = torch.tensor(TYPICAL_JOINTS_RAD)[None]
+    for symmetric, z in ((True, np.sin(0.2) / 0.45), (False, np.sin(0.2))):
+        normalizer = student_normalizer(symmetric_rotation=symmetric)
+        row = torch.cat([joints, torch.zeros(1, 3), turned], dim=1).float()
+        scaled = normalizer.normalize("history", row)[0]
+        torch.testing.assert_close(scaled[:20], torch.zeros(20))
+        assert scaled[22] == pytest.approx(z) and scaled[23].abs() <= 1
     assert set(FEATURES) < set(normalizer.groups)
 
 

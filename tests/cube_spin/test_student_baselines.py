@@ -35,6 +35,7 @@ def run() -> StudentRun:
 
 
 def test_the_gaussian_learns_and_acts_like_a_student(run: StudentRun, tmp_path: Path) -> None:
+    run = replace(run, distill=replace(run.distill, updates_per_iteration=20))
     student = distil_gaussian(run, tmp_path, threads=1)
     first, second = (value for _, value in read_metrics(tmp_path, "actor/bc"))
     assert second < first

@@ -59,7 +59,7 @@ def tiny_training(run_dir: Path, env: CubeSpinTwin | None = None) -> TeacherTrai
 
     def export(actor: torch.nn.Module, _: int) -> None:
         policy = teacher_from_rsl_rl(actor, run.task, env.constants)
-        save_teacher(run_dir / runs.POLICY_FILE, policy, notes={})
+        save_teacher(run_dir / runs.POLICY_FILE, policy, notes={"env_steps": 100})
 
     return TeacherTraining(env, run.ppo, run_dir, export, save_every=1)
 
@@ -201,6 +201,18 @@ def test_a_run_starts_from_the_networks_of_another(
     assert training.progress.iteration == 0 and not training.ppo.optimizer.state
     with pytest.raises(FileNotFoundError, match="nothing to start from"):
         training.start_from(tmp_path / "none.pt")
+
+
+def test_a_run_starts_from_the_actor_of_a_teacher_file(
+    uninterrupted: TeacherTraining, make_twin: MakeTwin, tmp_path: Path
+) -> None:
+    training = tiny_training(tmp_path, make_twin(4, tiny_run().task))
+    seen = training.env.get_observations()
+    teacher = load_teacher(uninterrupted.run_dir / runs.POLICY_FILE)
+    with torch.inference_mode():
+        assert not torch.allclose(training.ppo.actor(seen), teacher(seen))
+        training.start_from(uninterrupted.run_dir / runs.POLICY_FILE)
+        torch.testing.assert_close(training.ppo.actor(seen), teacher(seen))
 
 
 def test_an_interrupted_save_leaves_the_old_resume_point(

@@ -193,6 +193,17 @@ def test_a_loss_that_is_not_finite_stops_before_it_does_harm(network, tmp_path):
         training.update(training.batches[0])
 
 
+def test_a_gradient_that_is_not_finite_changes_no_weights(network, tmp_path):
+    training = training_of(network, tmp_path)
+    weight = network.roi_heads.box_predictor.cls_score.weight
+    weight.register_hook(lambda gradient: gradient * torch.inf)  # of a loss that is finite
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    with pytest.raises(FloatingPointError, match="the gradient at step 0 is not finite"):
+        training.update(training.batches[0])
+    assert all(torch.equal(before[name], value) for name, value in network.named_parameters())
+    assert training.step == 0
+
+
 def test_resuming_nothing_is_refused(network, tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
         training_of(network, tmp_path).resume()

@@ -191,7 +191,9 @@ def test_a_pose_source_answers_while_frames_come_in(eyes):
             done.set()
 
     tracker = CubeTracker(eyes, SMALL)
-    with CameraPoseSource(camera, tracker, clock=lambda: 20 / RATE_HZ, on_frame=on_frame) as source:
+    with CameraPoseSource(
+        camera, tracker, clock=lambda: 20 / RATE_HZ, on_frame=on_frame, silence_s=None
+    ) as source:
         assert done.wait(timeout=30.0)
         estimate = source.latest()
         source.reset()
@@ -199,6 +201,68 @@ def test_a_pose_source_answers_while_frames_come_in(eyes):
     assert estimate is not None and estimate.age_s == pytest.approx(1 / RATE_HZ)
     np.testing.assert_allclose(estimate.position_m, estimate.pose[:3, 3])
     assert source.frames == 20 and camera.closed
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_camera_that_ends_is_reported_and_a_recording_that_ends_is_not(eyes, live):
+    camera = Frames([marked_frame(k / RATE_HZ) for k in range(3)])
+    options = {} if live else {"silence_s": None}
+    with CameraPoseSource(camera, CubeTracker(eyes, SMALL), lambda: 1.0, **options) as source:
+        source._thread.join(timeout=30.0)
+        assert source.frames == 3
+        if live:
+            with pytest.raises(ConnectionError, match="no more frames"):
+                source.latest()
+        else:
+            source.latest()
+
+
+def test_a_camera_that_falls_silent_is_reported_and_one_that_is_slow_is_not(eyes):
+    now, waits, goes_on = [0.0], threading.Event(), threading.Event()
+
+    class Hanging(Frames):
+        def read(self):
+            if (frame := super().read()) is not None:
+                return frame
+            waits.set()
+            goes_on.wait(timeout=30.0)
+            return None
+
+    class Slow(Hanging):
+        """Is still beginning."""
+
+    for kind, frames, silent in ((Hanging, 3, True), (Slow, 0, False)):
+        now[0] = 0.0
+        waits.clear()
+        goes_on.clear()
+        camera = kind([marked_frame(k / RATE_HZ) for k in range(frames)])
+        with CameraPoseSource(camera, CubeTracker(eyes, SMALL), lambda: now[0]) as source:
+            assert waits.wait(timeout=30.0)
+            now[0] = 1.9
+            source.latest()
+            now[0] = 2.1
+            if silent:
+                with pytest.raises(ConnectionError, match=r"no frame for 2\.1 s"):
+                    source.latest()
+            else:
+                source.latest()
+            goes_on.set()
+
+
+def test_a_tracker_that_takes_long_is_no_silent_camera(eyes):
+    now, looking, goes_on = [0.0], threading.Event(), threading.Event()
+
+    def on_frame(frame, sighting):
+        looking.set()
+        goes_on.wait(timeout=30.0)
+
+    frames = Frames([marked_frame(k / RATE_HZ) for k in range(3)])
+    tracker = CubeTracker(eyes, SMALL)
+    with CameraPoseSource(frames, tracker, lambda: now[0], on_frame=on_frame) as source:
+        assert looking.wait(timeout=30.0)
+        now[0] = 10.0
+        source.latest()
+        goes_on.set()
 
 
 def test_a_camera_that_fails_is_reported_to_whoever_asks(eyes):

@@ -8,6 +8,7 @@ from sernf_isaac.baselines.gaussian import GaussianPolicy, build_gaussian_actor,
 from sernf_isaac.config import PolicyConfig
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.build import build_actor
+from sernf_isaac.models.actor_critic import seen
 from sernf_isaac.models.critic import ChunkCritic
 from sernf_isaac.models.selection import best_by_likelihood, choose_by_value
 
@@ -83,3 +84,16 @@ def test_the_width_gives_the_number_of_parameters(parameters: int) -> None:
     width = width_for(parameters, 512, 204)
     found = sum(p.numel() for p in GaussianPolicy(17, 6, 512, width).parameters())
     assert width == 1 or found == pytest.approx(parameters, rel=0.05)
+
+
+def test_the_order_of_a_history_is_seen() -> None:
+    spec = ChunkSpec(history=4, prefix=0, horizon=2, history_keys=("history",))
+    config = PolicyConfig(token_dim=16, width=16, num_heads=2)
+    actor = build_gaussian_actor(config, spec, {"history": 3}, 2, parameters=2000).eval()
+    history = torch.rand(BATCH, 4, 3)
+    queued = torch.zeros(BATCH, 0, 2)
+    there, back = (
+        actor.flow.context(actor.encoder(seen({"history": order}, queued)))
+        for order in (history, history.flip(1))
+    )
+    assert (there.mean - back.mean).abs().max() > 1e-5  # rounding is 1e-8

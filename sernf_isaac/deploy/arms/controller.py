@@ -62,6 +62,7 @@ class ArmController:
     def fail(self, reason: Reason, now_s: float, detail: str = "") -> None:
         """Something broke: hold; where the arm itself stopped or is not led, leave it alone."""
         if self.state is State.OFF and self.faulty:
+            self.detail = self.detail or detail
             return
         self.detail = detail or self.detail
         if reason is Reason.DRIVER or self.state is State.OFF:
@@ -107,7 +108,7 @@ class ArmController:
         if self.state is State.OFF or self._measured is None:
             self._free_s = now_s
             return
-        if not self.guard.strained(self._measured):
+        if not self.guard.strained:
             self._free_s = now_s
         if now_s - self._free_s > self.timing.blocked_s:
             self.fail(Reason.BLOCKED, now_s)

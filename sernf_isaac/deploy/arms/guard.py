@@ -17,6 +17,9 @@ MOST = 1e6
 """No number of a pose is as large as this."""
 SAME_M, SAME_RAD = 1e-5, 1e-4
 """Poses that differ by less are the same."""
+STRAINED, NEWEST = 0.97, 0.3
+"""Of the largest allowed error, on average; weight of the newest error in that average, so that no
+noise of the sensors decides."""
 
 
 @dataclass
@@ -61,6 +64,7 @@ class ArmGuard:
     def __init__(self, limits: ArmLimits, period_s: float) -> None:
         self.limits, self.period_s = limits, period_s
         self._command = self._goal = np.array([0.0, 0, 0, 0, 0, 0, 1])
+        self._error_m = self._error_rad = np.zeros(3)  # averages of command less measured
         self.rejected = 0
         """Poses that were no finite pose."""
         self.limited = 0
@@ -99,6 +103,7 @@ class ArmGuard:
                 f"{self.limits.lower_m} to {self.limits.upper_m}"
             )
         self._command = self._goal = pose
+        self._error_m = self._error_rad = np.zeros(3)
 
     def accept(self, pose: object) -> bool:
         """Take in a policy's pose (7,); False: it is none, and the goal stays."""
@@ -132,13 +137,13 @@ class ArmGuard:
         """Head for where the last command was."""
         self._goal = self._command
 
-    def strained(self, measured: Array) -> bool:
-        """Whether the tool is as far from the last command as commands may be from it."""
-        away_m = np.linalg.norm(self._command[:3] - measured[:3])
-        away_rad = angle_between(self._command[3:], measured[3:])
+    @property
+    def strained(self) -> bool:
+        """Whether the tool stays as far behind its commands as these may be ahead of it."""
         limits = self.limits
         return bool(
-            away_m > limits.max_error_m - SAME_M or away_rad > limits.max_error_rad - SAME_RAD
+            np.linalg.norm(self._error_m) > STRAINED * limits.max_error_m
+            or np.linalg.norm(self._error_rad) > STRAINED * limits.max_error_rad
         )
 
     def step(self, measured: Array, *, slowly: bool = False) -> Array:
@@ -162,6 +167,9 @@ class ArmGuard:
         command = np.concatenate([place, turn])
         self.limited += not np.allclose(command[:3], self._goal[:3], atol=1e-9)
         self._command = command
+        away = Rotation.from_quat(measured[3:]).inv() * Rotation.from_quat(turn)
+        self._error_m = self._error_m + NEWEST * (place - measured[:3] - self._error_m)
+        self._error_rad = self._error_rad + NEWEST * (away.as_rotvec() - self._error_rad)
         return command.copy()
 
     def _inside(self, position: Array) -> Array:

@@ -21,7 +21,8 @@ from sernf_isaac.deploy.arms.driver import POSE_SIZE, ArmDriver
 from sernf_isaac.deploy.arms.guard import ArmLimits
 from sernf_isaac.deploy.arms.server import POSE_RATE_HZ, ArmServer
 from sernf_isaac.deploy.controller import SafetyTiming
-from sernf_isaac.deploy.hand_process import HandProcess, _serve
+from sernf_isaac.deploy.hand_process import CLOSE_MARGIN_S, HandProcess, _serve
+from sernf_isaac.deploy.hand_server import ERRORS
 from sernf_isaac.deploy.messages import SharedMessages, command_layout, operator_layout
 
 
@@ -50,7 +51,7 @@ class ArmProcess(HandProcess):
     """
 
     def __init__(self, setup: ArmSetup, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+        self._clock, self._close_s = clock, CLOSE_MARGIN_S
         self._messages, path = SharedMessages.create(POSE_SIZE)
         self._command = np.zeros(1, command_layout(POSE_SIZE))
         self._keys = np.zeros(1, operator_layout())
@@ -80,7 +81,7 @@ def main() -> None:
     try:
         driver.connect()
         _serve(server, messages, parent, setup.log)  # type: ignore[arg-type]  # ticks like a hand
-    except RuntimeError as error:
+    except ERRORS as error:
         sys.exit(f"arm: {error}")
     finally:
         server.close()

@@ -3,9 +3,10 @@
 import numpy as np
 
 from sernf_isaac.deploy.arms.controller import ArmController
-from sernf_isaac.deploy.arms.driver import POSE_SIZE, ArmDriver, Array
+from sernf_isaac.deploy.arms.driver import POSE_SIZE, ArmDriver, ArmReading, Array
 from sernf_isaac.deploy.arms.guard import ArmGuard, ArmLimits
 from sernf_isaac.deploy.controller import Command, Reason, SafetyTiming, State
+from sernf_isaac.deploy.hand_server import ERRORS
 from sernf_isaac.deploy.messages import state_layout
 
 POSE_RATE_HZ = 100.0
@@ -21,6 +22,9 @@ class ArmServer:
         timing: How long silence is tolerated.
         rate_hz: Ticks per second.
     """
+
+    ends_at_once = True
+    """An arm stays where it is when its process ends."""
 
     def __init__(
         self,
@@ -54,12 +58,12 @@ class ArmServer:
             lateness_s: For the report.
             missed: For the report.
         """
-        controller = self.controller
+        self._obey_keys(now_s, keys)
+        target = self.controller.tick(now_s, self._look(now_s), command)
         try:
-            self._obey_keys(now_s, keys)
-            self._drive(controller.tick(now_s, self.driver.read(), command))
-        except (OSError, RuntimeError) as error:
-            controller.fail(Reason.DRIVER, now_s, f"{type(error).__name__}: {error}")
+            self._drive(target)
+        except ERRORS as error:
+            self._fail(now_s, error)
         return self._fill(now_s, command, lateness_s, missed)
 
     def close(self) -> None:
@@ -72,16 +76,32 @@ class ArmServer:
         if stops > before[0]:
             self.controller.stop(now_s)
         elif clears > before[1] and self.controller.state is not State.FOLLOW:
-            self.driver.rearm()
+            try:
+                self.driver.rearm()
+            except ERRORS as error:
+                self._fail(now_s, error)  # what could not be rearmed is not cleared
+                return
             self.controller.clear(now_s)
 
+    def _look(self, now_s: float) -> ArmReading:
+        """Where the arm is; one that cannot be read is at fault."""
+        try:
+            return self.driver.read()
+        except ERRORS as error:
+            self._fail(now_s, error)
+            return ArmReading(np.zeros(POSE_SIZE), fresh=False)
+
+    def _fail(self, now_s: float, error: Exception) -> None:
+        self.controller.fail(Reason.DRIVER, now_s, f"{type(error).__name__}: {error}")
+
     def _drive(self, pose: Array | None) -> None:
-        """Lead, or say once that nobody does."""
-        led, self._led = self._led, pose is not None
+        """Lead, or say that nobody does until the arm has heard it."""
         if pose is not None:
+            self._led = True  # first: a command that fails may have arrived
             self.driver.command(pose)
-        elif led and self.controller.reason is not Reason.DRIVER:
+        elif self._led and self.controller.reason is not Reason.DRIVER:
             self.driver.hold()
+            self._led = False
 
     def _fill(
         self, now_s: float, command: Command | None, lateness_s: float, missed: int

@@ -7,6 +7,9 @@ never called here; nothing stops the motors when their master dies, so Dynamixel
 is armed.
 """
 
+import time
+from collections.abc import Callable
+
 import numpy as np
 
 from sernf_isaac.deploy.hands.joint_map import JointMap
@@ -29,6 +32,7 @@ class OrcaDriver:
             one by default.
         bus_watchdog_s: Dynamixel motors stop by themselves after this silence on the bus.
         clock_hz: Rate at which `read` is called, for the speed from positions.
+        clock: Monotonic [s], to know how long the bus was silent.
     """
 
     def __init__(
@@ -39,12 +43,14 @@ class OrcaDriver:
         config_path: str | None = None,
         bus_watchdog_s: float = 0.1,
         clock_hz: float = 40.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hand, self._mock, self._config_path = hand, mock, config_path
         self._watchdog_units = round(bus_watchdog_s / BUS_WATCHDOG_UNIT_S)
         if not 1 <= self._watchdog_units <= 127:
             raise ValueError(f"bus_watchdog_s ({bus_watchdog_s}) must be in 0.02..2.54")
-        self._clock_hz = clock_hz
+        self._clock_hz, self._clock = clock_hz, clock
+        self._written_s = -np.inf
         self._orca = None
         self._joint_pos = np.zeros(hand.num_joints)
         self._strong = False
@@ -55,8 +61,8 @@ class OrcaDriver:
         """Open the bus; motors stay without torque.
 
         Raises:
-            RuntimeError: If orca_core is missing, no hand answers, it is not calibrated, or its
-                joints or ranges are not those of the description.
+            RuntimeError: If orca_core is missing, no hand answers, a motor of it is missing, it is
+                not calibrated, or its joints or ranges are not those of the description.
         """
         try:
             from orca_core import load_hand
@@ -69,9 +75,12 @@ class OrcaDriver:
         connected, message = self._orca.connect(interactive=False)
         if not connected:
             raise RuntimeError(f"no ORCA hand: {message}")
+        if absent := self._orca.absent_joints:  # orca_core would leave them out without a word
+            raise RuntimeError(f"no motor answers for {', '.join(absent)}; check its cable")
         self._map = self._checked_map()
         if not (self._mock or (self._orca.calibrated and self._orca.wrist_calibrated)):
             raise RuntimeError("this hand is not calibrated; run orca_core's calibration first")
+        self._arm_bus_watchdog(False)  # a master that was killed left it tripped
         self._orca.init_joints(move_to_neutral=False)  # modes, currents, where zero is
         self._full_current_ma = float(self._orca.config.max_current)
         self._orca.disable_torque()
@@ -92,11 +101,14 @@ class OrcaDriver:
 
         Raises:
             ValueError: If one is not finite; orca_core would make a full flexion of it.
+            RuntimeError: If the bus was silent for so long that the motors stopped by themselves.
         """
         degrees = self._map.to_driver(joint_target)
         if not np.isfinite(degrees).all():
             raise ValueError(f"targets {joint_target} are not finite")
+        self._notice_silence()
         self._orca_hand.set_joint_positions(degrees)
+        self._written_s = self._clock()
 
     def set_strength(self, share: float) -> None:
         """Torque off, or on with this share of the configured current.
@@ -104,13 +116,15 @@ class OrcaDriver:
         The wrist runs without a current limit in orca_core; it keeps its full strength.
 
         Raises:
-            RuntimeError: If motors do not acknowledge.
+            RuntimeError: If motors do not acknowledge, or the bus was silent as in `command`.
         """
         hand = self._orca_hand
         if share <= 0.0:
+            self._strong = False
+            failed = hand.disable_torque()  # before anything else that could fail
             self._arm_bus_watchdog(False)
-            failed = hand.disable_torque()
         else:
+            self._notice_silence()
             hand.set_max_current(share * self._full_current_ma)
             failed = [] if self._strong else hand.enable_torque()
             self._arm_bus_watchdog(True)
@@ -130,9 +144,10 @@ class OrcaDriver:
             raise RuntimeError("the motor bus is closed")
         errors = client.read_hardware_errors(config.motor_ids)
         found = [
-            f"motor {motor} ({config.motor_to_joint_dict.get(motor)}): error bits {bits:#04x}"
+            f"motor {motor} ({config.motor_to_joint_dict.get(motor)}): "
+            + ("does not answer" if bits is None else f"error bits {bits:#04x}")
             for motor, bits in errors.items()
-            if bits
+            if bits != 0
         ]
         if found:
             raise RuntimeError("; ".join(found))
@@ -173,6 +188,17 @@ class OrcaDriver:
                 )
         return found
 
+    def _notice_silence(self) -> None:
+        """What the motors do after a trip, they do without a word, and goals do not reach them.
+
+        Lasts until `rearm`, or until they are without torque.
+        """
+        limit_s = self._watchdog_units * BUS_WATCHDOG_UNIT_S
+        if self.has_bus_watchdog and self._clock() - self._written_s > limit_s:
+            raise RuntimeError(
+                f"the bus was silent for over {limit_s:.2f} s, the motors stopped; clear to rearm"
+            )
+
     def _arm_bus_watchdog(self, on: bool) -> None:
         """Feetech motors have none; then a dead bus master is only noticed by this computer."""
         client, config = self._orca_hand.motor_client, self._orca_hand.config
@@ -181,4 +207,4 @@ class OrcaDriver:
         ids = list(config.motor_ids)
         values = [self._watchdog_units if on else 0] * len(ids)
         client.sync_write(ids, values, BUS_WATCHDOG_REGISTER, 1)
-        self.has_bus_watchdog = on
+        self.has_bus_watchdog, self._written_s = on, self._clock()

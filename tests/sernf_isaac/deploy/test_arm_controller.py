@@ -167,6 +167,46 @@ def test_an_arm_that_is_held_back_does_not_push_on() -> None:
     assert abs(report.sent[0] - report.joint_pos[0]) < 1e-3
 
 
+class Noisy(FakeArm):
+    """Sensors with noise, and what may stand in the way."""
+
+    wall_m = np.inf
+
+    def __init__(self, noise_m: float) -> None:
+        super().__init__(HOME, lambda: 0.0)
+        self._noise_m, self._rng = noise_m, np.random.default_rng(0)
+
+    def read(self) -> ArmReading:
+        pose = super().read().pose
+        pose[:3] += self._noise_m * self._rng.standard_normal(3)
+        return ArmReading(pose)
+
+    def _advance(self) -> None:
+        super()._advance()
+        self._pose[0, 0] = min(self._pose[0, 0], self.wall_m)
+
+
+@pytest.mark.parametrize("noise_m", [1e-4, 1e-3])
+def test_noise_of_the_sensors_does_not_hide_an_arm_that_is_held_back(noise_m: float) -> None:
+    driver = Noisy(noise_m)
+    machine = Machine(driver)
+    machine.ready()
+    driver.wall_m = 0.42
+    for step in range(40):
+        machine.follow(shifted(min(0.02 * step, 0.19)))
+    assert machine.state == (State.HOLD, Reason.BLOCKED)
+
+
+def test_an_arm_that_is_pushed_away_a_little_is_not_held_back() -> None:
+    driver = Noisy(1e-3)
+    machine = Machine(driver)
+    machine.ready()
+    driver.wall_m = 0.42
+    for step in range(60):
+        machine.follow(shifted(min(0.02 * step, 0.113)))  # 0.093 of 0.1 m behind
+    assert machine.state == (State.FOLLOW, Reason.NONE)
+
+
 def test_a_fault_of_the_arm_is_told_and_needs_a_person(machine: Machine) -> None:
     machine.ready()
     machine.driver.fault = "reflex: cartesian collision"
@@ -207,6 +247,37 @@ def test_the_stop_key_stops_at_once_where_the_arm_is(machine: Machine) -> None:
     machine.follow(shifted(0.19), 0.5)
     np.testing.assert_allclose(machine.driver.read().pose, stopped, atol=5e-3)
     assert stopped[0] - HOME[0] < 0.1
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_the_stop_key_is_told_to_the_arm_until_it_has_heard_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, readable: bool
+) -> None:
+    machine.ready()
+    machine.follow(shifted(0.1))
+    tries, hold, read = [], machine.driver.hold, machine.driver.read
+
+    def holding() -> None:
+        tries.append(machine.clock.now())
+        if len(tries) < 4:
+            raise OSError("no answer")
+        hold()
+
+    def reading() -> ArmReading:
+        if len(tries) < 3 and not readable and machine.state[0] is State.OFF:
+            raise OSError("no answer")
+        return read()
+
+    monkeypatch.setattr(machine.driver, "hold", holding)
+    monkeypatch.setattr(machine.driver, "read", reading)
+    machine.link.stop()
+    machine.run(0.2)
+    assert len(tries) == 4 and machine.state == (State.OFF, Reason.STOPPED)
+    stopped = machine.driver.read().pose
+    assert stopped[0] - HOME[0] < 0.05
+    machine.run(0.5)
+    np.testing.assert_array_equal(machine.driver.read().pose, stopped)
+    assert "no answer" in machine.link.state().error
 
 
 def test_an_arm_outside_its_workspace_is_not_moved() -> None:

@@ -152,6 +152,25 @@ def test_a_driver_says_what_is_missing(
         arm.connect()
 
 
+@pytest.mark.parametrize(("turned_rad", "strained"), [(0.8, True), (0.46, False)])
+def test_a_tool_that_is_held_back_from_turning_is_noticed_through_noise(
+    turned_rad: float, strained: bool
+) -> None:
+    guard, rng = ArmGuard(LIMITS, 0.01), np.random.default_rng(0)
+    start = Rotation.from_quat(HOME[3:])
+    guard.restart(HOME)
+    turn = (start * Rotation.from_rotvec([0.0, 0.0, turned_rad])).as_quat()
+    guard.accept(np.concatenate([HOME[:3], turn]))
+    seen = []
+    for _ in range(200):
+        noise = Rotation.from_rotvec(1e-3 * rng.standard_normal(3))
+        guard.step(np.concatenate([HOME[:3], (start * noise).as_quat()]))
+        seen.append(guard.strained)
+    assert all(seen[100:]) if strained else not any(seen)
+    guard.restart(HOME)
+    assert not guard.strained
+
+
 class FakeLibrary:
     """Both libraries at once, as far as the drivers use them: an arm that is where it is told."""
 

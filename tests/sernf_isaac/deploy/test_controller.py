@@ -180,6 +180,165 @@ def test_a_hand_that_cannot_be_read_holds(make_hand, broken, reason, within_s):
     assert ("the cable is off" in state.error) == (broken == "bus")
 
 
+@pytest.mark.parametrize("broken", ["bus", "stale"])
+def test_a_hand_that_cannot_be_read_still_opens_and_is_off_in_the_end(make_hand, broken):
+    driver = Breaking(MIDDLE)
+    hand, clock, _ = make_hand(driver)
+    follow(hand, clock)
+    driver.broken = broken
+    reason = Reason.DRIVER if broken == "bus" else Reason.NO_READING
+    for lasted_s, state, strength in ((0.2, State.HOLD, 1.0), (2.1, State.RELAX, 0.25)):
+        wait(hand, clock, lasted_s)
+        assert (hand.state().state, hand.state().reason) == (state, reason)
+        assert driver.strength == strength
+    wait(hand, clock, 4.1)
+    assert hand.state().state is State.OFF and driver.strength == 0.0
+    np.testing.assert_allclose(driver.joint_pos, MIDDLE, atol=1e-6)
+    hand.send(Request.RAMP, POSE)
+    wait(hand, clock, 0.2)
+    assert hand.state().state is State.OFF and hand.state().reason is reason
+
+
+def test_the_stop_key_takes_the_torque_of_a_hand_that_cannot_be_read(make_hand):
+    driver = Breaking(MIDDLE)
+    hand, clock, _ = make_hand(driver)
+    follow(hand, clock)
+    driver.broken = "bus"
+    wait(hand, clock, 0.1)
+    hand.stop()
+    wait(hand, clock, 0.026)
+    assert driver.strength == 0.0
+    assert (hand.state().state, hand.state().reason) == (State.OFF, Reason.STOPPED)
+
+
+def test_what_could_not_be_rearmed_is_not_cleared_and_costs_no_other_tick(make_hand, monkeypatch):
+    driver = Breaking(MIDDLE)
+    hand, clock, _ = make_hand(driver)
+    follow(hand, clock)
+    driver.broken = "bus"
+    wait(hand, clock, 0.1)
+    tries = []
+
+    def rearm() -> None:
+        tries.append(clock.now())
+        raise OSError("the cable is off")
+
+    monkeypatch.setattr(driver, "rearm", rearm)
+    hand.clear()
+    wait(hand, clock, 0.2)
+    assert len(tries) == 1
+    assert (hand.state().state, hand.state().reason) == (State.HOLD, Reason.DRIVER)
+    wait(hand, clock, 6.2)
+    assert hand.state().state is State.OFF and driver.strength == 0.0
+    monkeypatch.undo()
+    driver.broken = ""
+    hand.clear()
+    wait(hand, clock, 0.1)
+    follow(hand, clock)
+
+
+def test_a_reading_that_cannot_be_is_no_reading_and_moves_nothing(make_hand):
+    driver = IdealHand(MIDDLE)
+    hand, clock, _ = make_hand(driver)
+    follow(hand, clock)
+    held = driver.joint_pos
+    driver.read = lambda: HandReading(MIDDLE + 2.0, np.zeros(3))  # type: ignore[method-assign]  # lies
+    for _ in range(40):
+        hand.send(Request.FOLLOW, held)
+        clock.sleep_until(clock.now() + 0.05)
+        np.testing.assert_allclose(driver.joint_pos, held, atol=1e-6)
+    assert (hand.state().state, hand.state().reason) == (State.HOLD, Reason.NO_READING)
+
+
+def test_a_hand_that_was_not_seen_for_a_while_is_not_moved(make_hand):
+    driver = Breaking(MIDDLE)
+    hand, clock, _ = make_hand(driver)
+    wait(hand, clock, 0.2)
+    driver.broken = "stale"
+    driver.joint_pos = MIDDLE + 0.9  # somebody moved it
+    wait(hand, clock, 0.2)
+    hand.send(Request.RAMP, POSE)
+    wait(hand, clock, 0.2)
+    assert not driver.sent and driver.strength == 0.0
+    assert (hand.state().state, hand.state().reason) == (State.OFF, Reason.NO_READING)
+
+
+class Noisy(IdealHand):
+    """Joints that can only go as far as they may, behind sensors with noise."""
+
+    stands_at = np.inf
+    """Joints stay this far behind their commands; within it nothing moves."""
+
+    def __init__(self, start: np.ndarray, noise_rad: float) -> None:
+        super().__init__(start)
+        self._noise_rad, self._rng = noise_rad, np.random.default_rng(0)
+
+    def read(self) -> HandReading:
+        reading = super().read()
+        noise = self._noise_rad * self._rng.standard_normal(3)
+        return HandReading(reading.joint_pos + noise, reading.joint_vel)
+
+    def command(self, joint_target: np.ndarray) -> None:
+        super().command(joint_target)
+        if np.isfinite(self.stands_at):
+            self.joint_pos = np.array(MIDDLE)
+
+
+@pytest.mark.parametrize("noise_rad", [0.0, 1e-4, 0.01])
+def test_noise_of_the_sensors_does_not_hide_a_blocked_joint(make_hand, noise_rad):
+    driver = Noisy(MIDDLE, noise_rad)
+    hand, clock, _ = make_hand(driver)
+    follow(hand, clock)
+    driver.stands_at, broke_s = 0.0, clock.now()
+    while hand.state().state is State.FOLLOW and clock.now() < broke_s + 5.0:
+        hand.send(Request.FOLLOW, MIDDLE + 0.95)
+        clock.sleep_until(clock.now() + 0.05)
+    assert hand.state().reason is Reason.BLOCKED
+    assert 1.0 < hand.state().since_s - broke_s < 1.6
+
+
+@pytest.mark.parametrize("noise_rad", [0.0, 0.01])
+def test_a_soft_grasp_is_no_blocked_joint(make_hand, noise_rad):
+    driver = Noisy(MIDDLE, noise_rad)
+    hand, clock, _ = make_hand(driver)
+    follow(hand, clock)
+    driver.stands_at = 0.0
+    for _ in range(200):
+        hand.send(Request.FOLLOW, MIDDLE + 0.77)  # of 0.8, for 10 s
+        clock.sleep_until(clock.now() + 0.05)
+    assert hand.state().state is State.FOLLOW
+    assert hand.state().sent[0] - MIDDLE[0] == pytest.approx(0.77, abs=0.03)
+
+
+def test_a_hand_that_does_not_move_never_gets_ready(make_hand):
+    driver = Noisy(MIDDLE, 1e-3)
+    hand, clock, _ = make_hand(driver)
+    driver.stands_at = 0.0
+    hand.send(Request.RAMP, POSE)
+    for _ in range(100):
+        wait(hand, clock, 0.02)
+        assert hand.state().state in (State.OFF, State.RAMP, State.HOLD)
+    assert hand.state().reason is Reason.BLOCKED
+    hand.clear()
+    wait(hand, clock, 0.1)
+    driver.stands_at = np.inf
+    follow(hand, clock)
+
+
+def test_a_ramp_that_an_object_stops_half_way_gets_ready(make_hand):
+    driver = Noisy(MIDDLE - 0.2, 1e-3)
+    hand, clock, _ = make_hand(driver)
+
+    def command(joint_target: np.ndarray) -> None:
+        driver.joint_pos = np.minimum(joint_target, MIDDLE)
+
+    driver.command = command  # type: ignore[method-assign]  # there is something in the hand
+    for pose in (POSE, POSE, MIDDLE - 0.2, POSE):
+        hand.send(Request.RAMP, pose)
+        wait(hand, clock, 2.0)
+        assert hand.state().state is State.READY
+
+
 def test_a_blocked_joint_is_a_fault_after_a_while(make_hand):
     driver = Breaking(MIDDLE)
     hand, clock, _ = make_hand(driver)

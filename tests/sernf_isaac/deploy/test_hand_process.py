@@ -1,18 +1,21 @@
 """The hand's own process: messages, silence, and what it must not import."""
 
 import mmap
+import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sernf_isaac.deploy.controller import Reason, Request, SafetyTiming, State
 from sernf_isaac.deploy.figures import round_trip_rad, safety_table
-from sernf_isaac.deploy.hand_process import HandProcess, HandSetup, read_log
+from sernf_isaac.deploy.hand_process import HandProcess, HandSetup, TickLog, read_log
 from sernf_isaac.deploy.hands.ideal import IdealHand
 from sernf_isaac.deploy.hands.joint_map import JointMap
 from sernf_isaac.deploy.messages import Mailbox, SharedMessages, command_layout, to_command
@@ -98,6 +101,48 @@ def test_an_actor_that_ends_leaves_a_hand_that_holds(hand, how):
     limit_ms = 1e3 * (SafetyTiming().command_timeout_s + 1 / 40)
     assert report.never_held == 0
     assert 0.0 < report.held_ms[0] <= limit_ms + 10.0  # 10: this machine may be busy with tests
+
+
+def test_closing_opens_the_hand_before_it_is_switched_off(hand, log):
+    setup = replace(ideal_setup(hand, log), timing=SafetyTiming(hold_s=0.2, relax_s=0.3))
+    with HandProcess(setup) as process:
+        until = time.monotonic() + 20.0
+        while process.state().state is not State.READY and time.monotonic() < until:
+            if process.state().state is not State.RAMP:
+                process.clear()
+                process.send(Request.RAMP, np.array(setup.open_pose) + 0.1)
+            process.alive()
+            time.sleep(0.01)
+    ticks = read_log(log, 3)
+    visited = [State(state) for state in dict.fromkeys(ticks["state"][::-1].tolist())]
+    assert visited[:4] == [State.OFF, State.RELAX, State.HOLD, State.READY]
+    np.testing.assert_allclose(ticks["sent"][-1], setup.open_pose, atol=1e-6)
+
+
+def test_a_full_disk_ends_the_log_and_not_the_hand(hand):
+    setup = ideal_setup(hand, Path("/dev/full"))
+    with HandProcess(setup) as process:
+        first = process.state().sequence
+        until = time.monotonic() + 20.0
+        while process.state().sequence < first + 3 and time.monotonic() < until:
+            process.alive()
+            time.sleep(0.01)
+        process.check()
+        assert process.state().sequence >= first + 3
+        assert "No space left" in process.state().error
+
+
+def test_a_log_holds_whole_records_only(tmp_path, monkeypatch):
+    path = tmp_path / "ticks.log"
+    path.write_bytes(b"aaaabbbbcc")  # torn by an earlier end
+    log, write = TickLog(path, 4), os.write
+    log.add(b"dddd")
+    assert path.read_bytes() == b"aaaabbbbdddd" and not log.ended
+    monkeypatch.setattr(os, "write", lambda file, record: write(file, record[:3]))
+    log.add(b"eeee")
+    monkeypatch.undo()
+    log.add(b"ffff")
+    assert path.read_bytes() == b"aaaabbbbdddd" and "no room" in log.ended
 
 
 def test_a_hand_that_cannot_be_reached_is_an_error_with_its_message(hand, log, capfd):

@@ -19,14 +19,16 @@ MIDDLE = (np.array(HAND.lower_rad) + np.array(HAND.upper_rad)) / 2
 
 @pytest.fixture
 def driver():
-    driver = OrcaDriver(HAND, mock=True)
+    driver = OrcaDriver(HAND, mock=True, clock=lambda: 0.0)  # tests may be slow
     driver.connect()
     yield driver
     driver.close()
 
 
-def serve(driver: OrcaDriver) -> tuple[InProcessHand, VirtualClock]:
-    clock = VirtualClock()
+def serve(
+    driver: OrcaDriver, clock: VirtualClock | None = None
+) -> tuple[InProcessHand, VirtualClock]:
+    clock = clock or VirtualClock()
     limits, timing = GuardLimits(), SafetyTiming()
     server = HandServer(driver, HAND, limits=limits, timing=timing, open_pose=OPEN_POSE)
     return InProcessHand(server, clock), clock
@@ -104,6 +106,106 @@ def test_a_motor_at_fault_is_named_when_the_next_move_begins(driver):
     state = hand.state()
     assert state.reason is Reason.DRIVER and "motor 15 (index_mcp): error bits 0x20" in state.error
     assert driver._orca.motor_client.reboot_count == {}  # nothing resets it but a person
+
+
+def test_a_motor_that_is_missing_at_connect_is_no_healthy_hand(monkeypatch):
+    from orca_core.hardware.mock_dynamixel_client import MockDynamixelClient
+
+    def all_but_15(client) -> list[int]:
+        return [motor for motor in client.motor_ids if motor != 15]
+
+    monkeypatch.setattr(MockDynamixelClient, "responding_motor_ids", all_but_15)
+    driver = OrcaDriver(HAND, mock=True)
+    with pytest.raises(RuntimeError, match="no motor answers for index_mcp"):
+        driver.connect()
+    driver.close()
+
+
+def test_a_motor_that_falls_silent_is_named_when_the_next_move_begins(driver):
+    hand, clock = serve(driver)
+    driver._orca.motor_client.silent_motor_ids = {15}
+    hand.send(Request.RAMP, MIDDLE)
+    run(hand, clock, 0.2)
+    state = hand.state()
+    assert state.reason is Reason.DRIVER
+    assert "motor 15 (index_mcp): does not answer" in state.error
+
+
+class Watched:
+    """What Dynamixel motors make of a silent bus: goals are ignored until 0 is written."""
+
+    def __init__(self, driver: OrcaDriver) -> None:
+        self.tripped = False
+        self._client = driver._orca.motor_client
+        self._client.motor_type = "dynamixel"
+        self._write_goals = self._client.write_desired_pos
+        self._client.sync_write = self.write
+        self._client.write_desired_pos = self.write_goals
+
+    def write(self, ids, values, address, size) -> None:
+        assert address == BUS_WATCHDOG_REGISTER
+        self.tripped = self.tripped and values[0] != 0
+
+    def write_goals(self, ids, positions) -> None:
+        if not self.tripped:
+            self._write_goals(ids, positions)
+
+
+def test_motors_that_stopped_after_a_silence_are_a_fault_until_a_person_rearms_them():
+    clock = VirtualClock()
+    driver = OrcaDriver(HAND, mock=True, clock=clock.now)
+    driver.connect()
+    motors = Watched(driver)
+    hand, _ = serve(driver, clock)
+    hand.send(Request.RAMP, MIDDLE)
+    run(hand, clock, 5.0)
+    assert hand.state().state is State.READY
+    clock._now_s += 0.15  # the process was suspended
+    motors.tripped = True
+    run(hand, clock, 0.05)
+    state = hand.state()
+    assert (state.state, state.reason) == (State.HOLD, Reason.DRIVER)
+    assert "the bus was silent for over 0.10 s" in state.error and "clear to rearm" in state.error
+    run(hand, clock, 3.0)  # into RELAX
+    hand.send(Request.RAMP, MIDDLE)
+    run(hand, clock, 4.0)
+    assert hand.state().state is State.OFF and hand.state().reason is Reason.DRIVER
+    assert not any(driver._orca.motor_client._torque_enabled.values())
+    hand.clear()
+    run(hand, clock, 0.1)
+    assert not motors.tripped and hand.state().reason is Reason.NONE
+    hand.send(Request.RAMP, MIDDLE + 0.1)
+    run(hand, clock, 5.0)
+    assert hand.state().state is State.READY
+    np.testing.assert_allclose(driver.read().joint_pos, MIDDLE + 0.1, atol=1e-6)
+    driver.close()
+
+
+def test_a_hand_whose_motors_do_not_obey_never_gets_ready(driver):
+    motors = Watched(driver)
+    hand, clock = serve(driver)
+    run(hand, clock, 0.1)
+    driver.rearm = lambda: None
+    motors.write = lambda *_: None  # type: ignore[method-assign]  # they stay tripped
+    driver._orca.motor_client.sync_write = motors.write
+    motors.tripped = True
+    hand.send(Request.RAMP, driver.read().joint_pos + 0.3)
+    run(hand, clock, 3.0)
+    assert hand.state().reason is Reason.BLOCKED
+
+
+def test_the_torque_goes_also_when_nothing_else_can_be_written(driver):
+    client = driver._orca.motor_client
+    driver.set_strength(1.0)
+    client.motor_type = "dynamixel"
+
+    def broken(*_: object) -> None:
+        raise OSError("no answer")
+
+    client.sync_write = broken
+    with pytest.raises(OSError, match="no answer"):
+        driver.set_strength(0.0)
+    assert not any(client._torque_enabled.values())
 
 
 def test_a_hand_with_other_ranges_is_refused():

@@ -2,9 +2,10 @@
 
 import pytest
 
-from sernf_isaac.data.channel import point, publish_checkpoint
+from sernf_isaac.data.channel import clear_pointer, point, publish_checkpoint
 from sernf_isaac.data.store import create_run
 from sernf_isaac.deploy.reload import CheckpointFollower, RollbackRule
+from sernf_isaac.deploy.status import status_page
 
 
 @pytest.fixture
@@ -87,6 +88,101 @@ def test_a_clearly_worse_checkpoint_is_rolled_back_and_not_taken_again(run, foll
     follower.refresh()
     assert [follower.report(0.8) for _ in range(2)] == ["", ""]
     assert loaded[-1] == "third"
+
+
+def test_a_checkpoint_that_was_too_old_is_taken_once_it_is_pinned(run, follower, loaded):
+    old = publish(run, "old", 100)
+    new = publish(run, "new", 200)
+    follower.refresh()
+    point(run, "blessed", old.name)
+    assert "not newer" in follower.refresh()
+    assert follower.refresh() == ""  # it was said
+    point(run, "pinned", old.name)
+    assert "driving with" in follower.refresh() and loaded == ["new", "old"]
+    clear_pointer(run, "pinned")
+    clear_pointer(run, "blessed")
+    assert "driving with" in follower.refresh() and follower.name == new.name
+
+
+def test_a_machine_that_was_too_busy_for_a_policy_tries_again(run, loaded):
+    busy = [True]
+
+    def load(path):
+        if busy[0] and path.read_text() == "second":
+            raise ValueError("a decision takes 90 ms")
+        loaded.append(path.read_text())
+
+    follower = CheckpointFollower(run, load)
+    publish(run, "first", 0)
+    follower.refresh()
+    publish(run, "second", 100)
+    assert "90 ms" in follower.refresh() and follower.refresh() == ""
+    busy[0] = False
+    assert "driving with" in follower.refresh() and loaded == ["first", "second"]
+
+
+def rolled_back(run, follower):
+    """The first and the worse second of a run whose robot went back to the first."""
+    first = publish(run, "first", 0)
+    follower.refresh()
+    [follower.report(1.0) for _ in range(2)]
+    second = publish(run, "second", 100)
+    follower.refresh()
+    assert "rolled back" in [follower.report(0.1) for _ in range(2)][-1]
+    return first, second
+
+
+def test_what_was_rolled_back_stays_so_when_the_actor_is_started_again(run, follower, loaded):
+    first, _ = rolled_back(run, follower)
+    assert "rolled back" in status_page(run)
+    again = CheckpointFollower(run, lambda path: loaded.append(path.read_text()))
+    assert first.name in again.refresh() and loaded[-1] == "first"
+    assert again.refresh() == "" and again.name == first.name
+    publish(run, "third", 200)
+    again.refresh()
+    assert loaded[-1] == "third"
+
+
+def test_a_person_may_pin_what_was_rolled_back_and_it_stays(run, follower, loaded):
+    _, second = rolled_back(run, follower)
+    point(run, "pinned", second.name)
+    assert "driving with" in follower.refresh() and loaded[-1] == "second"
+    assert [follower.report(0.1) for _ in range(3)] == [""] * 3
+    assert follower.name == second.name
+    clear_pointer(run, "pinned")
+    again = CheckpointFollower(run, lambda path: None)
+    again.refresh()
+    assert again.name == second.name
+
+
+@pytest.mark.parametrize(
+    ("good", "score", "worse"),
+    [(-1, -0.9, False), (-1, -1.4, False), (-1, -1.6, True), (1, 0.6, False), (0, 0, False)],
+)
+def test_a_negative_score_is_compared_the_right_way_round(run, follower, good, score, worse):
+    publish(run, "first", 0)
+    follower.refresh()
+    [follower.report(good) for _ in range(2)]
+    publish(run, "second", 100)
+    follower.refresh()
+    said = [follower.report(score) for _ in range(2)]
+    assert ("rolled back" in said[-1]) == worse
+
+
+def test_a_share_of_zero_never_rolls_back():
+    rule = RollbackRule(share=0.0)
+    assert not rule.worse(-5.0, 1.0) and not rule.worse(-5.0, -1.0)
+
+
+def test_a_good_checkpoint_that_is_gone_does_not_end_the_session(run, follower):
+    first = publish(run, "first", 0)
+    follower.refresh()
+    [follower.report(1.0) for _ in range(2)]
+    second = publish(run, "second", 100)
+    follower.refresh()
+    (run / first.file.path).unlink()
+    follower.report(0.1)
+    assert "though worse" in follower.report(0.1) and follower.name == second.name
 
 
 def test_a_pointer_to_nothing_changes_nothing(run, follower):

@@ -1,7 +1,7 @@
 """Episodes and sessions on an ideal hand and a virtual clock."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from sernf_isaac.data.reader import RunReader
 from sernf_isaac.data.store import RunWriter, create_run
 from sernf_isaac.data.windows import ChunkSpec, make_batch
 from sernf_isaac.deploy.controller import Reason, Request, State
-from sernf_isaac.deploy.operators import Unattended
+from sernf_isaac.deploy.operators import Keyboard, Unattended
 from sernf_isaac.deploy.protocols import PoseReading
 from sernf_isaac.deploy.reload import CheckpointFollower
 from sernf_isaac.deploy.runner import End, RunnerSettings, Station, run_episode
@@ -293,6 +293,102 @@ def test_a_session_resets_counts_and_leaves_signs_of_life(world, tmp_path):
     assert silent_for_s(world.writer.run, "actor") < 60.0
     commits = RunReader(world.writer.run).commits()
     assert all(commit.is_offline for commit in commits)  # the frozen policy's
+
+
+class Person(Keyboard):
+    """Keys that are pressed by the test instead of on a terminal."""
+
+    def _listen_to_keys(self) -> None:
+        pass
+
+    def answered(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def person(world, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    person = Person(world.station.hand.stop, world.station.hand.clear)
+    world.station = replace(world.station, operator=person)
+    return person
+
+
+@pytest.mark.parametrize("key", ["f", "s", "e"])
+def test_a_key_pressed_between_two_episodes_does_not_end_the_next(world, tmp_path, person, key):
+    session, _ = make_session(world, tmp_path)
+    episodes = session.episodes(count=3)
+    next(episodes)
+    person.press(key)
+    latest, seen = world.pose.latest, iter(range(1000))
+
+    def late():
+        if next(seen) == 0:
+            person.press(key)  # also while it waits for the first pose, after the last ramp
+        return latest()
+
+    world.pose.latest = late
+    assert next(episodes).end is End.TIMEOUT
+    world.pose.falls_s = 0.5
+    assert next(episodes).end is End.DROPPED  # the control: what counts still counts
+    reader = RunReader(world.writer.run)
+    ends = [reader.load(commit).terminated.any() for commit in reader.commits()]
+    assert ends == [False, False, True]
+
+
+def test_a_key_pressed_in_an_episode_ends_it_and_quitting_ends_everything(
+    world, tmp_path, person, monkeypatch
+):
+    session, _ = make_session(world, tmp_path)
+    episodes = session.episodes(count=9)
+    request = world.policy.request
+
+    def press(observation, prefix):
+        person.press(keys.pop(0))
+        request(observation, prefix)
+
+    monkeypatch.setattr(world.policy, "request", press)
+    keys = ["x", "f"]
+    result = next(episodes)
+    assert (result.end, result.outcome) == (End.OPERATOR, "failure")
+    keys = ["x", "x", "q"]
+    result = next(episodes)
+    assert (result.end, result.outcome) == (End.OPERATOR, "stopped")
+    assert next(episodes, None) is None
+
+
+def test_a_person_who_quits_before_an_episode_gets_none(world, tmp_path, person):
+    session, _ = make_session(world, tmp_path)
+    latest = world.pose.latest
+    world.pose.latest = lambda: person.press("q") or latest()
+    assert next(session.episodes(count=1), None) is None
+
+
+def test_a_camera_that_is_gone_ends_the_session_and_no_episode_as_dropped(world, tmp_path):
+    session, _ = make_session(world, tmp_path)
+    latest, start_s = world.pose.latest, world.station.clock.now()
+
+    def gone():
+        if world.station.clock.now() > start_s + 4.0:
+            raise ConnectionError("the camera gives no more frames")
+        return latest()
+
+    world.pose.latest = gone
+    with pytest.raises(ConnectionError, match="no more frames"):
+        list(session.episodes(count=9))
+    world.station.clock.sleep_until(world.station.clock.now() + 0.1)
+    assert world.station.hand.state().state is State.HOLD
+    world.writer._open.clear()  # as in a new process
+    world.writer.recover()
+    commits = RunReader(world.writer.run).commits()
+    assert commits and "failure" not in {commit.outcome for commit in commits}
+
+
+def test_what_does_not_matter_to_the_hand_is_told_once(world, tmp_path):
+    session, told = make_session(world, tmp_path)
+    state = world.station.hand.state
+    world.station.hand.state = lambda: replace(state(), error="the log of ticks ends here")
+    assert len(list(session.episodes(count=2))) == 2
+    assert told.count("hand: the log of ticks ends here") == 1
 
 
 def test_a_session_stops_when_there_is_enough_data(world, tmp_path):

@@ -143,6 +143,32 @@ def test_a_learner_that_is_killed_goes_on_to_the_same_weights(run, settings, mon
     ]
 
 
+def test_a_learner_is_not_started_over_another_by_mistake(run, settings):
+    path = finetune(settings, run, wait=no_wait)
+    before = {file: file.read_bytes() for file in sorted((run / "learner").iterdir())}
+    with pytest.raises(ValueError, match="holds a learner already: go on with --resume, or move"):
+        finetune(replace(settings, seed=1), run, wait=no_wait)
+    assert {file: file.read_bytes() for file in sorted((run / "learner").iterdir())} == before
+    (run / "learner").rename(run / "learner_before")
+    assert finetune(settings, run, wait=no_wait) == path
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_two_learners_do_not_share_a_run(run, settings, resume):
+    settings.minutes_per_iteration = 2 * MINUTES
+    met = []
+
+    def other(there: float, needed: float) -> None:
+        with pytest.raises(ValueError, match="another process learns in") as caught:
+            finetune(settings, run, resume=resume, wait=no_wait)
+        met.append(caught.value)
+        commit_all(run)
+
+    finetune(settings, run, wait=other)
+    assert len(met) == 1
+    finetune(settings, run, resume=True, wait=no_wait)  # it let go
+
+
 def test_it_waits_for_the_robot_and_takes_what_came_meanwhile(run, settings):
     settings.minutes_per_iteration = 2 * MINUTES  # 2, 4 and 6 episodes; there are 3
     asked = []

@@ -250,7 +250,7 @@ def test_a_copy_is_independent(flow: FlowPolicy, chunk: Tensor, tokens: Tensor) 
 
 
 @pytest.mark.parametrize("horizon", [2, 4, 6, 10, 14])
-@pytest.mark.parametrize("couplings", [2, 4, 8, 16])
+@pytest.mark.parametrize("couplings", [2, 3, 4, 6, 7, 8, 16])
 @pytest.mark.parametrize("seed", range(3))
 def test_every_step_is_moved_and_kept_often(horizon: int, couplings: int, seed: int) -> None:
     halves = draw_partitions(horizon, couplings, seed)
@@ -259,7 +259,7 @@ def test_every_step_is_moved_and_kept_often(horizon: int, couplings: int, seed: 
         assert kept.tolist() == sorted(kept.tolist()) and len(kept) == len(moved)
     for half in zip(*halves, strict=True):
         times = torch.cat(half).bincount(minlength=horizon)
-        assert len(times) == horizon and times.min() >= max(1, 3 * couplings // 8)
+        assert len(times) == horizon and times.min() >= couplings // 2
 
 
 @pytest.mark.parametrize(
