@@ -18,7 +18,7 @@ from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig
 from tasks.cube_spin.physics import PRESETS, Physics, load_physics
 from tasks.cube_spin.pose_noise import PoseNoiseConfig
 from tasks.cube_spin.student_env import StudentObservationConfig
-from tasks.cube_spin.teacher import DEFAULT_TEACHER, TeacherPolicy
+from tasks.cube_spin.teacher import DEFAULT_TEACHER, SMOOTH_TEACHER, TeacherPolicy
 
 CONFIG_FILE = "config.yaml"
 
@@ -58,6 +58,7 @@ def preset(name: str) -> StudentRun:
     """ "small": the shipped student, on a CPU; "paper": F.5 and G, for a GPU."""
     if name == "small":
         return StudentRun(
+            teacher=str(SMOOTH_TEACHER),
             num_envs=256,
             distill=DistillConfig(
                 iterations=50,
@@ -68,6 +69,7 @@ def preset(name: str) -> StudentRun:
                 updates_per_iteration=150,
                 batch_size=128,
                 kept_rollouts=25,
+                sigmas=[0.5],
                 final_learning_rate=0.05,
             ),
             learner=LearnerConfig(
@@ -81,9 +83,7 @@ def preset(name: str) -> StudentRun:
                 ),
                 critic=CriticConfig(token_dim=128, num_heads=4, num_layers=2, feedforward=256),
                 optimizer=OptimizerConfig(imitation_learning_rate=1.5e-3),
-                # A student that acts at random perturbs the hand, and the teacher answers what
-                # nobody could foresee: see docs/paper.md.
-                improvement=ImprovementConfig(sigma=0.5),
+                improvement=ImprovementConfig(sigma=0.25),
             ),
         )
     if name == "paper":

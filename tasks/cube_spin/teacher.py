@@ -16,7 +16,10 @@ from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, TaskConfig
 from tasks.cube_spin.terms import TaskConstants, observation_sizes
 from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
 
-DEFAULT_TEACHER = Path(__file__).resolve().parents[2] / "assets" / "teacher.pt"
+_ASSETS = Path(__file__).resolve().parents[2] / "assets"
+DEFAULT_TEACHER = _ASSETS / "teacher.pt"
+SMOOTH_TEACHER = _ASSETS / "teacher_smooth.pt"
+"""The same, trained on for steadier actions and more latency; the shipped student's teacher."""
 OBSERVATION_GROUP = "teacher"
 
 
