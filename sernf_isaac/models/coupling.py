@@ -111,5 +111,7 @@ def draw_partitions(horizon: int, num_couplings: int, seed: int) -> list[tuple[T
     while len(partitions) < num_couplings:
         order = torch.randperm(horizon, generator=generator, device="cpu")
         first, second = order[:middle].sort().values, order[middle:].sort().values
+        if partitions and torch.equal(partitions[-1][1], second):
+            first, second = second, first  # moving the same half twice in a row is moving it once
         partitions += [(first, second), (second.clone(), first.clone())]
     return partitions[:num_couplings]
