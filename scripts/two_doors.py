@@ -22,6 +22,7 @@ from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.four_stages import FourStageRun, FourStages, Milestone, Problem, act
 from sernf_isaac.learning.offline import OfflineRun
 from sernf_isaac.learning.online import OnlineSchedule, collect
+from sernf_isaac.models.architecture import Architecture
 from tasks.two_doors.demonstrator import Demonstrator
 from tasks.two_doors.environment import ACTION_DIM, FEATURES, STATE_LIMIT, TwoDoors
 from tasks.two_doors.report import line, runs_of, save, table
@@ -79,7 +80,8 @@ def main() -> None:
     named = {str(number): episode for number, episode in enumerate(shown)}
     problem = Problem(named, normalizer, FEATURES, ACTION_DIM)
     only_imitation = replace(run.offline, warm_up_steps=0, offline_steps=0)
-    plain = replace(run, policy="gaussian", offline=only_imitation)
+    gaussian = replace(only_imitation, architecture=Architecture("gaussian"))
+    plain = replace(run, offline=gaussian)
     FourStages(plain, problem, args.out / "gaussian", report).train_offline()
     flow = FourStages(run, problem, args.out / "flow", report)
     flow.train_offline()

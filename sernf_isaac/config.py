@@ -6,6 +6,8 @@ real ones. Where a safeguard is ours, its docstring names the value that restore
 
 from dataclasses import dataclass, field
 
+CRITICS = ("chunk", "per_step")
+
 
 @dataclass
 class PolicyConfig:
@@ -34,6 +36,9 @@ class PolicyConfig:
 class CriticConfig:
     """The ensemble of chunk critics (paper IV-C, Appendix G)."""
 
+    kind: str = "chunk"
+    """"chunk" or, as an ablation, "per_step": judges a chunk by its first action, learns from
+    single steps."""
     ensemble: int = 2
     support: tuple[float, float] = (-1.0, 21.0)
     """Range of returns the critic can tell; fixed for the life of a critic."""
@@ -49,6 +54,10 @@ class CriticConfig:
     num_layers: int = 3
     feedforward: int = 256
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.kind not in CRITICS:
+            raise ValueError(f"critic.kind ({self.kind!r}) must be one of {CRITICS}")
 
 
 @dataclass

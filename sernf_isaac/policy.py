@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sernf_isaac.baselines.build import build_any_actor
+from sernf_isaac.baselines.build import build_any_actor, build_any_judge
 from sernf_isaac.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.normalizer import ACTION, Normalizer
@@ -19,7 +19,6 @@ from sernf_isaac.data.pose_frame import absolute_from, pose_in, relative_to
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.actor_critic import Actor, Judge, Observation, seen
 from sernf_isaac.models.architecture import Architecture
-from sernf_isaac.models.build import build_judge
 from sernf_isaac.models.selection import best_by_likelihood, best_by_value
 from sernf_isaac.spec import Contract
 
@@ -178,7 +177,7 @@ def load_policy(
         actor.load_state_dict(_below(checkpoint, "actor."))
         judge = None
         if weights := _below(checkpoint, "judge."):
-            judge = build_judge(layout.critic, *sizes, vision=vision, lender=actor)
+            judge = build_any_judge(layout.critic, *sizes, vision=vision, lender=actor)
             judge.load_state_dict(weights)
         normalizer = Normalizer.from_state_dict(_below(checkpoint, "normalizer."))
         if missing := {*layout.features, ACTION} - set(normalizer.groups):

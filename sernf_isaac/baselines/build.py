@@ -1,4 +1,4 @@
-"""Any kind of policy, put together from an architecture: the flow, or what it is compared with."""
+"""Any kind of policy and critics: the method's own, or what they are compared with."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -8,11 +8,12 @@ from torch import nn
 from sernf_isaac.baselines.act import ActPolicy
 from sernf_isaac.baselines.flow_matching import FlowMatchingPolicy, PrefixApart
 from sernf_isaac.baselines.gaussian import build_gaussian_actor
-from sernf_isaac.config import PolicyConfig
+from sernf_isaac.baselines.per_step import build_per_step_judge
+from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.models.actor_critic import PREFIX, Actor
-from sernf_isaac.models.architecture import Architecture
-from sernf_isaac.models.build import build_actor, build_encoder, token_groups
+from sernf_isaac.models.actor_critic import PREFIX, Actor, Judge
+from sernf_isaac.models.architecture import Architecture, VisionConfig
+from sernf_isaac.models.build import build_actor, build_encoder, build_judge, token_groups
 from sernf_isaac.models.flow import FlowPolicy
 
 
@@ -43,9 +44,22 @@ def build_any_actor(
     if architecture.kind == "flow":
         return flow
     size = sum(parameter.numel() for parameter in flow.flow.parameters())
-    actor = build_gaussian_actor(config, spec, features, action_dim, parameters=size)
-    actor.encoder = flow.encoder
-    return actor
+    sizes = (config, spec, features, action_dim)
+    return build_gaussian_actor(*sizes, parameters=size, vision=architecture.vision)
+
+
+def build_any_judge(
+    config: CriticConfig,
+    spec: ChunkSpec,
+    features: Mapping[str, int],
+    action_dim: int,
+    *,
+    vision: VisionConfig | None = None,
+    lender: Actor | None = None,
+) -> Judge:
+    """Fresh critics of the kind asked for; arguments are `build_judge`'s."""
+    build = build_judge if config.kind == "chunk" else build_per_step_judge
+    return build(config, spec, features, action_dim, vision=vision, lender=lender)
 
 
 def build_act_actor(

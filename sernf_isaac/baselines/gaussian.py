@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from sernf_isaac.config import PolicyConfig
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.actor_critic import Actor
-from sernf_isaac.models.build import token_groups
-from sernf_isaac.models.encoders import ObservationEncoder
+from sernf_isaac.models.architecture import VisionConfig
+from sernf_isaac.models.build import build_encoder, token_groups
 from sernf_isaac.models.flow import FlowPolicy
 
 LOG_STD_RANGE = (-4.0, 1.0)
@@ -146,10 +146,11 @@ def build_gaussian_actor(
     action_dim: int,
     *,
     parameters: int,
+    vision: VisionConfig | None = None,
 ) -> Actor:
     """A fresh Gaussian policy with the flow's encoder and about `parameters` weights beside it."""
     groups = token_groups(features, spec, action_dim)
-    encoder = ObservationEncoder(groups, token_dim=config.token_dim)
+    encoder = build_encoder(groups, config.token_dim, vision)
     policy = GaussianPolicy(
         action_dim,
         spec.horizon,

@@ -4,7 +4,7 @@ It learns from one-step transitions and judges a chunk by its first action, whic
 critic can know of it; the policy still predicts and executes chunks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from sernf_isaac.config import CriticConfig, LearnerConfig
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.normalizer import Normalizer
 from sernf_isaac.data.replay import Mixing, Replay
 from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.losses import Metrics
 from sernf_isaac.models.actor_critic import Actor, Judge
+from sernf_isaac.models.architecture import VisionConfig
 from sernf_isaac.models.build import build_judge
 from sernf_isaac.models.critic import ChunkCritic
 
@@ -48,10 +48,17 @@ class FirstActionCritic(nn.Module):
 
 
 def build_per_step_judge(
-    config: CriticConfig, spec: ChunkSpec, features: Mapping[str, int], action_dim: int
+    config: CriticConfig,
+    spec: ChunkSpec,
+    features: Mapping[str, int],
+    action_dim: int,
+    *,
+    vision: VisionConfig | None = None,
+    lender: Actor | None = None,
 ) -> Judge:
     """Fresh critics of single actions, to be used where `build_judge`'s are."""
-    judge = build_judge(config, replace(spec, horizon=1), features, action_dim)
+    sizes = (single_steps(spec), features, action_dim)
+    judge = build_judge(config, *sizes, vision=vision, lender=lender)
     wrapped = FirstActionCritic(judge.critic)
     return Judge(judge.encoder, cast("ChunkCritic", wrapped))  # it has all that is used
 
@@ -60,21 +67,16 @@ class PerStepReplay(Replay):
     """A replay of chunks that also keeps `transitions`, all single steps of the same episodes.
 
     Args:
-        spec: As for `Replay`; a decision at every step needs one without a prefix.
+        spec: As for `Replay`.
         generator: As for `Replay`.
         mixing: As for `Replay`.
-
-    Raises:
-        ValueError: If the spec has a prefix.
     """
 
     def __init__(
         self, spec: ChunkSpec, generator: torch.Generator, mixing: Mixing | None = None
     ) -> None:
-        if spec.prefix:
-            raise ValueError(f"a critic of single actions needs prefix = 0, not {spec.prefix}")
         super().__init__(spec, generator, mixing)
-        self.transitions = Replay(replace(spec, horizon=1), generator, mixing)
+        self.transitions = Replay(single_steps(spec), generator, mixing)
 
     def add(self, episode: Episode, name: str) -> int:
         """As `Replay.add`."""
@@ -89,9 +91,9 @@ class PerStepLearner(Learner):
         actor: The policy over chunks.
         judge: From `build_per_step_judge`.
         config: Hyperparameters.
-        transitions: Of chunks of one action.
-        normalizer: Of what is drawn from there.
+        draw_steps: So many single steps, scaled for the networks.
         seed: As for `Learner`.
+        device: As for `Learner`.
     """
 
     def __init__(
@@ -99,15 +101,19 @@ class PerStepLearner(Learner):
         actor: Actor,
         judge: Judge,
         config: LearnerConfig,
-        transitions: Replay,
-        normalizer: Normalizer,
+        draw_steps: Callable[[int], ChunkBatch],
         *,
         seed: int = 0,
+        device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(actor, judge, config, seed=seed)
-        self._transitions, self._normalizer = transitions, normalizer
+        super().__init__(actor, judge, config, seed=seed, device=device)
+        self._draw_steps = draw_steps
 
     def update_critic(self, batch: ChunkBatch) -> Metrics:
-        """One step of the critics on as many transitions as the batch has rows."""
-        drawn = self._transitions.sample(len(batch))
-        return super().update_critic(self._normalizer.normalize_batch(drawn))
+        """One step of the critics on as many single steps as the batch has rows."""
+        return super().update_critic(self._draw_steps(len(batch)).to(self.device))
+
+
+def single_steps(spec: ChunkSpec) -> ChunkSpec:
+    """A decision at every step, on one action behind the same queue."""
+    return replace(spec, horizon=1, align_to_decisions=False)

@@ -28,7 +28,8 @@ class ChunkSpec:
     history: int = 4
     """O: observation steps the policy sees, repeating the first at an episode's start."""
     prefix: int = 2
-    """P: queued actions the policy is conditioned on; never predicted. 0: no latency to cover."""
+    """P: queued actions the policy is conditioned on; never predicted. 0: no latency to cover.
+    At most H, unless H is 1: then each step adds one action to the queue."""
     horizon: int = 6
     """H: actions predicted per decision."""
     discount: float = 0.997
@@ -53,7 +54,7 @@ class ChunkSpec:
             raise ValueError(f"history ({self.history}) and horizon ({self.horizon}) must be >= 1")
         if self.history > 1 and not self.history_keys:
             raise ValueError(f"history ({self.history}) needs history_keys: which groups have one?")
-        if not 0 <= self.prefix <= self.horizon:
+        if self.prefix < 0 or self.prefix > self.horizon > 1:
             raise ValueError(f"prefix ({self.prefix}) must be in 0..horizon ({self.horizon})")
         if not 0.0 <= self.discount <= 1.0:
             raise ValueError(f"discount ({self.discount}) must be in 0..1")
@@ -76,8 +77,8 @@ class ChunkBatch:
     next_observation: dict[str, Tensor]
     """As `observation`, at the next decision; arbitrary where `discount` is 0."""
     next_prefix: Tensor
-    """(B, P, A), the last P actions of `chunk`; relative to `next_observation` where poses are
-    relative."""
+    """(B, P, A), the last P actions of `prefix` and `chunk`; relative to `next_observation` where
+    poses are relative."""
     imitate: Tensor
     """(B,) bool: all of the chunk was executed by choice, so that imitation may use it."""
     is_offline: Tensor

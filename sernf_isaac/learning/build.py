@@ -1,13 +1,19 @@
 """A learner with fresh networks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 
+from sernf_isaac.baselines.build import build_any_actor, build_any_judge
+from sernf_isaac.baselines.per_step import PerStepLearner
 from sernf_isaac.config import LearnerConfig
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.learner import Learner
-from sernf_isaac.models.build import build_actor, build_judge
+from sernf_isaac.models.actor_critic import Actor, Judge
+from sernf_isaac.models.architecture import Architecture
+
+DrawSteps = Callable[[int], ChunkBatch]
+"""So many single steps, scaled for the networks."""
 
 
 def build_learner(
@@ -16,6 +22,8 @@ def build_learner(
     *,
     features: Mapping[str, int],
     action_dim: int,
+    architecture: Architecture | None = None,
+    draw_steps: DrawSteps | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> Learner:
@@ -26,10 +34,41 @@ def build_learner(
         spec: How decisions are cut out of time.
         features: F of each observation group, (B, O, F) or (B, F).
         action_dim: A.
+        architecture: Kind of the policy, and its cameras; by default a flow without cameras.
+        draw_steps: What critics of the kind "per_step" learn from.
         seed: Seed of weights, partitions and candidates.
         device: Where to train.
+
+    Raises:
+        ValueError: As `learner_of`.
     """
+    architecture = architecture or Architecture()
     torch.manual_seed(seed)
-    actor = build_actor(config.policy, spec, features, action_dim, seed)
-    judge = build_judge(config.critic, spec, features, action_dim)
-    return Learner(actor, judge, config, seed=seed, device=device)
+    sizes = (spec, features, action_dim)
+    actor = build_any_actor(architecture, config.policy, *sizes, seed=seed)
+    judge = build_any_judge(config.critic, *sizes, vision=architecture.vision, lender=actor)
+    return learner_of(actor, judge, config, draw_steps, seed=seed, device=device)
+
+
+def learner_of(
+    actor: Actor,
+    judge: Judge,
+    config: LearnerConfig,
+    draw_steps: DrawSteps | None = None,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> Learner:
+    """The learner of these networks; arguments as for `build_learner`.
+
+    Raises:
+        ValueError: If critics of the kind "per_step" have no single steps to learn from.
+    """
+    if config.critic.kind == "chunk":
+        return Learner(actor, judge, config, seed=seed, device=device)
+    if draw_steps is None:
+        raise ValueError(
+            f"critic.kind = {config.critic.kind!r} learns from single steps, which this data "
+            "source does not offer; take 'chunk'"
+        )
+    return PerStepLearner(actor, judge, config, draw_steps, seed=seed, device=device)

@@ -17,15 +17,16 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
+from sernf_isaac.baselines.build import build_any_judge
 from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.channel import beat, publish_checkpoint, read_checkpoint
 from sernf_isaac.data.files import read_json
 from sernf_isaac.data.replay import Mixing
+from sernf_isaac.learning.build import DrawSteps, learner_of
 from sernf_isaac.learning.iterations import IterationPlan, IterationSampler
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, unequal
 from sernf_isaac.learning.training import STATE_FILE, Leg, StagedTraining
-from sernf_isaac.models.build import build_judge
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
 
@@ -162,8 +163,8 @@ def _learn(
     resume: bool,
     wait: Callable[[float, float], None],
 ) -> Path:
-    learner, policy = _build(settings, first, device)
-    sampler = _sampler(settings, run, policy, contract, wait)
+    sampler = _sampler(settings, run, first, contract, wait)
+    learner, policy = _build(settings, first, sampler.draw_steps, device)
     folder = run / FOLDER
 
     def after_leg(leg: Leg) -> dict[str, float]:
@@ -205,7 +206,9 @@ def first_policy(run: Path) -> Path:
     return read_checkpoint(run, records[0].stem).file.check(run)
 
 
-def _build(settings: FinetuneRun, first: ChunkPolicy, device: str) -> tuple[Learner, ChunkPolicy]:
+def _build(
+    settings: FinetuneRun, first: ChunkPolicy, draw_steps: DrawSteps, device: str
+) -> tuple[Learner, ChunkPolicy]:
     """The learner, and the policy that shares its networks."""
     keep = first.judge is not None and not settings.fresh_critics
     critic = first.layout.critic if keep else settings.learner.critic
@@ -222,8 +225,8 @@ def _build(settings: FinetuneRun, first: ChunkPolicy, device: str) -> tuple[Lear
     if judge is None:
         sizes = (layout.spec, layout.features, layout.action_dim)
         vision = layout.architecture.vision
-        judge = build_judge(critic, *sizes, vision=vision, lender=first.actor)
-    learner = Learner(first.actor, judge, config, seed=settings.seed, device=device)
+        judge = build_any_judge(critic, *sizes, vision=vision, lender=first.actor)
+    learner = learner_of(first.actor, judge, config, draw_steps, seed=settings.seed, device=device)
     policy = ChunkPolicy(
         layout, learner.actor, learner.judge, first.normalizer, sigma=config.improvement.sigma
     )
@@ -250,6 +253,7 @@ def _sampler(
         spec=replace(policy.layout.spec, align_to_decisions=settings.align_to_decisions),
         normalizer=policy.normalizer,
         plan=plan,
+        critic=settings.learner.critic.kind,
         mixing=settings.mixing,
         seed=settings.seed,
         wait=wait,

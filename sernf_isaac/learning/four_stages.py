@@ -12,26 +12,22 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sernf_isaac.baselines.build import build_any_actor
-from sernf_isaac.baselines.gaussian import build_gaussian_actor
-from sernf_isaac.baselines.per_step import PerStepLearner, PerStepReplay, build_per_step_judge
+from sernf_isaac.baselines.per_step import PerStepReplay
 from sernf_isaac.checkpoint import read_whole, write_whole
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import Normalizer
 from sernf_isaac.data.replay import Replay
 from sernf_isaac.data.windows import ChunkBatch
+from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.offline import OfflineRun, OfflineSampler
 from sernf_isaac.learning.online import Decide, Environment, OnlineSchedule, OnlineTraining
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, WARM_UP, Stage, unequal
 from sernf_isaac.learning.training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.metrics import MetricsWriter
-from sernf_isaac.models.actor_critic import Actor
-from sernf_isaac.models.build import build_judge
 from sernf_isaac.policy import ChunkPolicy, PolicyLayout
 
 ONLINE_STATE_FILE = "online_state.pt"
-POLICIES, CRITICS = ("flow", "gaussian"), ("chunk", "per_step")
 
 
 @dataclass
@@ -41,10 +37,6 @@ class FourStageRun:
     offline: OfflineRun = field(default_factory=OfflineRun)
     """Settings of stages I to III; its data sources are not read."""
     online: OnlineSchedule = field(default_factory=OnlineSchedule)
-    policy: str = "flow"
-    """"flow" or, as an ablation, "gaussian"."""
-    critic: str = "chunk"
-    """"chunk" or, as an ablation, "per_step"."""
     critic_updates: int = 1
     """Steps of the critics in one step of stages II to IV, among which its batch is dealt out; the
     policy learns from the last part. The paper (Alg. 3) has 1."""
@@ -52,9 +44,6 @@ class FourStageRun:
     """Environment steps between two reports in stage IV."""
 
     def __post_init__(self) -> None:
-        for name, choices in (("policy", POLICIES), ("critic", CRITICS)):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} ({getattr(self, name)!r}) must be one of {choices}")
         for size in (self.offline.rl_batch_size, self.online.batch_size):
             if self.critic_updates < 1 or size % self.critic_updates:
                 raise ValueError(
@@ -145,7 +134,7 @@ class FourStages:
     ) -> None:
         self.run, self.problem, self.run_dir, self.report = run, problem, run_dir, report
         draw = torch.Generator().manual_seed(run.offline.seed)
-        kind = Replay if run.critic == "chunk" else PerStepReplay
+        kind = Replay if run.offline.learner.critic.kind == "chunk" else PerStepReplay
         self.replay = kind(run.offline.spec, draw)
         for name, episode in {**problem.demonstrations, **problem.emphasised}.items():
             self.replay.add(replace(episode, is_offline=True), name)
@@ -220,24 +209,19 @@ class FourStages:
 
     def _build(self) -> Learner:
         run, problem = self.run.offline, self.problem
-        config, sizes = run.learner, (run.spec, problem.features, problem.action_dim)
-        torch.manual_seed(run.seed)
-        actor = self._build_actor()
-        if isinstance(self.replay, PerStepReplay):
-            judge = build_per_step_judge(config.critic, *sizes)
-            steps = self.replay.transitions
-            return PerStepLearner(actor, judge, config, steps, problem.normalizer, seed=run.seed)
-        judge = build_judge(config.critic, *sizes, vision=run.architecture.vision, lender=actor)
-        return Learner(actor, judge, config, seed=run.seed)
+        return build_learner(
+            run.learner,
+            run.spec,
+            features=problem.features,
+            action_dim=problem.action_dim,
+            architecture=run.architecture,
+            draw_steps=self._draw_steps,
+            seed=run.seed,
+        )
 
-    def _build_actor(self) -> Actor:
-        run, problem = self.run.offline, self.problem
-        sizes = (run.learner.policy, run.spec, problem.features, problem.action_dim)
-        actor = build_any_actor(run.architecture, *sizes, seed=run.seed)
-        if self.run.policy == "flow":
-            return actor
-        size = sum(parameter.numel() for parameter in actor.flow.parameters())
-        return build_gaussian_actor(*sizes, parameters=size)
+    def _draw_steps(self, count: int) -> ChunkBatch:
+        assert isinstance(self.replay, PerStepReplay), "only critics per step ask"
+        return self.problem.normalizer.normalize_batch(self.replay.transitions.sample(count))
 
     def _policy(self, judged: bool) -> ChunkPolicy:
         run, problem = self.run.offline, self.problem

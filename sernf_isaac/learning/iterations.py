@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from sernf_isaac.baselines.per_step import PerStepReplay
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.labels import read_label, revisions
 from sernf_isaac.data.normalizer import Normalizer
@@ -45,6 +46,7 @@ class IterationSampler:
         spec: How to cut episodes.
         normalizer: Scales batches for the networks.
         plan: When iterations begin.
+        critic: Kind of the critics; "per_step" has `draw_steps`.
         mixing: How offline and online windows share a batch.
         seed: Of all draws.
         wait: Called with the minutes there are and those needed until there are enough; returns
@@ -59,6 +61,7 @@ class IterationSampler:
         spec: ChunkSpec,
         normalizer: Normalizer,
         plan: IterationPlan,
+        critic: str = "chunk",
         mixing: Mixing,
         seed: int,
         wait: Callable[[float, float], None],
@@ -68,7 +71,8 @@ class IterationSampler:
         self._wait = wait
         self._generator = torch.Generator().manual_seed(seed)
         self._manifest: Manifest = []
-        self._replay = Replay(spec, self._generator, mixing)
+        self._kind = Replay if critic == "chunk" else PerStepReplay
+        self._replay = self._kind(spec, self._generator, mixing)
         self._drawn = 0
 
     @property
@@ -93,6 +97,11 @@ class IterationSampler:
             self._begin(self._drawn // self._plan.updates)
         self._drawn += 1
         return self._normalizer.normalize_batch(self._replay.sample(self._plan.batch_size))
+
+    def draw_steps(self, count: int) -> ChunkBatch:
+        """Single steps of the current iteration's data, scaled."""
+        assert isinstance(self._replay, PerStepReplay), "only critics per step ask"
+        return self._normalizer.normalize_batch(self._replay.transitions.sample(count))
 
     def state_dict(self) -> dict:
         """What the next batches depend on."""
@@ -131,7 +140,7 @@ class IterationSampler:
 
     def _fill(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._replay = Replay(self._spec, self._generator, self._mixing)
+        self._replay = self._kind(self._spec, self._generator, self._mixing)
         commits = {commit.id: commit for commit in self._reader.commits()}
         if missing := sorted({eid for eid, _ in manifest} - set(commits)):
             raise ValueError(f"{self._reader.run} lost episodes {missing[:3]} of this iteration")

@@ -8,19 +8,19 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
-from sernf_isaac.baselines.build import build_any_actor
 from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.image_bank import ImageBank
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.sources import load_episodes, return_range
+from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.offline_config import CONFIG_FILE, OfflineRun, load_run
 from sernf_isaac.learning.offline_data import OfflineSampler, Sizes, fit_normalizer, sizes_of
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, WARM_UP
 from sernf_isaac.learning.training import Leg, StagedTraining
 from sernf_isaac.models.architecture import Architecture
-from sernf_isaac.models.build import build_judge, encoder_of
+from sernf_isaac.models.build import encoder_of
 from sernf_isaac.models.eyes import compute_features, eye_of, untrained_warning
 from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout
 from sernf_isaac.spec import Contract
@@ -146,14 +146,17 @@ def _build_learner(
     run: OfflineRun, layout: PolicyLayout, config: LearnerConfig, device: str
 ) -> Learner:
     """Fresh networks; the same seed gives the same weights."""
-    vision = layout.architecture.vision
-    if warning := untrained_warning(vision):
+    if warning := untrained_warning(layout.architecture.vision):
         warnings.warn(warning, stacklevel=3)
-    torch.manual_seed(run.seed)
-    sizes = (layout.spec, layout.features, layout.action_dim)
-    actor = build_any_actor(layout.architecture, config.policy, *sizes, seed=run.seed)
-    judge = build_judge(config.critic, *sizes, vision=vision, lender=actor)
-    return Learner(actor, judge, config, seed=run.seed, device=device)
+    return build_learner(
+        config,
+        layout.spec,
+        features=layout.features,
+        action_dim=layout.action_dim,
+        architecture=layout.architecture,
+        seed=run.seed,
+        device=device,
+    )
 
 
 def _policy_of(

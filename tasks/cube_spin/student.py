@@ -16,6 +16,7 @@ from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.chunk_queue import ChunkActor
+from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout, load_policy
 from sernf_isaac.spec import Contract
 from tasks.cube_spin.config import CONTROL_DT_S, ActionConfig, TaskConfig
@@ -70,7 +71,7 @@ def student_normalizer(*, symmetric_rotation: bool = True) -> Normalizer:
 
 
 def student_layout(
-    spec: ChunkSpec, policy: PolicyConfig, critic: CriticConfig, seed: int
+    spec: ChunkSpec, policy: PolicyConfig, critic: CriticConfig, seed: int, kind: str = "flow"
 ) -> PolicyLayout:
     """Sizes of a student.
 
@@ -80,7 +81,8 @@ def student_layout(
     steps = spec.history, tuple(spec.history_keys)
     if steps != (4, ("history",)):
         raise ValueError(f"the student's history is 4 steps of 'history', not {steps}")
-    return PolicyLayout(dict(FEATURES), NUM_JOINTS, spec, policy, critic, seed)
+    architecture = Architecture(kind)
+    return PolicyLayout(dict(FEATURES), NUM_JOINTS, spec, policy, critic, seed, architecture)
 
 
 def student_contract(

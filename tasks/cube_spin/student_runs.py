@@ -161,12 +161,13 @@ def _distiller(
     workers: Workers,
     device: str,
 ) -> Distiller:
-    layout = student_layout(run.spec, run.learner.policy, run.learner.critic, run.seed)
+    layout = student_layout(run.spec, run.learner.policy, run.learner.critic, run.seed, run.kind)
     learner = build_learner(
         run.learner,
         run.spec,
         features=FEATURES,
         action_dim=NUM_JOINTS,
+        architecture=layout.architecture,
         seed=run.seed,
         device=device,
     )

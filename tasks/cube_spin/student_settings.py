@@ -29,6 +29,8 @@ class StudentRun:
 
     teacher: str = str(DEFAULT_TEACHER)
     """Policy file of the teacher."""
+    kind: str = "flow"
+    """Of the student: "flow" or, to compare with, "gaussian" of the same size."""
     seed: int = 0
     num_envs: int = 1024
     max_minutes: float = float("inf")
@@ -52,6 +54,10 @@ class StudentRun:
     learner: LearnerConfig = field(
         default_factory=lambda: LearnerConfig(policy=PolicyConfig(imitation_dropout=0.5))
     )
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("flow", "gaussian"):
+            raise ValueError(f"kind must be 'flow' or 'gaussian', not '{self.kind}'")
 
 
 def preset(name: str) -> StudentRun:

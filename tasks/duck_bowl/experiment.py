@@ -145,11 +145,6 @@ def _check(run: FourStageRun, rollouts: int) -> None:
             f"a policy of the kind {kind!r} has no likelihood, which stage IV needs; set "
             f"rollouts = 0 instead of {rollouts}"
         )
-    if run.policy != "flow" or run.critic != "chunk":
-        raise ValueError(
-            f"policy = {run.policy!r} with critic = {run.critic!r} leaves no policy files; this "
-            "experiment takes offline.architecture.kind, and critics of chunks"
-        )
 
 
 def _keep_settings(folder: Path, run: FourStageRun) -> None:

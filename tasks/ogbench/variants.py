@@ -78,12 +78,12 @@ def _changed(run: FourStageRun, variant: str) -> FourStageRun:
         "no_likelihood": {"imitation_weight": 0.0},
         "one_candidate": {"candidates": 1},
     }.get(variant, {})
-    learner = replace(learner, improvement=replace(learner.improvement, **improvement))
-    run = replace(run, offline=replace(run.offline, learner=learner))
-    if variant == "gaussian":
-        return replace(run, policy="gaussian")
-    if variant == "per_step":
-        return replace(run, critic="per_step")
+    critic = replace(learner.critic, kind="per_step" if variant == "per_step" else "chunk")
+    improvement = replace(learner.improvement, **improvement)
+    learner = replace(learner, critic=critic, improvement=improvement)
+    kind = "gaussian" if variant == "gaussian" else "flow"
+    architecture = replace(run.offline.architecture, kind=kind)
+    run = replace(run, offline=replace(run.offline, learner=learner, architecture=architecture))
     if variant == "one_candidate":
         return replace(run, online=replace(run.online, candidates=1))
     if variant in WITHOUT_LIKELIHOOD:

@@ -77,6 +77,17 @@ def test_a_run_leaves_a_student_its_numbers_and_its_settings(student_file: Path)
     assert notes["iteration"] == 2 and notes["run"]["seed"] == 0
 
 
+def test_a_gaussian_student_is_a_student_like_any_other(tmp_path: Path) -> None:
+    path = distil(replace(tiny_run(), kind="gaussian"), tmp_path, threads=1)
+    assert path is not None
+    student = load_student(path)
+    assert student.policy.layout.architecture.kind == "gaussian"
+    result, _ = evaluate(EvaluationRequest(path, episodes=1, threads=1, pose_noise=True))
+    assert result["episodes"] == 1
+    with pytest.raises(ValueError, match="kind must be 'flow' or 'gaussian', not 'act'"):
+        replace(tiny_run(), kind="act")
+
+
 def test_an_interrupted_distillation_ends_with_the_same_student(
     tmp_path: Path, student_file: Path
 ) -> None:

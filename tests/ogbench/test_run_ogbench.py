@@ -97,8 +97,8 @@ def test_data_of_another_environment_are_refused(
 @pytest.mark.parametrize(
     ("variant", "setting"),
     [
-        ("gaussian", "policy: gaussian"),
-        ("per_step", "critic: per_step"),
+        ("gaussian", "kind: gaussian"),
+        ("per_step", "kind: per_step"),
         ("no_likelihood", "imitation_weight: 0.0"),
         ("one_candidate", "candidates: 1"),
     ],

@@ -30,6 +30,7 @@ from sernf_isaac.learning.four_stages import (
 from sernf_isaac.learning.offline import OfflineRun
 from sernf_isaac.learning.online import OnlineSchedule, collect
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, Stage
+from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.policy import ChunkPolicy
 from tasks.two_doors.demonstrator import Demonstrator
 from tasks.two_doors.environment import (
@@ -210,14 +211,14 @@ def test_after_a_short_imitation_the_flow_goes_either_way_and_the_gaussian_in_be
 
     def report(at: Milestone) -> None:
         sideways = first_chunks(at.policy).mean(dim=1)[:, 1]  # of the mean force of each chunk
-        spread[run.policy] = sideways.std().item()
+        spread[kind] = sideways.std().item()
 
     only_imitation = replace(
         tiny_run().offline, imitation_steps=160, warm_up_steps=0, offline_steps=0
     )
-    for policy in ("gaussian", "flow"):
-        run = replace(tiny_run(), offline=only_imitation, policy=policy)
-        FourStages(run, problem, tmp_path / policy, report).train_offline()
+    for kind in ("gaussian", "flow"):
+        run = replace(tiny_run(), offline=replace(only_imitation, architecture=Architecture(kind)))
+        FourStages(run, problem, tmp_path / kind, report).train_offline()
     assert spread["flow"] > 2 * spread["gaussian"]
 
 
@@ -229,9 +230,9 @@ def test_all_stages_report_and_an_interrupted_run_ends_with_the_same_weights(
     problem: Problem, tmp_path: Path, policy: str, critic: str, critic_updates: int
 ) -> None:
     short = replace(tiny_run().offline, imitation_steps=2, warm_up_steps=2, offline_steps=2)
-    run = replace(
-        tiny_run(), offline=short, policy=policy, critic=critic, critic_updates=critic_updates
-    )
+    short.architecture = Architecture(policy)
+    short.learner = replace(short.learner, critic=replace(short.learner.critic, kind=critic))
+    run = replace(tiny_run(), offline=short, critic_updates=critic_updates)
     hold, seen = torch.zeros(ACTION_DIM), []
 
     def go(folder: Path, stop_at: int | None = None) -> dict[str, Tensor]:
@@ -276,8 +277,6 @@ def test_what_is_emphasised_is_seen_more_often_but_never_imitated_in_stage_one(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"policy": "gausian"}, "'gausian'.*must be one of.*gaussian"),
-        ({"critic": "step"}, "'step'.*must be one of.*per_step"),
         ({"critic_updates": 3}, "16 rows cannot be dealt out among 3"),
         ({"evaluate_every": 0}, "evaluate_every"),
     ],

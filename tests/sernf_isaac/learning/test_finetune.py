@@ -113,6 +113,26 @@ def test_the_policy_is_frozen_in_the_warm_up_and_published_after_it(run, setting
     assert after.sigma == before.sigma == 0.3 and contract.task == "test"
 
 
+@pytest.mark.parametrize("kind", ["chunk", "per_step"])
+def test_critics_of_either_kind_choose_after_a_restart(run, settings, kind):
+    settings.learner = replace(settings.learner, critic=replace(CRITIC, kind=kind))
+    policy, _ = load_policy(finetune(settings, run, wait=no_wait))
+    assert policy.judge is not None and policy.layout.critic.kind == kind
+    seen = {"state": torch.zeros(1, SPEC.history, 3), "goal": torch.zeros(1, 1)}
+    prefix, draw = torch.zeros(1, SPEC.prefix, 2), torch.Generator().manual_seed(0)
+    chunk = policy.decide(seen, prefix, candidates=8, generator=draw)
+    assert chunk.shape == (1, SPEC.horizon, 2)
+    assert (kind == "per_step") == _judges_first_action_alone(policy.judge)
+
+
+def _judges_first_action_alone(judge) -> bool:
+    tokens, chunk = torch.randn(1, 3, CRITIC.token_dim), torch.rand(1, SPEC.horizon, 2)
+    later = chunk.clone()
+    later[:, 1:] *= -1
+    judge.eval()
+    return torch.equal(judge.critic.value(chunk, tokens), judge.critic.value(later, tokens))
+
+
 class StoppedError(Exception):
     """The learner's process was killed."""
 

@@ -1,12 +1,11 @@
-"""Distil one of the students that the flow is compared with, and evaluate it as it is evaluated.
+"""Distil the teacher into what the student is compared with, and evaluate it in the same way.
 
-    python scripts/compare_students.py --kind gaussian --json runs/benchmarks/gaussian.json
-    python scripts/compare_students.py --kind mlp --json runs/benchmarks/mlp.json
+    python scripts/distill_mlp.py --json runs/benchmarks/mlp.json
 
-gaussian: independent normal distributions over chunks, of the flow's size. mlp: RSL-RL's own
-distillation of a network that decides every step. Both get the environment steps of
-scripts/distill.py with the same settings (`key=value`), on the twin. Behaviour cloning with the
-flow is `scripts/distill.py distill.teacher_decay=1`.
+RSL-RL's own distillation of a network that decides every step. It gets the environment steps of
+scripts/distill.py with the same settings (`key=value`), on the twin, and leaves no policy file.
+Others to compare with are settings of scripts/distill.py: `kind=gaussian` has independent normal
+distributions over chunks, `distill.teacher_decay=1` is behaviour cloning.
 """
 
 import argparse
@@ -19,23 +18,20 @@ from _cli import apply_overrides, run_main
 
 from tasks.cube_spin.evaluation import report_table, to_json
 from tasks.cube_spin.protocol import EvaluationRequest, evaluate_policy
-from tasks.cube_spin.student_baselines import distil_gaussian, distil_mlp
+from tasks.cube_spin.student_mlp import distil_mlp
 from tasks.cube_spin.student_settings import preset
 from tasks.cube_spin.teacher_runs import new_run_dir
-
-KINDS = {"gaussian": distil_gaussian, "mlp": distil_mlp}
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kind", choices=tuple(KINDS), required=True)
     parser.add_argument("--max_iterations", type=int, default=None)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--episodes", type=int, default=256, help="of the evaluations")
     parser.add_argument("--threads", type=int, default=None, help="physics threads")
-    parser.add_argument("--out", type=Path, default=Path("runs/student_baselines"))
+    parser.add_argument("--out", type=Path, default=Path("runs/student_mlp"))
     parser.add_argument("--json", type=Path, default=None, help="where to write the numbers")
     return parser.parse_known_args()
 
@@ -46,9 +42,9 @@ def main() -> None:
     run = replace(apply_overrides(preset("small"), overrides), seed=args.seed)
     if args.max_iterations is not None:
         run = replace(run, distill=replace(run.distill, iterations=args.max_iterations))
-    policy = KINDS[args.kind](run, new_run_dir(args.out), args.threads)
+    policy = distil_mlp(run, new_run_dir(args.out), args.threads)
     request = EvaluationRequest(
-        Path(args.kind), episodes=args.episodes, num_envs=args.episodes, threads=args.threads
+        Path("mlp"), episodes=args.episodes, num_envs=args.episodes, threads=args.threads
     )
     results = {}
     for name, physics, noisy in (
@@ -58,7 +54,7 @@ def main() -> None:
         results[name], _ = evaluate_policy(
             policy, replace(request, physics=physics, pose_noise=noisy)
         )
-        print(f"{args.kind}, {name}\n{report_table(results[name])}")
+        print(f"{name}\n{report_table(results[name])}")
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         kept = {name: json.loads(to_json(result)) for name, result in results.items()}

@@ -1,7 +1,6 @@
-"""What the flow student is compared with, at the same number of environment steps.
+"""To compare the student with: RSL-RL's own distillation of an MLP that decides every step.
 
-A Gaussian over chunks in the flow's place (`distil_gaussian`), and RSL-RL's own distillation of an
-MLP that decides every step (`distil_mlp`). Neither leaves a policy file; both are only measured.
+It leaves no policy file and is only measured.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,51 +15,18 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from sernf_isaac.baselines.gaussian import build_gaussian_actor
 from sernf_isaac.data.normalizer import ACTION
-from sernf_isaac.learning.distill import Distiller
-from sernf_isaac.learning.learner import Learner
-from sernf_isaac.models.build import build_actor, build_judge
-from sernf_isaac.policy import ChunkPolicy
 from tasks.cube_spin.config import TaskConfig
-from tasks.cube_spin.student import Student, student_layout, student_normalizer
+from tasks.cube_spin.student import student_normalizer
 from tasks.cube_spin.student_env import FEATURES, StudentObservationConfig
 from tasks.cube_spin.student_runs import label_with, make_env
 from tasks.cube_spin.student_settings import StudentRun, task_of
 from tasks.cube_spin.teacher import load_teacher
 from tasks.cube_spin.twin import NUM_JOINTS
-from tasks.orca.joints import JOINT_NAMES
 
 MLP_HIDDEN = (512, 256, 128)
 MLP_EPOCHS = 8
 MLP_STEPS_PER_GRADIENT = 1
-
-
-def distil_gaussian(run: StudentRun, run_dir: Path, threads: int | None = None) -> Student:
-    """The run with independent normal distributions, of the flow's size, instead of the flow."""
-    teacher = load_teacher(run.teacher)
-    layout = student_layout(run.spec, run.learner.policy, run.learner.critic, run.seed)
-    torch.manual_seed(run.seed)
-    sizes = (run.learner.policy, run.spec, FEATURES, NUM_JOINTS)
-    flow = build_actor(*sizes, run.seed).flow
-    actor = build_gaussian_actor(*sizes, parameters=sum(p.numel() for p in flow.parameters()))
-    judge = build_judge(run.learner.critic, run.spec, FEATURES, NUM_JOINTS)
-    learner = Learner(actor, judge, run.learner, seed=run.seed)
-    policy = ChunkPolicy(
-        layout, actor, None, student_normalizer(), sigma=run.learner.improvement.sigma
-    )
-    with closing(make_env(run, teacher, "twin", run_dir, run.seed, threads=threads)) as env:
-        Distiller(
-            env,
-            label_with(teacher),
-            policy,
-            learner,
-            run.distill,
-            run_dir,
-            action_names=JOINT_NAMES,
-            seed=run.seed,
-        ).run(run.max_minutes * 60.0)
-    return Student(policy, task_of(run, teacher), run.observation)
 
 
 class MlpStudent:

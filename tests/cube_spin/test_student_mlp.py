@@ -1,4 +1,4 @@
-"""The baselines run on the student's environments and are measured like it."""
+"""The network of single steps runs on the student's environments."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +8,8 @@ import torch
 
 from sernf_isaac.config import LearnerConfig, PolicyConfig
 from sernf_isaac.learning.distill_config import DistillConfig
-from sernf_isaac.metrics import read_metrics
 from tasks.cube_spin.config import EpisodeConfig
-from tasks.cube_spin.protocol import EvaluationRequest, evaluate_policy
-from tasks.cube_spin.student_baselines import (
-    distil_gaussian,
-    distil_mlp,
-    flat_observation,
-)
+from tasks.cube_spin.student_mlp import distil_mlp, flat_observation
 from tasks.cube_spin.student_settings import StudentRun
 from tasks.orca.joints import JOINT_LOWER, JOINT_UPPER
 
@@ -32,17 +26,6 @@ def run() -> StudentRun:
             policy=PolicyConfig(token_dim=16, width=16, num_couplings=4, num_heads=2)
         ),
     )
-
-
-def test_the_gaussian_learns_and_acts_like_a_student(run: StudentRun, tmp_path: Path) -> None:
-    run = replace(run, distill=replace(run.distill, updates_per_iteration=20))
-    student = distil_gaussian(run, tmp_path, threads=1)
-    first, second = (value for _, value in read_metrics(tmp_path, "actor/bc"))
-    assert second < first
-    result, _ = evaluate_policy(
-        student, EvaluationRequest(Path("gaussian"), episodes=1, threads=1, pose_noise=True)
-    )
-    assert result["policy"] == "gaussian" and result["episodes"] == 1
 
 
 def test_the_network_learns_from_labels_and_decides_every_step(
