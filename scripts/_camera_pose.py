@@ -1,6 +1,5 @@
 """Poses from pictures for a session: camera, detector and tracker behind the runner's interface."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from perception.calibration.file import load_rig
+from perception.cameras.calibrated import CalibratedCamera
 from perception.cameras.frames import FrameSource
 from perception.cameras.oak import OakCamera
 from perception.cameras.rendered import LiveRig, Rig, camera_of_rig
@@ -95,10 +96,12 @@ def _camera(
 ) -> tuple[FrameSource, np.ndarray]:
     """The camera and its place at the hand (4, 4)."""
     if run.hand != "twin":
-        found = json.loads(Path(run.calibration).read_text())
-        if "T_hand_camera" not in found:
+        rig = load_rig(Path(run.calibration))
+        if rig.T_hand_camera is None:
             raise ValueError(f"{run.calibration} lacks the camera's place: calibrate --fixture")
-        return OakCamera(clock=now), np.array(found["T_hand_camera"])
+        camera = OakCamera(rig.oak, clock=now)
+        calibrated = CalibratedCamera(camera, rig.intrinsics, rig.distortion, rig.size)
+        return calibrated, rig.T_hand_camera
     os.environ.setdefault("LP_NUM_THREADS", "0")  # software rendering without threads of its own
     choose_gl_backend()
 

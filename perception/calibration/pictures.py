@@ -1,14 +1,18 @@
-"""Boards on paper and pictures of them on disk."""
+"""Boards on paper, before a camera, and in pictures on disk."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from perception.calibration.charuco import Board, BoardView, find_board
+from perception.cameras.frames import FrameSource
 
 PICTURES = (".png", ".jpg", ".jpeg")
 MARGIN_PX = 60
+DIFFERENT = 0.03
+"""Of a picture's width: corners have moved this far on average before another one is kept."""
 
 
 def print_board(path: Path, board: Board) -> None:
@@ -40,3 +44,52 @@ def read_views(folder: Path, board: Board) -> tuple[list[BoardView], tuple[int, 
         found = f"pictures of sizes {sorted(sizes)}" if sizes else "no pictures"
         raise ValueError(f"{folder} holds {found}; pictures of one size are needed")
     return [view for view in views if view is not None], sizes.pop()
+
+
+def take_pictures(
+    camera: FrameSource,
+    board: Board,
+    folder: Path,
+    count: int,
+    tell: Callable[[str], None],
+) -> None:
+    """Keep so many pictures of the board, each in another place; as numbered PNG files.
+
+    Args:
+        camera: Films the board while it is moved.
+        board: To look for.
+        folder: Made here.
+        count: Of pictures.
+        tell: Hears of every picture.
+
+    Raises:
+        ValueError: If the folder holds pictures already.
+        ConnectionError: If the camera ends before there are enough.
+    """
+    if folder.is_dir() and any(p.suffix.lower() in PICTURES for p in folder.iterdir()):
+        raise ValueError(f"{folder} holds pictures already; name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    kept: list[BoardView] = []
+    while len(kept) < count:
+        if (frame := camera.read()) is None:
+            raise ConnectionError(f"the camera ended after {len(kept)} of {count} pictures")
+        view = find_board(frame.image, board)
+        least_px = DIFFERENT * frame.image.shape[1]
+        if view is None or any(_moved_px(view, other) < least_px for other in kept):
+            continue
+        cv2.imwrite(str(folder / f"{len(kept):03d}.png"), frame.image[..., ::-1])
+        kept.append(view)
+        tell(f"{len(kept)} of {count} pictures; move and tilt the board")
+
+
+def _moved_px(one: BoardView, other: BoardView) -> float:
+    """Mean distance of the corners that both show; far if they share none."""
+    known = {tuple(point): uv for point, uv in zip(other.points_m.tolist(), other.uv, strict=True)}
+    pairs = [
+        (uv, known[tuple(point)])
+        for point, uv in zip(one.points_m.tolist(), one.uv, strict=True)
+        if tuple(point) in known
+    ]
+    if not pairs:
+        return float("inf")
+    return float(np.mean([np.linalg.norm(a - b) for a, b in pairs]))

@@ -7,6 +7,7 @@ length, in the middle of a run. Only the auto-focus variant of the OAK-D Lite is
 import importlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
@@ -16,16 +17,27 @@ from perception.cameras.frames import Frame, to_continuous
 INSTALL = "pip install 'sernf-isaac[oak]'"
 
 
+@dataclass
+class OakSettings:
+    """How the camera is set, for good: a calibration holds for these alone."""
+
+    size: tuple[int, int] = (1080, 1920)
+    """Height and width; a crop of the full sensor scaled to this."""
+    rate_hz: float = 30.0
+    """Images per second; the OAK-D Lite's colour sensor gives at most 35."""
+    exposure_us: int = 8000
+    iso: int = 400
+    """100 to 1600."""
+    lens: int = 130
+    """Focus, 0 (far) to 255 (near)."""
+    white_balance_k: int = 4500
+
+
 class OakCamera:
     """The colour camera, distortion removed on the device; a `FrameSource`.
 
     Args:
-        size: Height and width; a crop of the full sensor scaled to this.
-        rate_hz: Images per second; the OAK-D Lite's colour sensor gives at most 35.
-        exposure_us: Locked exposure time.
-        iso: Locked sensitivity, 100 to 1600.
-        lens: Locked focus, 0 to 255.
-        white_balance_k: Locked colour temperature.
+        settings: Locked while it is open.
         clock: The clock that poses will be asked for by.
 
     Raises:
@@ -35,15 +47,11 @@ class OakCamera:
 
     def __init__(
         self,
-        size: tuple[int, int] = (1080, 1920),
+        settings: OakSettings | None = None,
         *,
-        rate_hz: float = 30.0,
-        exposure_us: int = 8000,
-        iso: int = 400,
-        lens: int = 130,
-        white_balance_k: int = 4500,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        settings = settings or OakSettings()
         self._dai = dai = _depthai()
         if not dai.Device.getAllAvailableDevices():  # opening one that is not there takes 11 s
             raise ConnectionError(
@@ -52,15 +60,15 @@ class OakCamera:
         self._clock = clock
         self._pipeline = dai.Pipeline()
         socket = dai.CameraBoardSocket.CAM_A
-        camera = self._pipeline.create(dai.node.Camera).build(socket, sensorFps=rate_hz)
-        camera.initialControl.setManualExposure(exposure_us, iso)
-        camera.initialControl.setManualFocus(lens)
-        camera.initialControl.setManualWhiteBalance(white_balance_k)
+        camera = self._pipeline.create(dai.node.Camera).build(socket, sensorFps=settings.rate_hz)
+        camera.initialControl.setManualExposure(settings.exposure_us, settings.iso)
+        camera.initialControl.setManualFocus(settings.lens)
+        camera.initialControl.setManualWhiteBalance(settings.white_balance_k)
         output = camera.requestOutput(
-            size[::-1],
+            settings.size[::-1],
             type=dai.ImgFrame.Type.BGR888i,
             resizeMode=dai.ImgResizeMode.CROP,
-            fps=rate_hz,
+            fps=settings.rate_hz,
             enableUndistortion=True,
         )
         # One place in the queue: a slow reader gets the newest image, never an old one.

@@ -1,8 +1,8 @@
 """A board is drawn through a known camera; the camera must be found again."""
 
-import cv2
 import numpy as np
 import pytest
+from filmed_board import BOARD, CAMERA, SIZE, board_image, poses
 from scipy.spatial.transform import Rotation
 
 from perception.calibration.charuco import (
@@ -14,37 +14,8 @@ from perception.calibration.charuco import (
 )
 from perception.calibration.pictures import print_board, read_views
 from perception.cameras.frames import Frame, undistort
-from perception.geometry import intrinsics, inverse, transform
+from perception.geometry import inverse, transform
 from perception.pose.projection import pose_error
-
-BOARD = Board()
-SIZE = (480, 640)
-CAMERA = intrinsics((520.0, 515.0), (326.0, 237.0))
-PIXELS_PER_SQUARE = 60
-
-
-def board_image(T_camera_board):
-    """A picture (h, w, 3) of the board, in continuous pixels exactly where the camera puts it."""
-    picture = BOARD.picture(PIXELS_PER_SQUARE)
-    to_metres = np.diag([BOARD.square_m / PIXELS_PER_SQUARE] * 2 + [1.0])
-    plane = np.c_[T_camera_board[:3, :2], T_camera_board[:3, 3]]
-    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV's pixel 0 is at its centre
-    warp = np.linalg.inv(half) @ CAMERA @ plane @ to_metres @ half
-    grey = cv2.warpPerspective(picture, warp, SIZE[::-1], flags=cv2.INTER_AREA, borderValue=128)
-    return np.repeat(cv2.GaussianBlur(grey, (3, 3), 0)[..., None], 3, axis=2)
-
-
-def poses(count, rng):
-    """The board in front of the camera, tilted in all directions."""
-    centre = np.array([BOARD.columns, BOARD.rows]) * BOARD.square_m / 2
-    found = []
-    for _ in range(count):
-        turn = Rotation.from_rotvec([*rng.uniform(-0.6, 0.6, 2), rng.uniform(-0.5, 0.5)])
-        place = [*rng.uniform(-0.01, 0.01, 2), rng.uniform(0.17, 0.22)]
-        pose = transform(np.array(place), turn.as_quat())
-        pose[:3, 3] -= pose[:3, :3] @ [*centre, 0.0]
-        found.append(pose)
-    return found
 
 
 @pytest.fixture(scope="module")
