@@ -3,7 +3,8 @@
     python scripts/finetune.py --run runs/hand/first                     # beside run_hand.py
     python scripts/finetune.py --run runs/hand/first --resume            # after a stop of any kind
     python scripts/finetune.py --run runs/hand/first --status            # one page, then stop
-    python scripts/finetune.py --run runs/hand/first minutes_per_iteration=5 batch_size=256
+    python scripts/finetune.py --run runs/hand/first minutes_per_iteration=5
+    python scripts/finetune.py --run runs/hand/first --preset paper      # its sizes, on a GPU
 
 Each iteration waits until the robot has recorded enough. Policies are published from the end of the
 warm-up on; the robot takes them between episodes. Everything else is a `group.key=value` setting;
@@ -21,7 +22,8 @@ from tqdm import tqdm
 
 from sernf_isaac.data.channel import beat
 from sernf_isaac.deploy.status import status_page
-from sernf_isaac.learning.finetune import FinetuneRun, finetune, load_settings
+from sernf_isaac.learning.finetune import finetune, load_settings
+from sernf_isaac.learning.finetune_presets import PRESETS, preset
 
 LOOK_EVERY_S = 1.0
 
@@ -32,6 +34,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--run", type=Path, required=True, help="folder of the robot's run")
     parser.add_argument("--resume", action="store_true", help="go on from the last resume point")
+    parser.add_argument("--preset", choices=PRESETS, default=None, help="default: small")
     parser.add_argument("--device", default=None, help="cpu, cuda or cuda:N")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--status", action="store_true", help="show how the run is doing and stop")
@@ -45,12 +48,12 @@ def main() -> None:
         print(status_page(args.run))
         return
     if args.resume:
-        if overrides or args.seed is not None:
+        if overrides or args.seed is not None or args.preset:
             raise ValueError("a resumed learner keeps its settings; give --resume alone")
         settings = load_settings(args.run)
     else:
         given = {} if args.seed is None else {"seed": args.seed}
-        settings = apply_overrides(replace(FinetuneRun(), **given), overrides)
+        settings = apply_overrides(replace(preset(args.preset or "small"), **given), overrides)
     if args.print_config:
         print(OmegaConf.to_yaml(OmegaConf.structured(settings)))
         return

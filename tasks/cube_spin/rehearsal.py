@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sernf_isaac.config import CriticConfig, ImprovementConfig, LearnerConfig, OptimizerConfig
 from sernf_isaac.data.files import write_json
 from sernf_isaac.data.reader import RunReader
 from sernf_isaac.deploy.inference import DecisionSettings
 from sernf_isaac.deploy.runner import EpisodeResult, RunnerSettings
 from sernf_isaac.learning.finetune import FOLDER, FinetuneRun, finetune
+from sernf_isaac.learning.finetune_presets import preset
 from sernf_isaac.learning.training import STATE_FILE
 from tasks.cube_spin.hand_runs import HandRun, MakePoseSource, TwinOptions, prepare
 from tasks.cube_spin.rehearsal_report import curve_figure, point
@@ -36,21 +36,6 @@ def _hand() -> HandRun:
     )
 
 
-def _learner() -> FinetuneRun:
-    # Fresh critics answer with the middle of their support: nothing, rather than ten quarters.
-    critic = CriticConfig(
-        support=(-8.0, 8.0), token_dim=128, num_heads=4, num_layers=2, feedforward=128
-    )
-    optimizer = OptimizerConfig(rl_learning_rate=5e-4)
-    improvement = ImprovementConfig(candidates=4, imitation_weight=1.0)
-    return FinetuneRun(
-        batch_size=256,
-        critic_updates=4,
-        updates_per_iteration=400,
-        learner=LearnerConfig(critic=critic, optimizer=optimizer, improvement=improvement),
-    )
-
-
 @dataclass
 class RehearsalRun:
     """Everything that determines a rehearsal, besides the student. Sized for one CPU core."""
@@ -61,7 +46,7 @@ class RehearsalRun:
     """Chunks per decision of the student, which has no critics: the likeliest of many stands still
     more often."""
     hand: HandRun = field(default_factory=_hand)
-    learner: FinetuneRun = field(default_factory=_learner)
+    learner: FinetuneRun = field(default_factory=lambda: preset("small"))
 
 
 class Rehearsal:

@@ -17,6 +17,7 @@ from sernf_isaac.data.store import RunWriter, create_run
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.status import status_page
 from sernf_isaac.learning.finetune import FinetuneRun, finetune, load_settings
+from sernf_isaac.learning.finetune_presets import preset
 from sernf_isaac.learning.iterations import IterationPlan, IterationSampler
 from sernf_isaac.learning.stages import ONLINE
 from sernf_isaac.metrics import read_metrics
@@ -92,6 +93,16 @@ def weights(path) -> dict[str, torch.Tensor]:
     return {f"a.{k}": v for k, v in policy.actor.state_dict().items()} | {
         f"j.{k}": v for k, v in policy.judge.state_dict().items()
     }
+
+
+def test_each_preset_is_what_it_says():
+    assert preset("paper") == FinetuneRun()
+    small = preset("small")
+    assert small.batch_size * small.updates_per_iteration < 512 * 1000
+    low, high = small.learner.critic.support
+    assert low + high == 0.0, "fresh critics answer with the middle"
+    with pytest.raises(ValueError, match=r"'small', 'paper'.*not 'tiny'"):
+        preset("tiny")
 
 
 def test_the_policy_is_frozen_in_the_warm_up_and_published_after_it(run, settings):
