@@ -99,6 +99,11 @@ def _camera(
         rig = load_rig(Path(run.calibration))
         if rig.T_hand_camera is None:
             raise ValueError(f"{run.calibration} lacks the camera's place: calibrate --fixture")
+        if rig.oak is None:
+            raise ValueError(
+                f"{run.calibration} does not say how the OAK was set: take its pictures with "
+                "calibrate_camera.py --capture"
+            )
         camera = OakCamera(rig.oak, clock=now)
         calibrated = CalibratedCamera(camera, rig.intrinsics, rig.distortion, rig.size)
         return calibrated, rig.T_hand_camera

@@ -56,8 +56,8 @@ def main() -> None:
         raise ValueError("give --images, or --print to make a board first")
     if args.capture:
         with closing(OakCamera(settings)) as camera:
+            save_settings(args.images, settings)
             take_pictures(camera, board, args.images, args.capture, print)
-        save_settings(args.images, settings)
         return
     if (args.fixture is None) != (args.hand_board is None):
         raise ValueError("--fixture and --hand_board belong together")
@@ -78,8 +78,10 @@ def _calibrate(args: argparse.Namespace, board: Board) -> CalibratedRig:
     if (fixed_size, load_settings(args.fixture)) != (size, oak):
         raise ValueError(f"{args.fixture} and {args.images} are not of a camera set alike")
     at = mounting([board_pose(view, found)[0] for view in fixed], place)
-    print(f"camera at the hand: {at.pictures} pictures, spread {1e3 * at.spread_m:.2f} mm")
-    return replace(rig, T_hand_camera=at.T_hand_camera, spread_m=at.spread_m)
+    spread_m = at.spread_m if at.pictures > 1 else None
+    spread = f"spread {1e3 * spread_m:.2f} mm" if spread_m is not None else "spread not known"
+    print(f"camera at the hand: {at.pictures} pictures, {spread}")
+    return replace(rig, T_hand_camera=at.T_hand_camera, spread_m=spread_m)
 
 
 if __name__ == "__main__":

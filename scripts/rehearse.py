@@ -1,7 +1,8 @@
 """Rehearse the paper's real-world experiment on the twin: 7 times 15 minutes of data, learn, test.
 
-    python scripts/rehearse.py --student assets/student.pt --out runs/rehearsal/seed_0 --seed 0
+    python scripts/rehearse.py --student assets/student_wide.pt --out runs/rehearsal/seed_0 --seed 0
     python scripts/rehearse.py --physics my_world.yaml --out runs/rehearsal/mine
+    python scripts/rehearse.py --student full.pt --preset paper --device cuda --out runs/full
     python scripts/rehearse.py --summary runs/rehearsal/*/curve.json --figure rehearsal.png
 
 Nobody needs to watch, and what was interrupted goes on when it is started again. OUT/curve.json
@@ -12,15 +13,15 @@ Everything else is a `group.key=value` setting; --print_config shows them all.
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from _camera_pose import stepped_camera_poses
-from _cli import apply_overrides, run_main
+from _cli import apply_overrides, resolve_device, run_main
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
+from sernf_isaac.learning.finetune_presets import PRESETS, preset
 from tasks.cube_spin.rehearsal import Rehearsal, RehearsalRun
 from tasks.cube_spin.rehearsal_report import curve_figure, curve_table
 
@@ -29,10 +30,12 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--student", type=Path, default=Path("assets/student.pt"))
+    parser.add_argument("--student", type=Path, default=Path("assets/student_wide.pt"))
     parser.add_argument("--physics", default=None, help="preset or YAML file; default: hard")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/rehearsal/seed_0"))
+    parser.add_argument("--preset", choices=PRESETS, default="small", help="of the learner")
+    parser.add_argument("--device", default="cpu", help="of learner and decisions: cpu or cuda:N")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--summary", type=Path, nargs="+", default=None, help="curve.json files")
     parser.add_argument("--figure", type=Path, default=Path("runs/rehearsal/curves.png"))
@@ -49,14 +52,17 @@ def main() -> None:
         curve_figure(args.figure, {name: c["iterations"] for name, c in curves.items()})
         print(f"figure -> {args.figure}")
         return
+    given = [f"hand.decisions.device={args.device}", f"seed={args.seed}"]
     if args.physics:
-        overrides = [*overrides, f"hand.twin.physics={args.physics}"]
-    run = apply_overrides(replace(RehearsalRun(), seed=args.seed), overrides)
+        given.append(f"hand.twin.physics={args.physics}")
+    run = apply_overrides(RehearsalRun(learner=preset(args.preset)), [*given, *overrides])
     if args.print_config:
         print(OmegaConf.to_yaml(OmegaConf.structured(run)))
         return
     torch.set_num_threads(args.threads)
-    curve = Rehearsal(run, args.student, args.out, tqdm.write, stepped_camera_poses).play()
+    device = resolve_device(args.device)
+    rehearsal = Rehearsal(run, args.student, args.out, tqdm.write, stepped_camera_poses, device)
+    curve = rehearsal.play()
     print(f"{curve_table(curve)}\ncurve -> {args.out / 'curve.png'}")
 
 

@@ -1,11 +1,12 @@
 """Drive a hand with a policy and store its episodes: the actor of online fine-tuning.
 
     python scripts/run_hand.py --run runs/hand/first --policy assets/student.pt \\
-        --episodes 3 decisions.candidates=1                                # the twin
+        --episodes 3                                                       # the twin
     python scripts/run_hand.py --run runs/hand/first --minutes 15          # continue
     python scripts/run_hand.py --run runs/hand/dry --policy assets/student.pt \\
         --hand mock --pose still --episodes 1                              # dry run, no camera
-    python scripts/run_hand.py --run runs/hand/lab --hand orca hand_config=my_hand/config.yaml
+    python scripts/run_hand.py --run runs/hand/lab --policy assets/student_wide.pt --hand orca \\
+        --pose camera hand_config=my_hand/config.yaml calibration=runs/calibration.json
 
 A real hand needs a person at the terminal: SPACE takes the torque off, at once and until c is
 pressed. Everything else is a `group.key=value` setting; --print_config shows them all. The script
@@ -15,7 +16,6 @@ taken between episodes.
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -46,8 +46,8 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
 def main() -> None:
     args, overrides = parse()
     flags = {"hand": args.hand, "pose": args.pose, "seed": args.seed}
-    given = {name: value for name, value in flags.items() if value is not None}
-    run = apply_overrides(replace(HandRun(), **given), overrides)
+    given = [f"{name}={value}" for name, value in flags.items() if value is not None]
+    run = apply_overrides(HandRun(), [*given, *overrides])
     if args.print_config:
         print(OmegaConf.to_yaml(OmegaConf.structured(run)))
         return
@@ -55,7 +55,7 @@ def main() -> None:
     prepare(run, args.run, args.policy)
     try:
         drive(run, args)
-    except (RuntimeError, ConnectionError) as error:
+    except (RuntimeError, OSError, ValueError) as error:
         sys.exit(f"error: {error}\nwhat was recorded is safe; start again to go on")
     print(f"episodes -> {args.run / 'episodes'}")
     print(f"label    -> python scripts/label.py --run {args.run}")

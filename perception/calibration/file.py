@@ -26,7 +26,7 @@ class CalibratedRig:
     T_hand_camera: Array | None = None
     """(4, 4); None before the board was seen at its known place."""
     spread_m: float | None = None
-    """Of the camera's place over the pictures of the board at the hand."""
+    """Of the camera's place over the pictures of the board at the hand, if there are several."""
     oak: OakSettings | None = None
     """How the OAK was set when it took the pictures; None: they came from elsewhere."""
 

@@ -11,8 +11,9 @@ from perception.cameras.frames import FrameSource
 
 PICTURES = (".png", ".jpg", ".jpeg")
 MARGIN_PX = 60
-DIFFERENT = 0.03
-"""Of a picture's width: corners have moved this far on average before another one is kept."""
+DIFFERENT, STILL = 0.03, 0.001
+"""Of a picture's width: how far corners have moved on average since any picture that was kept, and
+how far at most since the last frame: a board in motion is blurred."""
 
 
 def print_board(path: Path, board: Board) -> None:
@@ -53,7 +54,7 @@ def take_pictures(
     count: int,
     tell: Callable[[str], None],
 ) -> None:
-    """Keep so many pictures of the board, each in another place; as numbered PNG files.
+    """Keep so many pictures of the board, held still, each in another place; as numbered PNG files.
 
     Args:
         camera: Films the board while it is moved.
@@ -70,16 +71,19 @@ def take_pictures(
         raise ValueError(f"{folder} holds pictures already; name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     kept: list[BoardView] = []
+    before: BoardView | None = None
     while len(kept) < count:
         if (frame := camera.read()) is None:
             raise ConnectionError(f"the camera ended after {len(kept)} of {count} pictures")
         view = find_board(frame.image, board)
-        least_px = DIFFERENT * frame.image.shape[1]
-        if view is None or any(_moved_px(view, other) < least_px for other in kept):
+        width, last, before = frame.image.shape[1], before, view
+        if view is None or last is None or _moved_px(view, last) > STILL * width:
+            continue
+        if any(_moved_px(view, other) < DIFFERENT * width for other in kept):
             continue
         cv2.imwrite(str(folder / f"{len(kept):03d}.png"), frame.image[..., ::-1])
         kept.append(view)
-        tell(f"{len(kept)} of {count} pictures; move and tilt the board")
+        tell(f"{len(kept)} of {count} pictures; move and tilt the board, hold it still")
 
 
 def _moved_px(one: BoardView, other: BoardView) -> float:

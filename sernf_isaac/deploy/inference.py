@@ -32,7 +32,10 @@ class DecisionSettings:
     """How chunks are chosen."""
 
     candidates: int = 24
-    """K chunks per decision (paper: 64 when imitating, 24 with critics)."""
+    """K chunks per decision of a policy with critics (paper: 24)."""
+    first_candidates: int = 1
+    """The same for a policy that has none yet (paper: 64): of many, the likeliest chunk may stand
+    still more often."""
     rank: str = "auto"
     """"value" (paper Alg. 2), "likelihood", or "auto": by value where the policy has critics."""
     device: str = "cpu"
@@ -142,7 +145,7 @@ class LocalPolicy:
         chunk = policy.decide(
             seen,
             torch.from_numpy(prefix)[None].to(settings.device, torch.float32),
-            candidates=settings.candidates,
+            candidates=settings.first_candidates if policy.judge is None else settings.candidates,
             rank=rank,
             generator=self._generator,
         )

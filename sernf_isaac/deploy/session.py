@@ -25,6 +25,8 @@ ALIVE_EVERY_S = 0.04
 PLACE_TIMEOUT_S = 1.0
 POSE_TIMEOUT_S = 5.0
 RAMP_TIMEOUT_S = 20.0
+MAX_FAILED = 10
+"""Episodes in a row that could not begin, before a session gives up."""
 
 
 @dataclass(frozen=True)
@@ -127,14 +129,20 @@ class Session:
         self, *, count: int | None = None, data_minutes: float | None = None
     ) -> Iterator[EpisodeResult]:
         """Episodes, until there are `count`, or this much data, or the person quits."""
-        began_s = self.station.clock.now()
+        began_s, failed = self.station.clock.now(), 0
         while not self.station.operator.quits():
             totals = self.totals
             enough = data_minutes is not None and totals.data_s >= 60.0 * data_minutes
             if enough or (count is not None and totals.runs >= count):
                 return
             if not self._prepare():
+                failed += 1
+                if failed == MAX_FAILED:
+                    raise RuntimeError(
+                        f"{MAX_FAILED} episodes in a row could not begin; see the messages above"
+                    )
                 continue
+            failed = 0
             result = run_episode(
                 self.station,
                 self._settings,

@@ -18,7 +18,7 @@ import torch
 from omegaconf import OmegaConf
 
 from sernf_isaac.baselines.build import build_any_judge
-from sernf_isaac.config import LearnerConfig
+from sernf_isaac.config import CriticConfig, LearnerConfig
 from sernf_isaac.data.channel import beat, publish_checkpoint, read_checkpoint
 from sernf_isaac.data.files import read_json
 from sernf_isaac.data.replay import Mixing
@@ -210,8 +210,7 @@ def _build(
     settings: FinetuneRun, first: ChunkPolicy, draw_steps: DrawSteps, device: str
 ) -> tuple[Learner, ChunkPolicy]:
     """The learner, and the policy that shares its networks."""
-    keep = first.judge is not None and not settings.fresh_critics
-    critic = first.layout.critic if keep else settings.learner.critic
+    keep, critic = _keeps_critics(settings, first), _critic(settings, first)
     improvement = settings.learner.improvement
     if settings.keep_sigma:
         improvement = replace(improvement, sigma=first.sigma)
@@ -233,6 +232,15 @@ def _build(
     return learner, policy
 
 
+def _keeps_critics(settings: FinetuneRun, first: ChunkPolicy) -> bool:
+    return first.judge is not None and not settings.fresh_critics
+
+
+def _critic(settings: FinetuneRun, first: ChunkPolicy) -> CriticConfig:
+    """Of the critics that will learn."""
+    return first.layout.critic if _keeps_critics(settings, first) else settings.learner.critic
+
+
 def _sampler(
     settings: FinetuneRun,
     run: Path,
@@ -251,9 +259,9 @@ def _sampler(
         run,
         keys=[*policy.layout.features, *policy.layout.architecture.vision.cameras],
         spec=replace(policy.layout.spec, align_to_decisions=settings.align_to_decisions),
-        normalizer=policy.normalizer,
+        normalizer=policy.normalizer.to("cpu"),
         plan=plan,
-        critic=settings.learner.critic.kind,
+        critic=_critic(settings, policy).kind,
         mixing=settings.mixing,
         seed=settings.seed,
         wait=wait,

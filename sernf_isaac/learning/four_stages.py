@@ -87,12 +87,13 @@ class StageSampler:
     Args:
         run: Settings.
         problem: Demonstrations, and what is emphasised.
+        replay: Where critics per step draw from meanwhile; its draws are resumed too.
     """
 
-    def __init__(self, run: OfflineRun, problem: Problem) -> None:
+    def __init__(self, run: OfflineRun, problem: Problem, replay: Replay | None = None) -> None:
         shown, scale = dict(problem.demonstrations), problem.normalizer
         self._imitation = OfflineSampler(run, shown, scale)
-        self._later = self._imitation
+        self._later, self._replay = self._imitation, replay
         if problem.emphasised:
             everything = {**shown, **problem.emphasised}
             self._later = OfflineSampler(replace(run, successes_only=False), everything, scale)
@@ -103,7 +104,8 @@ class StageSampler:
 
     def state_dict(self) -> dict:
         """What the next batches depend on, and what the data were."""
-        return {"imitation": self._imitation.state_dict(), "later": self._later.state_dict()}
+        parts = {"imitation": self._imitation.state_dict(), "later": self._later.state_dict()}
+        return parts | ({"replay": self._replay.state_dict()} if self._replay else {})
 
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()`.
@@ -113,6 +115,8 @@ class StageSampler:
         """
         self._imitation.load_state_dict(state["imitation"])
         self._later.load_state_dict(state["later"])
+        if self._replay:
+            self._replay.load_state_dict(state["replay"])
 
 
 class FourStages:
@@ -146,7 +150,7 @@ class FourStages:
         run, count = self.run.offline, self.run.critic_updates
         training = StagedTraining(
             self.learner,
-            StageSampler(run, self.problem),
+            StageSampler(run, self.problem, self.replay),
             [
                 Leg(IMITATION, run.imitation_steps),
                 Leg(unequal(WARM_UP, count), run.warm_up_steps),

@@ -2,7 +2,7 @@
 
 Robot and learner are those of a real session: the loop, the guard, the store, the checkpoint
 channel. Only the clock is not: the twin's time goes as fast as it computes. Every test is a session
-of its own, with starts and noise that training never meets.
+of its own: its grasps come from the same bank, its draws and its noise are never met in training.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sernf_isaac.data.files import write_json
+from sernf_isaac.data.files import read_json, sha256_of, write_json
 from sernf_isaac.data.reader import RunReader
 from sernf_isaac.deploy.inference import DecisionSettings
 from sernf_isaac.deploy.runner import EpisodeResult, RunnerSettings
@@ -21,11 +21,13 @@ from sernf_isaac.learning.finetune_presets import preset
 from sernf_isaac.learning.training import STATE_FILE
 from tasks.cube_spin.hand_runs import HandRun, MakePoseSource, TwinOptions, prepare
 from tasks.cube_spin.rehearsal_report import curve_figure, point
+from tasks.cube_spin.teacher_runs import git_commit
 from tasks.cube_spin.virtual_hand import open_virtual_session
 
 SUPPORT_S = 3.0
 HELD_OUT_SEED = 1_000_000_007
-"""Tests begin here; the starts and noise of training are counted from the run's own seed."""
+"""Tests begin here; the draws of training are counted from the run's own seed."""
+SETTINGS_FILE = "rehearsal.json"
 
 
 def _hand() -> HandRun:
@@ -42,9 +44,6 @@ class RehearsalRun:
 
     seed: int = 0
     minutes_per_test: float = 15.0
-    first_candidates: int = 1
-    """Chunks per decision of the student, which has no critics: the likeliest of many stands still
-    more often."""
     hand: HandRun = field(default_factory=_hand)
     learner: FinetuneRun = field(default_factory=lambda: preset("small"))
 
@@ -58,6 +57,10 @@ class Rehearsal:
         out: Folder: `robot/` is the run as a real one leaves it, `tests/` what tests measured.
         tell: Where messages go.
         camera: Makes poses from pictures, for `hand.pose=camera`.
+        device: Where the learner learns.
+
+    Raises:
+        ValueError: If the folder holds a rehearsal with other settings or another student.
     """
 
     def __init__(
@@ -67,20 +70,22 @@ class Rehearsal:
         out: Path,
         tell: Callable[[str], None],
         camera: MakePoseSource | None = None,
+        device: str = "cpu",
     ) -> None:
         self._run, self._student, self._out, self._tell = run, student, out, tell
-        self._camera = camera
+        self._camera, self._device = camera, device
         self._robot = out / "robot"
         self._robot.mkdir(parents=True, exist_ok=True)
+        self._about = _settings_kept(run, student, out)
         prepare(run.hand, self._robot, student)
 
     def play(self) -> list[dict]:
         """All iterations; returns the curve, which is written after every test."""
-        self._test(0, self._student, judged=False)
+        self._test(0, self._student)
         settings = replace(self._run.learner, seed=self._run.seed)
         resume = (self._robot / FOLDER / STATE_FILE).is_file()
-        finetune(settings, self._robot, resume=resume, wait=self._collect)
-        self._test(len(settings.legs()), self._newest, judged=True)
+        finetune(settings, self._robot, device=self._device, resume=resume, wait=self._collect)
+        self._test(len(settings.legs()), self._newest)
         return self._curve()
 
     @property
@@ -92,20 +97,20 @@ class Rehearsal:
         done = round(needed / self._run.learner.minutes_per_iteration) - 1
         warm = self._run.learner.warm_up_iterations
         if done >= warm:  # before, neither the policy nor how it drives has changed
-            self._test(done, self._newest, judged=True)
+            self._test(done, self._newest)
         episodes = len(RunReader(self._robot).commits())
-        hand = self._hand(self._run.seed + 1000 * (episodes + 1), judged=done > warm)
+        hand = self._hand(self._run.seed + 1000 * (episodes + 1))
         name = f"iteration {done + 1}: data"
         self._session(hand, self._robot, needed - there, name)
 
-    def _test(self, iteration: int, policy: Path, *, judged: bool) -> None:
+    def _test(self, iteration: int, policy: Path) -> None:
         """Measure a policy on held-out starts, unless that was done before."""
         path = self._out / "tests" / f"{iteration}.json"
         if path.is_file():
             return
         folder = self._out / "tests" / f"{iteration}"
         folder.mkdir(parents=True, exist_ok=True)
-        hand = self._hand(HELD_OUT_SEED + self._run.seed, judged=judged)
+        hand = self._hand(HELD_OUT_SEED + self._run.seed)
         prepare(hand, folder, policy)
         name = f"iteration {iteration}: test"
         results, wall_s = self._session(hand, folder, self._run.minutes_per_test, name)
@@ -134,16 +139,14 @@ class Rehearsal:
                     break
             return results, session.totals.wall_s
 
-    def _hand(self, seed: int, *, judged: bool) -> HandRun:
+    def _hand(self, seed: int) -> HandRun:
         hand = self._run.hand
-        count = hand.decisions.candidates if judged else self._run.first_candidates
-        decisions = replace(hand.decisions, candidates=count, seed=seed)
-        return replace(hand, seed=seed, decisions=decisions)
+        return replace(hand, seed=seed, decisions=replace(hand.decisions, seed=seed))
 
     def _curve(self) -> list[dict]:
         paths = sorted((self._out / "tests").glob("*.json"), key=lambda path: int(path.stem))
         curve = [json.loads(path.read_text()) for path in paths]
-        write_json(self._out / "curve.json", {"settings": asdict(self._run), "iterations": curve})
+        write_json(self._out / "curve.json", self._about | {"iterations": curve})
         curve_figure(self._out / "curve.png", {f"seed {self._run.seed}": curve})
         for row in curve[-1:]:
             self._tell(
@@ -151,3 +154,21 @@ class Rehearsal:
                 f"minute in the hand, {row['turns_per_run']:.2f} per run ({row['runs']} runs)"
             )
         return curve
+
+
+def _settings_kept(run: RehearsalRun, student: Path, out: Path) -> dict:
+    """What determines the rehearsal, written where it begins.
+
+    Raises:
+        ValueError: If it began with something else.
+    """
+    about = {"settings": asdict(run), "student": sha256_of(student), "commit": git_commit()}
+    path = out / SETTINGS_FILE
+    if not path.is_file():
+        write_json(path, about)
+        return about
+    begun = read_json(path)
+    for name in ("settings", "student"):
+        if begun[name] != json.loads(json.dumps(about[name])):
+            raise ValueError(f"that in {out} began with another '{name}'; take a new one")
+    return begun

@@ -72,6 +72,37 @@ def poll(worker: WorkerPolicy) -> np.ndarray:
     return chunk
 
 
+def test_a_policy_without_critics_draws_as_many_chunks_as_asked_for_it(tmp_path, monkeypatch):
+    drawn: list[tuple[int, str]] = []
+    decide = ChunkPolicy.decide
+
+    def counted(self, observation, prefix, *, candidates, rank, generator):
+        drawn.append((candidates, rank))
+        return decide(
+            self, observation, prefix, candidates=candidates, rank=rank, generator=generator
+        )
+
+    monkeypatch.setattr(ChunkPolicy, "decide", counted)
+    local = LocalPolicy(DecisionSettings(candidates=5, first_candidates=2), FITS)
+    for judged, expected in ((False, (2, "likelihood")), (True, (5, "value"))):
+        local.load(save_tiny_student(tmp_path / f"{judged}.pt", judged=judged))
+        local.decide(*an_input())
+        assert drawn[-1] == expected
+
+
+@pytest.mark.parametrize(
+    ("hand", "pose", "more"),
+    [("orca", "camera", "calibration=rig.json"), ("mock", "still", "hand_config=my.yaml")],
+)
+def test_a_real_hand_is_started_by_flags_and_settings(tmp_path, hand, pose, more):
+    command = [sys.executable, "scripts/run_hand.py", "--run", str(tmp_path), "--print_config"]
+    command += ["--hand", hand, "--pose", pose, more]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    key, value = more.split("=")
+    assert {f"hand: {hand}", f"pose: {pose}", f"{key}: {value}"} <= set(done.stdout.splitlines())
+
+
 def test_a_policy_of_another_machine_is_refused_and_the_old_one_stays(student, tmp_path):
     local = LocalPolicy(DecisionSettings(candidates=1), FITS)
     local.load(student)

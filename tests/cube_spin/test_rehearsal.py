@@ -100,6 +100,16 @@ def test_a_rehearsal_tests_before_and_after_learning_and_goes_on_where_it_stoppe
     assert (tmp_path / "curve.png").stat().st_size > 5_000
 
 
+def test_a_rehearsal_does_not_go_on_as_another_one(student, tmp_path):
+    Rehearsal(SMALL, student, tmp_path, print)
+    Rehearsal(SMALL, student, tmp_path, print)
+    with pytest.raises(ValueError, match="began with another 'settings'"):
+        Rehearsal(replace(SMALL, seed=1), student, tmp_path, print)
+    other = save_tiny_student(tmp_path / "other.pt", judged=True)
+    with pytest.raises(ValueError, match="began with another 'student'"):
+        Rehearsal(SMALL, other, tmp_path, print)
+
+
 def result(turns: float, seconds: float, outcome: str = "failure") -> EpisodeResult:
     turned = 2.0 * np.pi * turns
     values = (round(20 * seconds), seconds + 3.0, seconds, turned, 4 * turns, 0, 0)

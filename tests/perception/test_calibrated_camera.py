@@ -24,10 +24,10 @@ DEVICE = np.diag([700.0, 700.0, 1.0])
 
 
 class Films:
-    """A camera before which boards are held, each for three frames, after nothing."""
+    """A camera before which boards are held, each for some frames, after nothing."""
 
-    def __init__(self, boards: list[np.ndarray]) -> None:
-        held = [board_image(pose) for pose in boards for _ in range(3)]
+    def __init__(self, boards: list[np.ndarray], frames: int = 3) -> None:
+        held = [board_image(pose) for pose in boards for _ in range(frames)]
         self._images = iter([np.full((*SIZE, 3), 128, np.uint8), *held])
 
     def read(self) -> Frame | None:
@@ -43,7 +43,7 @@ def boards() -> list[np.ndarray]:
     return poses(12, np.random.default_rng(0))
 
 
-def test_only_pictures_that_differ_are_kept(boards, tmp_path):
+def test_only_pictures_that_differ_of_a_board_held_still_are_kept(boards, tmp_path):
     said: list[str] = []
     take_pictures(Films(boards), BOARD, tmp_path, 6, said.append)
     assert len(list(tmp_path.glob("*.png"))) == len(said) == 6
@@ -53,6 +53,8 @@ def test_only_pictures_that_differ_are_kept(boards, tmp_path):
         take_pictures(Films(boards), BOARD, tmp_path, 6, said.append)
     with pytest.raises(ConnectionError, match="ended after 1 of 2 pictures"):
         take_pictures(Films(boards[:1]), BOARD, tmp_path / "few", 2, said.append)
+    with pytest.raises(ConnectionError, match="ended after 0 of 2 pictures"):
+        take_pictures(Films(boards, frames=1), BOARD, tmp_path / "moving", 2, said.append)
 
 
 def run_script(monkeypatch, *arguments: object) -> None:
@@ -78,7 +80,7 @@ def test_a_session_measures_with_what_the_board_showed(boards, tmp_path, monkeyp
 
     rig = load_rig(out)
     assert rig.oak == OakSettings(lens=140)
-    assert rig.T_hand_camera is not None
+    assert rig.T_hand_camera is not None and rig.spread_m is None
     truth = transform(np.array([0, 0, -0.1]), np.array([0, 0, 0, 1.0])) @ np.linalg.inv(boards[0])
     assert np.linalg.norm(pose_error(rig.T_hand_camera, truth)[:3]) < 0.003
     camera = CalibratedCamera(Films(boards), rig.intrinsics, rig.distortion, rig.size)
