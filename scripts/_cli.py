@@ -1,6 +1,7 @@
 """What the command lines share: `key=value` overrides, devices, simulators, readable errors."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -59,14 +60,17 @@ def resolve_sim(choice: str) -> str:
 def resolve_device(choice: str | None) -> str:
     """A device name that exists; None and "auto" take the GPU if there is one.
 
+    Without a number, each process of torchrun takes the GPU of its own.
+
     Raises:
-        ValueError: If a GPU is asked for and there is none.
+        ValueError: If a GPU is asked for and there is none, or torchrun started more processes
+            than there are GPUs.
     """
     if choice in (None, "auto"):
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
+        choice = "cuda" if torch.cuda.is_available() else "cpu"
     if choice.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {choice}: no CUDA GPU found; pass --device cpu")
-    return "cuda:0" if choice == "cuda" else choice
+    return f"cuda:{_own_gpu()}" if choice == "cuda" else choice
 
 
 def use_tensor_cores(device: str) -> None:
@@ -83,6 +87,17 @@ def run_main(main: Callable[[], None]) -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted")
+
+
+def _own_gpu() -> int:
+    """Number of the GPU of this process among those of torchrun on this machine; 0 if alone."""
+    rank, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if rank > 0 and rank >= gpus:
+        raise ValueError(
+            f"process {rank} of torchrun has no GPU of its own: found {gpus}; start at most "
+            f"{gpus} (--nproc_per_node), or name a device"
+        )
+    return rank
 
 
 def _key_of(item: str) -> str:

@@ -3,7 +3,7 @@
     python scripts/distill.py --sim twin                            # laptop, CPU
     python scripts/distill.py --sim twin --resume latest            # go on after an interruption
     python scripts/distill.py --sim isaac --preset paper            # GPU, 1,024 environments
-    torchrun --nproc_per_node 4 scripts/distill.py --sim isaac --preset paper --out runs/student
+    torchrun --nproc_per_node 4 scripts/distill.py --sim isaac --preset paper       # a GPU each
 
 Everything beyond the flags is `key=value`: `distill.teacher_decay=0.9`, `physics=randomized`;
 `--print_config` shows every key. Results go to runs/student/<time>/: student.pt, TensorBoard

@@ -1,88 +1,91 @@
-"""What works on this machine: versions, GPU, drawing, assets and drivers in one table.
+"""What works on this computer: versions, assets, GPU, hand, camera, clock and disk in one table.
 
     python scripts/doctor.py
+    python scripts/doctor.py --hand_config my_hand/config.yaml     # before a session with this hand
 
-Ends with status 0 when the twin can train and evaluate; everything missing says what to install.
+Ends with status 0 when the twin can train and evaluate. Whatever is missing or slow says what to
+do. The hand is only looked at: nothing moves, no torque is switched.
 """
 
 import argparse
-import importlib.util
 import sys
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 
-import torch
 from _cli import run_main
 
+from sernf_isaac.deploy import checks
+from sernf_isaac.deploy.checks import NotReadyError, check_package
+from sernf_isaac.policy import load_policy
 from tasks.cube_spin.grasps import load_grasps
 from tasks.cube_spin.teacher import load_teacher
 from tasks.orca.hand import hand_mjcf
 from tasks.rendering import choose_gl_backend
 
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
 Check = tuple[str, bool, Callable[[], str], str]
+"""What, whether the twin needs it, the check, what to do when it fails and does not say."""
 
 
-def package(name: str) -> Callable[[], str]:
-    """A check that a distribution is installed; returns its version."""
-
-    def look() -> str:
-        try:
-            return version(name)
-        except PackageNotFoundError as error:
-            raise ValueError("not installed") from error
-
-    return look
+def students() -> str:
+    names = ("student.pt", "student_wide.pt")
+    return ", ".join(f"{name} ({load_policy(ASSETS / name)[1].kind})" for name in names)
 
 
-def gpu() -> str:
-    if not torch.cuda.is_available():
-        raise ValueError("none found")
-    return torch.cuda.get_device_name()
+def detector() -> str:
+    from perception.detector.files import load_detector  # what it needs is optional
+
+    return f"{load_detector(ASSETS / 'detector.pt').image_size} pixels"
 
 
-def isaac_sim() -> str:
-    if importlib.util.find_spec("isaacsim") is None:
-        raise ValueError("not installed")
-    return version("isaacsim")
+def package(what: str, name: str, remedy: str, *, needed: bool = False) -> Check:
+    return what, needed, partial(check_package, name, remedy), remedy
 
 
-# What, whether the twin needs it, the check, what to do when it fails.
-CHECKS: tuple[Check, ...] = (
-    ("PyTorch", True, package("torch"), "uv sync"),
-    ("MuJoCo", True, package("mujoco"), "uv sync"),
-    ("RSL-RL", True, package("rsl-rl-lib"), "uv sync"),
-    ("ORCA hand description", True, lambda: hand_mjcf().parent.name, "uv sync"),
-    ("grasp bank", True, lambda: f"{len(load_grasps())} grasps", "python scripts/search_grasps.py"),
-    (
-        "shipped teacher",
-        False,
-        lambda: load_teacher().task.action.mode,
-        "restore assets/teacher.pt",
-    ),
-    ("drawing (videos)", False, choose_gl_backend, "apt-get install libosmesa6"),
-    ("CUDA GPU", False, gpu, "the twin needs none; Isaac Lab trains on one"),
-    ("Isaac Lab", False, package("isaaclab"), "uv sync --extra isaac"),
-    ("Isaac Sim (PhysX, RTX)", False, isaac_sim, "optional; see Isaac Lab's installation guide"),
-    ("ORCA hand driver", False, package("orca_core"), "uv sync --extra hand"),
-    ("OpenCV (eyes)", False, package("opencv-python"), "uv sync --extra vision"),
-    ("ROS 2 bags", False, package("rosbags"), "uv sync --extra bags"),
-    ("labelling page", False, package("fastapi"), "uv sync --extra label"),
-    ("OAK camera driver", False, package("depthai"), "uv sync --extra oak"),
-)
+def table(hand_config: Path | None, runs: Path) -> list[Check]:
+    return [
+        package("PyTorch", "torch", "uv sync", needed=True),
+        package("MuJoCo", "mujoco", "uv sync", needed=True),
+        package("RSL-RL", "rsl-rl-lib", "uv sync", needed=True),
+        ("ORCA hand description", True, lambda: hand_mjcf().parent.name, "uv sync"),
+        ("grasp bank", True, lambda: str(len(load_grasps())), "python scripts/search_grasps.py"),
+        ("shipped teacher", False, lambda: load_teacher().task.action.mode, "restore assets/"),
+        ("shipped students", False, students, "restore assets/"),
+        ("shipped detector", False, detector, "restore assets/; uv sync --extra vision"),
+        ("drawing (videos)", False, choose_gl_backend, "apt-get install libosmesa6"),
+        ("CUDA GPU", False, checks.check_gpu, ""),
+        package("Isaac Lab", "isaaclab", "uv sync --extra isaac"),
+        package("Isaac Sim (PhysX, RTX)", "isaacsim", "optional; Isaac Lab's installation guide"),
+        package("OpenCV (eyes)", "opencv-python", "uv sync --extra vision"),
+        package("ROS 2 bags", "rosbags", "uv sync --extra bags"),
+        package("labelling page", "fastapi", "uv sync --extra label"),
+        ("hand: driver", False, checks.check_hand_driver, ""),
+        ("hand: config", False, partial(checks.check_hand_config, hand_config), ""),
+        ("hand: motors' port", False, partial(checks.check_motor_port, hand_config), ""),
+        ("camera (OAK)", False, checks.check_camera, ""),
+        ("clock", False, checks.check_clock, ""),
+        ("priority of the hand", False, checks.check_priority, ""),
+        ("disk: space", False, partial(checks.check_space, runs), ""),
+        ("disk: syncing", False, partial(checks.check_sync, runs), ""),
+    ]
 
 
 def main() -> None:
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    )
+    parser.add_argument("--hand_config", type=Path, help="config.yaml of a hand that is plugged in")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are stored")
+    args = parser.parse_args()
     print(f"Python {sys.version.split()[0]} in {Path(sys.prefix).name}")
     healthy = True
-    for name, needed, check, remedy in CHECKS:
+    for name, needed, check, remedy in table(args.hand_config, args.runs):
         try:
             line = f"ok       {check()}"
-        except (ValueError, FileNotFoundError, RuntimeError) as error:
-            line = f"{'MISSING' if needed else 'missing':8s} {error} -> {remedy}"
+        except (ValueError, FileNotFoundError, RuntimeError, ImportError) as error:
+            said = error if isinstance(error, NotReadyError) else NotReadyError("", remedy)
+            line = f"{said.verdict.upper() if needed else said.verdict:8s} {error} -> {said.remedy}"
             healthy = healthy and not needed
         print(f"{name:24s} {line}")
     sys.exit(0 if healthy else 1)

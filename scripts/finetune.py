@@ -3,6 +3,7 @@
     python scripts/finetune.py --run runs/hand/first                     # beside run_hand.py
     python scripts/finetune.py --run runs/hand/first --resume            # after a stop of any kind
     python scripts/finetune.py --run runs/hand/first --status            # one page, then stop
+    python scripts/finetune.py --run runs/hand/first --pin NAME          # the robot drives with it
     python scripts/finetune.py --run runs/hand/first minutes_per_iteration=5
     python scripts/finetune.py --run runs/hand/first --preset paper      # its sizes, on a GPU
 
@@ -20,7 +21,7 @@ from _cli import apply_overrides, resolve_device, run_main
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from sernf_isaac.data.channel import beat
+from sernf_isaac.data.channel import beat, clear_pointer, point, published
 from sernf_isaac.deploy.status import status_page
 from sernf_isaac.learning.finetune import finetune, load_settings
 from sernf_isaac.learning.finetune_presets import PRESETS, preset
@@ -38,13 +39,18 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--device", default=None, help="cpu, cuda or cuda:N")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--status", action="store_true", help="show how the run is doing and stop")
+    pointing = parser.add_mutually_exclusive_group()
+    pointing.add_argument("--pin", metavar="NAME", help="let the robot drive with this checkpoint")
+    pointing.add_argument("--bless", metavar="NAME", help="the same, unless another is pinned")
+    pointing.add_argument("--unpin", action="store_const", dest="clear", const="pinned")
+    pointing.add_argument("--unbless", action="store_const", dest="clear", const="blessed")
     parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
     return parser.parse_known_args()
 
 
 def main() -> None:
     args, overrides = parse()
-    if args.status:
+    if move_pointer(args) or args.status:
         print(status_page(args.run))
         return
     if args.resume:
@@ -60,7 +66,7 @@ def main() -> None:
 
     def wait(there: float, needed: float) -> None:
         tqdm.write(f"waiting for data: {there:.1f} of {needed:.1f} minutes", end="\r")
-        beat(args.run, "learner", {"waiting_for_minutes": needed, "data/minutes": there})
+        beat(args.run, "learner", {"waiting_for_minutes": needed, "data/minutes": there}, keep=True)
         time.sleep(LOOK_EVERY_S)
 
     policy = finetune(
@@ -72,6 +78,19 @@ def main() -> None:
     )
     print(f"policy -> {policy}")
     print(f"curves -> tensorboard --logdir {policy.parent}")
+
+
+def move_pointer(args: argparse.Namespace) -> bool:
+    """Pin, bless or take that back; whether any of it was asked for."""
+    name, pointer = (args.bless, "blessed") if args.pin is None else (args.pin, "pinned")
+    if name is None and args.clear is None:
+        return False
+    published(args.run)  # an error if that is no run
+    if name is None:
+        clear_pointer(args.run, args.clear)
+    else:
+        point(args.run, pointer, name)
+    return True
 
 
 if __name__ == "__main__":

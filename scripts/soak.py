@@ -30,7 +30,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--policy", type=Path, default=DEFAULT_STUDENT, help="a student")
-    parser.add_argument("--physics", default="reality", help="preset or YAML file")
+    parser.add_argument("--physics", default="hard", help="preset or YAML file")
     parser.add_argument("--minutes", type=float, default=120.0, help="of robot data")
     parser.add_argument("--live", action="store_true", help="in real time, with all processes")
     parser.add_argument("--seed", type=int, default=0)

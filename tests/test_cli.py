@@ -12,6 +12,8 @@ import pytest
 import torch
 import yaml
 
+from sernf_isaac.data.channel import publish_checkpoint
+from sernf_isaac.data.store import create_run
 from tasks.cube_spin.teacher_runs import TwinRun
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -171,6 +173,35 @@ def test_devices_resolve_to_one_that_exists(
     assert cli.resolve_device(choice) == device
 
 
+@pytest.mark.parametrize(
+    ("rank", "choice", "device"),
+    [
+        ("0", None, "cuda:0"),
+        ("3", None, "cuda:3"),
+        ("3", "cuda", "cuda:3"),
+        ("3", "cuda:1", "cuda:1"),
+    ],
+)
+def test_each_process_of_torchrun_takes_its_own_gpu(
+    cli, gpu, monkeypatch: pytest.MonkeyPatch, rank: str, choice: str | None, device: str
+) -> None:
+    gpu(True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    assert cli.resolve_device(choice) == device
+    gpu(False)
+    assert cli.resolve_device(None) == "cpu"
+
+
+def test_more_processes_than_gpus_are_refused(cli, gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu(True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(ValueError, match=r"process 2 of torchrun has no GPU.*found 2; start at mo"):
+        cli.resolve_device(None)
+    assert cli.resolve_device("cuda:0") == "cuda:0"
+
+
 def test_the_simulator_is_isaac_lab_only_beside_a_gpu(cli, gpu, monkeypatch) -> None:
     assert cli.resolve_sim("isaac") == "isaac" and cli.resolve_sim("twin") == "twin"
     for there, installed, expected in (
@@ -272,3 +303,38 @@ def test_a_file_that_is_no_policy_is_a_clear_error(run_script, tmp_path: Path) -
 def test_an_unknown_simulator_is_refused(run_script, capsys) -> None:
     code, _ = run_script("evaluate.py", "--sim", "gazebo")
     assert code == 2
+
+
+def test_the_doctor_says_what_to_do_and_looks_at_the_hand_it_is_told(run_script, tmp_path) -> None:
+    config = tmp_path / "config.yaml"
+    code, out = run_script("doctor.py", "--hand_config", config, "--runs", tmp_path)
+    rows = {line[:24].strip(): line[25:] for line in out.splitlines()[1:]}
+    assert code == 0 and f"no {config}" in rows["hand: config"]
+    for name, row in rows.items():
+        assert row.startswith("ok ") or " -> " in row, name
+    assert rows["shipped detector"].startswith("ok") and rows["disk: space"].count(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_is_pinned_blessed_and_let_go_by_name(run_script, tmp_path) -> None:
+    run = tmp_path / "run"
+    ask = lambda *flags: run_script("finetune.py", "--run", run, *flags)  # noqa: E731
+    assert f"error: {run} is no run" in str(ask("--pin", "x")[0])
+    create_run(run, {"task": "test"})
+    names = []
+    for step in (0, 100):
+        (tmp_path / "policy.pt").write_text(str(step))
+        names.append(publish_checkpoint(run, tmp_path / "policy.pt", step).name)
+    code, page = ask("--status")
+    assert code == 0 and all(name in page for name in names)
+    for flags, taken in (
+        (("--bless", names[0]), 0),
+        (("--pin", names[1]), 1),
+        (("--unpin",), 0),
+        (("--unbless",), 1),
+    ):
+        code, page = ask(*flags)
+        assert code == 0 and page.split()[-1] == names[taken]
+    code, _ = ask("--pin", "newest")
+    assert "no published checkpoint 'newest'" in str(code) and names[1] in str(code)
+    assert ask("--pin", names[0], "--unpin")[0] == 2

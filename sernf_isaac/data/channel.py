@@ -26,6 +26,8 @@ from sernf_isaac.data.files import (
 SCHEMA = "sernf-isaac-checkpoint/1"
 POINTERS = ("pinned", "blessed", "latest")
 """In the order in which a robot looks."""
+SHOWN = 10
+"""Names in an error."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,13 @@ def publish_checkpoint(
     shutil.copyfile(source, staged)
     file = describe(staged, f"checkpoints/{name}/policy{source.suffix}")
     publish(staged, run / file.path)
-    published = PublishedCheckpoint(name, step, file)
+    checkpoint = PublishedCheckpoint(name, step, file)
     record = run / "staging" / f"checkpoint.{name}.{os.getpid()}.json"
-    publish(write_json(record, {"schema": SCHEMA, **asdict(published)}), _record(run, name))
+    content = {"schema": SCHEMA, "run": sha256_of(run / "run.json"), **asdict(checkpoint)}
+    publish(write_json(record, content), _record(run, name))
     for pointer in pointers:
         point(run, pointer, name)
-    return published
+    return checkpoint
 
 
 def point(run: Path, pointer: str, name: str) -> None:
@@ -84,18 +87,33 @@ def clear_pointer(run: Path, pointer: str) -> None:
     _pointer(run, pointer).unlink(missing_ok=True)
 
 
+def published(run: Path) -> list[str]:
+    """Names of the run's published checkpoints, oldest first.
+
+    Raises:
+        ValueError: If there is no such run.
+    """
+    if not (run / "run.json").is_file():
+        raise ValueError(f"{run} is no run")
+    return sorted(path.stem for path in (run / "checkpoints").glob("*.json"))
+
+
 def read_checkpoint(run: Path, name: str) -> PublishedCheckpoint:
     """A published checkpoint's record.
 
     Raises:
-        ValueError: If it was never published, or its record has another schema.
+        ValueError: If it was never published (names those that were), its record has another
+            schema, or it was published in a run with another `run.json`.
     """
     path = _record(run, name)
     if not re.fullmatch(r"\d{9,}-[0-9a-f]{8}", name) or not path.is_file():
-        raise ValueError(f"{run} has no published checkpoint {name!r}")
+        known = ", ".join(published(run)[-SHOWN:]) or "none"
+        raise ValueError(f"{run} has no published checkpoint {name!r}; the newest are: {known}")
     content = read_json(path)
     if content.get("schema") != SCHEMA:
         raise ValueError(f"{path} has unknown schema {content.get('schema')!r}")
+    if content.get("run", own := sha256_of(run / "run.json")) != own:
+        raise ValueError(f"{path} was published in a run with another run.json")
     return PublishedCheckpoint(content["name"], content["step"], FileRecord(**content["file"]))
 
 
@@ -114,19 +132,44 @@ def wanted_checkpoint(run: Path) -> PublishedCheckpoint | None:
     return None
 
 
-def beat(run: Path, who: str, info: dict, clock: Callable[[], float] = time.time) -> None:
-    """Leave a sign of life; not synced, because a missing one is only a missing one."""
+def beat(
+    run: Path,
+    who: str,
+    info: dict,
+    clock: Callable[[], float] = time.time,
+    *,
+    keep: bool = False,
+) -> None:
+    """Leave a sign of life; not synced, because a missing one is only a missing one.
+
+    Args:
+        run: The run.
+        who: "learner", or an actor's name.
+        info: What it is doing.
+        clock: Wall time in seconds.
+        keep: Leave standing what the last one said beside this.
+    """
+    path = run / "heartbeat" / f"{who}.json"
+    info = {**(last_words(run, who) if keep else {}), **info}
     staged = run / "staging" / f"heartbeat.{who}.{os.getpid()}.json"
     os.replace(
-        write_json(staged, {"time_s": clock(), "pid": os.getpid(), **info}),
-        run / "heartbeat" / f"{who}.json",
+        write_json(staged, {**info, "time_s": clock(), "pid": os.getpid()}),
+        path,
     )
+
+
+def last_words(run: Path, who: str) -> dict:
+    """What the last sign of life said; empty if there is none, or a power failure cut it off."""
+    try:
+        return read_json(run / "heartbeat" / f"{who}.json")
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def silent_for_s(run: Path, who: str, clock: Callable[[], float] = time.time) -> float | None:
     """Seconds since the last sign of life, by this machine's clock; None if there never was one."""
-    path = run / "heartbeat" / f"{who}.json"
-    return clock() - float(read_json(path)["time_s"]) if path.is_file() else None
+    said = last_words(run, who)
+    return clock() - float(said["time_s"]) if "time_s" in said else None
 
 
 def _record(run: Path, name: str) -> Path:

@@ -74,6 +74,16 @@ def revisions(run: Path, eid: str) -> list[int]:
     return sorted(int(name) for name in names if re.fullmatch(r"\d{4,}", name))
 
 
+def newest_by_annotator(run: Path, eid: str) -> dict[str, Label]:
+    """What everybody who labelled an episode thinks of it now, by name.
+
+    Raises:
+        ValueError: If a file is damaged or of another schema.
+    """
+    labels = (read_label(run, eid, revision) for revision in revisions(run, eid))
+    return {label.annotator: label for label in labels if label}
+
+
 def read_label(run: Path, eid: str, revision: int | None = None) -> Label | None:
     """A revision, by default the newest; None if there is none.
 

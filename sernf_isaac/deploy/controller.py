@@ -76,6 +76,19 @@ class Request(IntEnum):
     OFF = 5
 
 
+MOST = {
+    "command_timeout_s": 1.0,
+    "reading_timeout_s": 1.0,
+    "blocked_s": 10.0,
+    "max_bad_actions": 40,
+    "hold_s": 60.0,
+    "relax_s": 60.0,
+    "relaxed_strength": 1.0,
+    "start_tolerance_rad": 1.0,
+}
+"""More patience than this is none."""
+
+
 @dataclass
 class SafetyTiming:
     """How long each kind of silence is tolerated; none of it can be switched off."""
@@ -101,8 +114,8 @@ class SafetyTiming:
         for name, value in vars(self).items():
             if not 0.0 < value < np.inf:
                 raise ValueError(f"safety.{name} ({value}) must be positive and finite")
-        if self.command_timeout_s > 1.0 or self.reading_timeout_s > 1.0:
-            raise ValueError("a hand must not go without commands or readings for over a second")
+            if value > MOST[name]:
+                raise ValueError(f"safety.{name} ({value}) must be at most {MOST[name]:g}")
 
 
 @dataclass(frozen=True)

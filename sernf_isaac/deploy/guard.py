@@ -17,6 +17,15 @@ STRAINED = 0.97
 NEWEST = 0.3
 """Weight of the newest error in that average, so that no noise of the sensors decides."""
 
+MOST = {
+    "max_speed_rad_s": 20.0,
+    "max_acceleration_rad_s2": 4000.0,
+    "max_error_rad": 1.0,
+    "smoothing": 1.0,
+    "ramp_speed_rad_s": 3.0,
+}
+"""Larger limits are mistakes: nothing that a hand does needs them."""
+
 
 @dataclass
 class GuardLimits:
@@ -39,8 +48,8 @@ class GuardLimits:
         for name, value in vars(self).items():
             if not 0.0 < value < np.inf:
                 raise ValueError(f"guard.{name} ({value}) must be positive; no limit can be off")
-        if self.smoothing > 1.0:
-            raise ValueError(f"guard.smoothing ({self.smoothing}) must be in 0..1")
+            if value > (most := MOST.get(name, np.inf)):
+                raise ValueError(f"guard.{name} ({value}) must be at most {most:g}")
 
 
 class Guard:

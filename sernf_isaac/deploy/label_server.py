@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Query
 from fastapi.responses import HTMLResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.labels import Label, add_label
@@ -24,6 +24,8 @@ DrawFrame = Callable[[Episode, int], bytes]
 
 class NewLabel(BaseModel):
     """What the page sends."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
 
     annotator: str = Field(min_length=1, max_length=60)
     events: list[tuple[int, float, str]] | None = None
@@ -76,9 +78,9 @@ def make_app(run: Path, token: str, draw: DrawFrame | None = None) -> FastAPI:
         return {"episodes": list_episodes(reader), "has_frames": draw is not None}
 
     @app.get("/api/episodes/{eid}")
-    def one(eid: str) -> dict:
+    def one(eid: str, annotator: str = "") -> dict:
         try:
-            return view_episode(reader, commit_of(eid))
+            return view_episode(reader, commit_of(eid), annotator.strip())
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
 

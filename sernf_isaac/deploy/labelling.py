@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.labels import Label, read_label, revisions
+from sernf_isaac.data.labels import Label, newest_by_annotator, read_label, revisions
 from sernf_isaac.data.reader import Commit, RunReader
 from sernf_isaac.deploy.recorder import POSE, SENT, TIMING, TIMING_FIELDS
 from sernf_isaac.deploy.rewards import QUARTER_RAD, progress, propose
@@ -35,8 +35,14 @@ def list_episodes(reader: RunReader) -> list[dict]:
     return found
 
 
-def view_episode(reader: RunReader, commit: Commit) -> dict:
-    """Curves, recorded rewards, proposals and the newest label of an episode; JSON-ready.
+def view_episode(reader: RunReader, commit: Commit, annotator: str = "") -> dict:
+    """Curves, recorded rewards, proposals and the annotator's own label of an episode; JSON-ready.
+
+    Args:
+        reader: Of the run.
+        commit: Of the episode.
+        annotator: Who looks. Nobody is shown the marks of others, so that two people who label the
+            same episode do so independently.
 
     Raises:
         ValueError: If the file is damaged, or was not recorded by a hand.
@@ -47,7 +53,7 @@ def view_episode(reader: RunReader, commit: Commit) -> dict:
     poses, direction = episode.observation[POSE], direction_of(episode)
     sent, timing = episode.observation[SENT], episode.observation[TIMING]
     moved = np.abs(np.diff(sent, axis=0, prepend=sent[:1])).max(axis=1)
-    newest = read_label(reader.run, commit.id)
+    own = newest_by_annotator(reader.run, commit.id).get(annotator)
     return {
         "id": commit.id,
         "steps": len(episode),
@@ -62,7 +68,7 @@ def view_episode(reader: RunReader, commit: Commit) -> dict:
         "decision": np.flatnonzero(episode.decision).tolist(),
         "recorded": _events(episode.reward),
         "proposed": [[step, value, source] for step, value, source in propose(poses, direction)],
-        "label": _label(newest),
+        "label": _label(own),
         "revisions": len(revisions(reader.run, commit.id)),
     }
 
@@ -107,11 +113,7 @@ def agreement(run: Path, first: str, second: str, tolerance: int = TOLERANCE_STE
     """
     episodes = both = only_first = only_second = same = 0
     for commit in RunReader(run).commits():
-        newest = {
-            label.annotator: label
-            for number in revisions(run, commit.id)
-            if (label := read_label(run, commit.id, number))
-        }
+        newest = newest_by_annotator(run, commit.id)
         if first not in newest or second not in newest:
             continue
         mine, theirs = newest[first], newest[second]

@@ -1,8 +1,8 @@
 """Which checkpoint a robot drives with: taken between episodes, tested first, taken back if worse.
 
-A checkpoint is only accepted from the robot's own run, with a step that is newer than the one in
-use (a person may pin any), with the published checksum, and if the policy passes its tests on this
-machine. Otherwise the one in use stays.
+A checkpoint is only accepted if it was published in a run with the same `run.json` (task, hand,
+guard), with a step that is newer than the one in use (a person may pin any), with the published
+checksum, and if the policy passes its tests on this machine. Otherwise the one in use stays.
 """
 
 import os

@@ -4,7 +4,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sernf_isaac.data.channel import POINTERS, silent_for_s, wanted_checkpoint
+from sernf_isaac.data.channel import (
+    POINTERS,
+    last_words,
+    published,
+    silent_for_s,
+    wanted_checkpoint,
+)
 from sernf_isaac.data.files import read_json
 from sernf_isaac.data.reader import RunReader
 from sernf_isaac.deploy.reload import verdicts
@@ -13,6 +19,7 @@ from sernf_isaac.metrics import CSV_FILE, read_metrics
 SHOWN = (
     ("critic/loss", "critic loss"),
     ("critic/value", "Q, mean"),
+    ("critic/clamped_fraction", "targets beyond Q's range"),
     ("actor/value", "Q of the policy's chunks"),
     ("actor/bc", "imitation loss"),
     ("actor/clipped_fraction", "clipped actions"),
@@ -20,6 +27,13 @@ SHOWN = (
     ("time/updates_per_s", "updates per second"),
 )
 """Metrics of the learner and what they are called here."""
+LEARNER = "learner"
+FIRST = "actor"
+"""What robots call themselves unless told otherwise."""
+BRIEF = ("policy", "runs", "turns_per_run", "rpm_in_hand", "last_end")
+"""What is shown of each robot if there are several."""
+LISTED = 3
+"""Names of the newest checkpoints."""
 
 
 def status_page(run: Path, clock: Callable[[], float] = time.time) -> str:
@@ -28,11 +42,12 @@ def status_page(run: Path, clock: Callable[[], float] = time.time) -> str:
     Raises:
         ValueError: If there is no such run.
     """
-    reader = RunReader(run)
+    reader, robots = RunReader(run), _robots(run)
+    shown = None if len(robots) == 1 else BRIEF
     sections = [
         (f"run {run}", _data(reader)),
-        ("robot", _life(run, "actor", clock)),
-        ("learner", _life(run, "learner", clock) + _learner(run / "learner")),
+        *((_title(who), _life(run, who, clock, shown)) for who in robots),
+        ("learner", _life(run, LEARNER, clock) + _learner(run / "learner")),
         ("policies", _policies(run)),
     ]
     lines = []
@@ -56,14 +71,26 @@ def _data(reader: RunReader) -> list[tuple[str, str]]:
     ]
 
 
-def _life(run: Path, who: str, clock: Callable[[], float]) -> list[tuple[str, str]]:
+def _robots(run: Path) -> list[str]:
+    """Names of the actors that ever gave a sign of life; a run's first one if none did."""
+    beats = sorted(path.stem for path in (run / "heartbeat").glob("*.json"))
+    return [who for who in beats if who != LEARNER] or [FIRST]
+
+
+def _title(who: str) -> str:
+    return "robot" if who == FIRST else f"robot {who}"
+
+
+def _life(
+    run: Path, who: str, clock: Callable[[], float], shown: tuple[str, ...] | None = None
+) -> list[tuple[str, str]]:
     silent_s = silent_for_s(run, who, clock)
     if silent_s is None:
         return [("sign of life", "never")]
-    info = read_json(run / "heartbeat" / f"{who}.json")
+    info = last_words(run, who)
     rows = [("sign of life", f"{silent_s:.0f} s ago")]
-    hidden = ("time_s", "pid")
-    return rows + [(name, _value(value)) for name, value in info.items() if name not in hidden]
+    names = [name for name in shown or info if name in info and name not in ("time_s", "pid")]
+    return rows + [(name, _value(info[name])) for name in names]
 
 
 def _learner(folder: Path) -> list[tuple[str, str]]:
@@ -78,7 +105,8 @@ def _learner(folder: Path) -> list[tuple[str, str]]:
 
 
 def _policies(run: Path) -> list[tuple[str, str]]:
-    rows = []
+    names = published(run)
+    rows = [("published", f"{len(names)}, newest last: {', '.join(names[-LISTED:])}")]
     for pointer in POINTERS:
         path = run / "channel" / f"{pointer}.json"
         if path.is_file():

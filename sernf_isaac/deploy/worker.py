@@ -44,7 +44,7 @@ class WorkerPolicy:
         self._process.start()
         theirs.close()
         self._asked = 0
-        self._asked_s = 0.0
+        self._asked_s = self._done_s = 0.0
         self.last_latency_s = 0.0
 
     def __enter__(self) -> Self:
@@ -101,7 +101,7 @@ class WorkerPolicy:
             raise RuntimeError(f"the policy failed: {found}")
         if not isinstance(found, np.ndarray):
             return None
-        self.last_latency_s = time.monotonic() - self._asked_s
+        self.last_latency_s = self._done_s - self._asked_s
         return found
 
     def close(self) -> None:
@@ -122,8 +122,9 @@ class WorkerPolicy:
         """The answer to the newest question, or None; answers to older ones are dropped."""
         try:
             while self._pipe.poll():
-                number, answer = self._pipe.recv()
+                number, answer, done_s = self._pipe.recv()
                 if number == self._asked:
+                    self._done_s = done_s
                     return answer
         except (EOFError, OSError) as error:
             raise RuntimeError("the policy's process is gone") from error
@@ -146,6 +147,6 @@ def _work(pipe: Connection, make_policy: Callable[[], LocalPolicy], threads: int
         except (ValueError, FileNotFoundError, RuntimeError) as error:
             answer = f"{error}"
         try:
-            pipe.send((number, answer))
+            pipe.send((number, answer, time.monotonic()))  # one clock for all processes
         except OSError:
             return

@@ -119,8 +119,9 @@ class Distiller:
         seed_noise(seed, rank)
         self.iteration, self.wall_s = 0, 0.0
         """Iterations done, and the time they took."""
-        self.after_save: Callable[[Distiller], dict[str, float]] = lambda _: {}
-        """Hook of process 0 before every resume point; the numbers it returns are logged."""
+        self.after_save: Callable[[Distiller, bool], dict[str, float]] = lambda *_: {}
+        """Hook of process 0 before every resume point, told whether the run ends with it; the
+        numbers it returns are logged."""
 
     def run(self, max_wall_s: float = float("inf")) -> None:
         """Distil until all iterations are done or the time is used up."""
@@ -144,10 +145,11 @@ class Distiller:
                 last = self.iteration == total or self._out_of_time(max_wall_s)
                 saves = last or self.iteration % self.config.save_every == 0
                 if writer:
-                    metrics |= self.after_save(self) if saves else {}
+                    metrics |= self.after_save(self, last) if saves else {}
                     writer.write(self.iteration, metrics | {"time/wall_s": self.wall_s})
                     writer.flush()
                 if saves:  # last, so that whatever a resumed run lacks is done again
+                    self.workers.gather(self.iteration)  # nobody is ahead while process 0 evaluates
                     self.save()
         finally:
             bar.close()
@@ -170,7 +172,7 @@ class Distiller:
         started, share = time.monotonic(), self.config.teacher_share_at(self.iteration)
         groups = self.policy.layout.features
         sums: dict[str, list[float]] = defaultdict(list)
-        error_rad = torch.zeros(len(self._names))
+        error_rad, by_student = torch.zeros(len(self._names)), 0.0
         seen = self.env.get_observations()
         for _ in range(self.config.rollout_steps):
             observation = {name: seen[name] for name in groups}
@@ -178,6 +180,7 @@ class Distiller:
             action = self._actor(observation, seen[HOLD], seen[FRESH])
             error_rad += (action - wanted).abs().mean(dim=0).cpu()
             by_teacher, starts = self._turns(self._actor.decided, seen[FRESH], share)
+            by_student += 1.0 - float(by_teacher.float().mean())
             executed = torch.where(by_teacher.to(wanted.device)[:, None], wanted, action)
             seen, _, dones, extras = self.env.step(executed)
             self._memory.add(observation, executed, wanted, dones > 0, starts.to(wanted.device))
@@ -190,6 +193,7 @@ class Distiller:
         means |= {f"action_error/{name}": error for name, error in errors}
         return means | {
             "distill/student_share": 1.0 - share,
+            "distill/student_share_executed": by_student / self.config.rollout_steps,
             "distill/action_error": float(error_rad.mean()),
             "distill/windows": float(len(self._memory)),
             "time/collect_s": seconds,
@@ -208,7 +212,10 @@ class Distiller:
             sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
         seconds = time.monotonic() - started
         means = {name: float(value) / config.updates_per_iteration for name, value in sums.items()}
+        summed = self.learner.config.improvement.likelihood == "sum"
+        numbers = self.policy.layout.spec.horizon * len(self._names)
         return means | {
+            "distill/nll": means["actor/bc"] * (1 if summed else numbers),
             "actor/learning_rate": rates.imitation_learning_rate,
             "time/learn_s": seconds,
             "memory/gpu_gib": gpu_memory_gib(self.learner.device),
@@ -245,7 +252,8 @@ class Distiller:
 
         Raises:
             FileNotFoundError: If there is none.
-            ValueError: If it is damaged, of other networks or of another number of environments.
+            ValueError: If it is damaged, of other networks or of another number of environments, or
+                if processes that learn together would go on from different iterations.
         """
         path = self.state_file
         if not path.is_file():
@@ -262,6 +270,13 @@ class Distiller:
             generator.set_state(saved)
         self.iteration, self.wall_s = state["iteration"], state["wall_s"]
         self.learner.load_state_dict(state["learner"])
+        iterations = self.workers.gather(self.iteration)
+        if len(set(iterations)) > 1:
+            raise ValueError(
+                f"the processes' resume points in {self.run_dir} are of different iterations "
+                f"({iterations}, by rank): the run was stopped while they were written. Resume "
+                "without torchrun, which goes on from process 0's, or start anew"
+            )
 
 
 def gpu_memory_gib(device: torch.device) -> float:
@@ -272,4 +287,7 @@ def gpu_memory_gib(device: torch.device) -> float:
     return (total - free) / 2**30
 
 
-_SHOWN = ("actor/bc", "distill/action_error", "distill/student_share", "rollout/Episode/hold_s")
+_SHOWN = (
+    *("distill/nll", "distill/action_error", "distill/student_share_executed"),
+    "rollout/Episode/hold_s",
+)

@@ -22,8 +22,9 @@ class DistillConfig:
     """The probability falls no further."""
     turns: str = "steps"
     """"steps": each step is the teacher's or the student's. "chunks": each chunk is, and only
-    chunks that the teacher executed at a decision of the student are imitated: see `Turns`. Needs a
-    `least_teacher_share`, or nothing is left to imitate."""
+    chunks that the teacher executed at a decision of the student are imitated, those behind its own
+    prefix only while its share is above 2/3: see `Turns`. Needs a `least_teacher_share`, or nothing
+    is left to imitate."""
     updates_per_iteration: int = 118
     """Gradient steps per iteration; the paper gives only their total, see docs/paper.md."""
     batch_size: int = 1024

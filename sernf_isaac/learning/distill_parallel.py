@@ -26,12 +26,15 @@ class Workers:
         """Joins the group that torchrun announces; alone where there is none.
 
         Args:
-            device: What gradients live on; decides how they are exchanged (NCCL or Gloo).
+            device: What gradients live on; decides how they are exchanged (NCCL or Gloo). A GPU
+                becomes the one that this process uses where it names none.
         """
         if "RANK" not in os.environ:
             return cls()
-        backend = "nccl" if device.startswith("cuda") else "gloo"
-        distributed.init_process_group(backend)
+        on_gpu = device.startswith("cuda")
+        if on_gpu:
+            torch.cuda.set_device(device)
+        distributed.init_process_group("nccl" if on_gpu else "gloo")
         return cls(distributed.get_rank(), distributed.get_world_size())
 
     def share_gradients(self, module: nn.Module) -> None:
@@ -55,10 +58,17 @@ class Workers:
         """Means over all processes of the numbers that all of them have."""
         if self.count == 1:
             return dict(metrics)
-        gathered: list[dict[str, float]] = [{}] * self.count
-        distributed.all_gather_object(gathered, dict(metrics))
+        gathered = self.gather(dict(metrics))
         common = [name for name in metrics if all(name in theirs for theirs in gathered)]
         return {name: sum(theirs[name] for theirs in gathered) / self.count for name in common}
+
+    def gather[Value](self, value: Value) -> list[Value]:
+        """The values of all processes, by rank; returns when all have given theirs."""
+        if self.count == 1:
+            return [value]
+        gathered = [value] * self.count
+        distributed.all_gather_object(gathered, value)
+        return gathered
 
     def agree[Value](self, value: Value) -> Value:
         """The value of process 0, where each might have another."""

@@ -7,7 +7,9 @@ from torch import Tensor
 
 TURNS = ("steps", "chunks")
 PREFIX_SHARE = 2 / 3
-"""Above this share of the teacher, windows may begin with its prefix: there are hardly others."""
+"""Above this share of the teacher, windows may begin with its prefix: there are hardly others. At
+most one of three decisions then follows a chunk of the student; with the share of preset `small`
+these are the first six iterations."""
 
 
 class Turns:
@@ -18,6 +20,9 @@ class Turns:
     teacher executed, behind a prefix of the student. Such a window is what a decision meets, and
     its labels are one plan of the teacher; labels along the student's own chunk correct errors that
     nobody could know of when the chunk was decided.
+
+    While the teacher's share is above `PREFIX_SHARE`, windows also start behind the teacher's own
+    prefix. No decision met those: the student, when it decided, had queued other actions.
 
     Args:
         mode: "steps" or "chunks".

@@ -37,7 +37,7 @@ MakePoseSource = Callable[["HandRun", HandLink, Clock], AbstractContextManager[P
 class TwinOptions:
     """The simulated hand."""
 
-    physics: str = "reality"
+    physics: str = "hard"
     """A preset or a YAML file, as for evaluate.py."""
     backlash_rad: float = 0.01
     """Play between servo and joint; training has none."""

@@ -142,7 +142,7 @@ REALITY = Physics(
     cube_rotation_noise_rad=(0.04, 0.04),
     elliptic_cone=True,
 )
-"""A stand-in for the real hand: physics and sensors that training never saw."""
+"""A stand-in for the real hand: cube size and contact cone lie outside of what training draws."""
 
 HARD = replace(
     REALITY,
@@ -152,8 +152,8 @@ HARD = replace(
     elliptic_cone=False,
     collisions="hulls",
 )
-"""A slippery world of other shapes: the shipped student spins the cube there and soon drops it, as
-the paper's robot did before fine-tuning."""
+"""A slippery world of other shapes and a heavier cube: the shipped students spin the cube there and
+soon drop it, as the paper's robot did before fine-tuning."""
 
 DISTILLATION = replace(
     RANDOMIZED,

@@ -61,19 +61,19 @@ def point(results: Sequence[Driven], wall_s: float, seed: int = 0) -> dict:
 
 def curve_figure(path: Path, curves: dict[str, list[dict]]) -> None:
     """Turns per minute and per run against minutes of robot data, one line per rehearsal."""
-    figure = Figure(figsize=(9.0, 3.6))
+    figure = Figure(figsize=(11.0, 3.6), layout="constrained")
     for axes, (name, label) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
         for title, curve in curves.items():
             minutes = np.array([row["real_minutes"] for row in curve])
             value = np.array([row[name] for row in curve])
             low, high = np.array([row[f"{name}_ci95"] for row in curve]).T
             line = axes.plot(minutes, value, marker="o", label=title)[0]
-            axes.fill_between(minutes, low, high, color=line.get_color(), alpha=0.15, lw=0)
+            axes.fill_between(minutes, low, high, color=line.get_color(), alpha=0.12, lw=0)
         axes.axhline(PAPER[name], color="#8a8f98", ls="--", lw=1, label="the paper's robot, best")
         axes.set(xlabel="minutes of robot data", ylabel=label, ylim=(0, None))
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False, fontsize=8)
-    figure.tight_layout()
+    lines = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside right upper", frameon=False, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
 

@@ -15,7 +15,11 @@ from torch import Tensor
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.distill import Distiller
 from sernf_isaac.learning.distill_parallel import Workers, seed_of
+from sernf_isaac.metrics import read_metrics
 from sernf_isaac.policy import ChunkPolicy
+from tasks.cube_spin.config import evaluation_task
+from tasks.cube_spin.evaluation import run_episodes, summarise
+from tasks.cube_spin.physics import load_physics
 from tasks.cube_spin.protocol import EvaluationRequest, evaluate
 from tasks.cube_spin.student import save_student, student_layout, student_normalizer
 from tasks.cube_spin.student_env import (
@@ -42,6 +46,11 @@ from tasks.orca.joints import JOINT_NAMES
 
 POLICY_FILE = "student.pt"
 _LAST = "previous_action"
+_SHOWN = (
+    *("rpm_in_hand", "spin_ratio", "drop_fraction", "drops_per_minute"),
+    *("hold_median_s", "turns_per_run"),
+)
+"""What is logged of an evaluation, as `eval/<name>` and `eval_teacher/<name>`."""
 
 
 def label_with(teacher: TeacherPolicy) -> Callable[[Mapping[str, Tensor]], Tensor]:
@@ -188,17 +197,31 @@ def _distiller(
 
 
 def _after_save(
-    distiller: Distiller, *, run: StudentRun, teacher: TeacherPolicy, threads: int | None
+    distiller: Distiller,
+    last: bool,
+    *,
+    run: StudentRun,
+    teacher: TeacherPolicy,
+    threads: int | None,
 ) -> dict[str, float]:
-    """Export the student at every resume point, and evaluate it now and then."""
+    """Export the student at every resume point, and evaluate it now and then and in the end."""
     settings = asdict(run) | {"teacher": Path(run.teacher).name}  # not where it lay
     notes = {"run": settings, "commit": git_commit(), "iteration": distiller.iteration}
     notes |= {"minutes": distiller.wall_s / 60.0}
     path = distiller.run_dir / POLICY_FILE
     save_student(path, distiller.policy, task_of(run, teacher), run.observation, notes)
-    if not run.eval_every or distiller.iteration % run.eval_every:
+    if not run.eval_every or not (last or distiller.iteration % run.eval_every == 0):
         return {}
-    request = EvaluationRequest(
+    summary, _ = evaluate(_evaluation(path, run, threads))
+    found = {f"eval/{name}": float(summary[name]) for name in _SHOWN}
+    if not read_metrics(distiller.run_dir, f"eval_teacher/{_SHOWN[0]}"):
+        found |= _evaluate_teacher(run, threads)
+    return found
+
+
+def _evaluation(path: Path, run: StudentRun, threads: int | None) -> EvaluationRequest:
+    """On the twin, whatever was distilled on; under the run's physics and camera."""
+    return EvaluationRequest(
         path,
         episodes=run.eval_episodes,
         seed=10_000 + run.seed,
@@ -206,6 +229,21 @@ def _after_save(
         threads=threads,
         pose_noise=True,
     )
-    summary, _ = evaluate(request)
-    shown = ("rpm_in_hand", "spin_ratio", "drop_fraction", "hold_median_s", "turns_per_run")
-    return {f"eval/{name}": float(summary[name]) for name in shown}
+
+
+def _evaluate_teacher(run: StudentRun, threads: int | None) -> dict[str, float]:
+    """The same episodes with the teacher, which sees the truth as it does when it labels."""
+    teacher = load_teacher(run.teacher)
+    request = _evaluation(Path(run.teacher), run, threads)
+    twin = CubeSpinTwin(
+        min(request.num_envs, request.episodes),
+        evaluation_task(teacher.task),
+        load_physics(request.physics),
+        seed=request.seed,
+        threads=threads,
+        teacher_sensed=False,
+        constants=teacher.constants,
+    )
+    with closing(twin):
+        summary = summarise(run_episodes(twin, teacher, request.episodes, "its teacher"))
+    return {f"eval_teacher/{name}": float(summary[name]) for name in _SHOWN}  # type: ignore[arg-type]  # single numbers

@@ -40,7 +40,8 @@ class StudentRun:
     latency_steps: int = 1
     """Largest action latency, drawn per episode [control steps of 50 ms]."""
     eval_every: int = 20
-    """Iterations between evaluations on the twin, under the run's noise; 0 switches them off."""
+    """Iterations between evaluations on the twin, under the run's noise, made where it saves; the
+    last iteration is evaluated too. 0 switches them off."""
     eval_episodes: int = 64
     command: CommandConfig = field(default_factory=CommandConfig)
     episode: EpisodeConfig = field(

@@ -140,19 +140,21 @@ def _mean(rows: list[dict[str, float]], name: str) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def git_commit() -> str:
-    """The commit this code is at, or "unknown" outside a clone."""
-    try:
+def git_commit(folder: Path = Path(__file__).parent) -> str:
+    """The commit this code is at, "+changes" if files differ from it; "unknown" outside a clone."""
+
+    def git(*arguments: str) -> str:
         found = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
         )
+        return found.stdout.strip()
+
+    try:
+        commit = git("rev-parse", "--short", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return found.stdout.strip()
+    return f"{commit}+changes" if changed else commit
 
 
 def _export(

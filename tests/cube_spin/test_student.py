@@ -68,13 +68,27 @@ def test_a_run_leaves_a_student_its_numbers_and_its_settings(student_file: Path)
     assert {"student.pt", "config.yaml", "metrics.csv", "training_state.pt"} <= {
         path.name for path in folder.iterdir()
     }
-    assert len(read_metrics(folder, "actor/bc")) == 2
+    assert len(read_metrics(folder, "distill/nll")) == 2
+    assert not read_metrics(folder, "eval/rpm_in_hand"), "switched off"
     assert {name for name in JOINT_NAMES if read_metrics(folder, f"action_error/{name}")} == set(
         JOINT_NAMES
     )
     assert settings.load_run(folder).distill.rollout_steps == 10
     notes = load_checkpoint(student_file).config["notes"]
     assert notes["iteration"] == 2 and notes["run"]["seed"] == 0
+
+
+@pytest.mark.parametrize(("every", "at"), [(1, [1, 2]), (100, [2])])
+def test_a_run_is_judged_on_the_way_and_in_the_end_and_its_teacher_once(
+    tmp_path: Path, every: int, at: list[int]
+) -> None:
+    path = distil(replace(tiny_run(), eval_every=every, eval_episodes=1), tmp_path, threads=1)
+    assert path is not None
+    for name in ("rpm_in_hand", "spin_ratio", "drop_fraction", "drops_per_minute"):
+        assert [step for step, _ in read_metrics(path.parent, f"eval/{name}")] == at
+        assert [step for step, _ in read_metrics(path.parent, f"eval_teacher/{name}")] == at[:1]
+    best = read_metrics(path.parent, "eval_teacher/rpm_in_hand")[0][1]
+    assert best > 2.0, "it sees the truth and turns the cube"
 
 
 def test_a_gaussian_student_is_a_student_like_any_other(tmp_path: Path) -> None:

@@ -275,6 +275,21 @@ def test_runs_that_begin_together_get_folders_of_their_own(tmp_path: Path) -> No
     assert runs.new_run_dir(tmp_path) != runs.new_run_dir(tmp_path)
 
 
+def test_a_commit_is_named_with_whatever_differs_from_it(tmp_path: Path) -> None:
+    assert runs.git_commit(tmp_path) == "unknown"
+    person = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
+    file = tmp_path / "code.py"
+    file.write_text("x = 1\n")
+    for arguments in (("init", "-q"), ("add", "code.py"), (*person, "commit", "-q", "-m", "Begin")):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    commit = runs.git_commit(tmp_path)
+    assert len(commit) >= 7 and "+" not in commit
+    (tmp_path / "notes.txt").write_text("not part of the code\n")
+    assert runs.git_commit(tmp_path) == commit
+    file.write_text("x = 2\n")
+    assert runs.git_commit(tmp_path) == f"{commit}+changes"
+
+
 def test_settings_survive_the_file(tmp_path: Path) -> None:
     run = replace(runs.preset("paper"), seed=3, max_minutes=1.5)
     (tmp_path / runs.CONFIG_FILE).write_text(runs.OmegaConf.to_yaml(runs.OmegaConf.structured(run)))

@@ -18,7 +18,7 @@ from sernf_isaac.config import (
 )
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import ACTION, Normalizer
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.four_stages import (
     FourStageRun,
     FourStages,
@@ -255,6 +255,37 @@ def test_all_stages_report_and_an_interrupted_run_ends_with_the_same_weights(
         go(tmp_path / "torn", stop_at=online[-1])
     torn = go(tmp_path / "torn")
     assert all(torch.equal(value, torn[name]) for name, value in whole.items())
+
+
+@pytest.mark.parametrize("kind", ["chunk", "per_step"])
+def test_offline_stages_go_on_to_the_same_weights(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    short = replace(tiny_run().offline, imitation_steps=2, warm_up_steps=6, offline_steps=2)
+    short.learner = replace(short.learner, critic=replace(short.learner.critic, kind=kind))
+    run = replace(tiny_run(), offline=replace(short, log_every=2, save_every=2))
+
+    def go(folder: Path) -> dict[str, Tensor]:
+        stages = FourStages(run, problem, folder, lambda _: None)
+        stages.train_offline(resume=True)
+        return stages.learner.judge.state_dict()
+
+    whole = go(tmp_path / "whole")
+    draws, draw = 0, StageSampler.draw
+
+    def torn(self: StageSampler, stage: Stage) -> ChunkBatch:
+        nonlocal draws
+        draws += 1
+        if draws == 6:
+            raise KeyboardInterrupt
+        return draw(self, stage)
+
+    monkeypatch.setattr(StageSampler, "draw", torn)
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path / "torn")
+    monkeypatch.undo()
+    resumed = go(tmp_path / "torn")
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
 def test_what_is_emphasised_is_seen_more_often_but_never_imitated_in_stage_one(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sernf_isaac.deploy.controller import Reason, Request, SafetyTiming, State
+from sernf_isaac.deploy.controller import MOST, Reason, Request, SafetyTiming, State
 from sernf_isaac.deploy.hands.ideal import IdealHand
 from sernf_isaac.deploy.protocols import HandReading
 
@@ -382,6 +382,14 @@ def test_a_request_is_not_lost_when_signs_of_life_follow_at_once(make_hand):
 
 
 def test_silence_cannot_be_tolerated_for_long():
-    for setting in ({"command_timeout_s": np.inf}, {"hold_s": 0.0}, {"command_timeout_s": 2.0}):
-        with pytest.raises(ValueError, match=r"must be positive|over a second"):
+    for setting in ({"command_timeout_s": np.inf}, {"hold_s": 0.0}, {"max_bad_actions": np.nan}):
+        with pytest.raises(ValueError, match="must be positive and finite"):
             SafetyTiming(**setting)
+
+
+@pytest.mark.parametrize("name", sorted(vars(SafetyTiming())))
+def test_every_kind_of_patience_has_an_end(name):
+    most = MOST[name]
+    assert getattr(SafetyTiming(**{name: most}), name) == most
+    with pytest.raises(ValueError, match=rf"safety\.{name} \(.*\) must be at most {most:g}"):
+        SafetyTiming(**{name: 1.01 * most})

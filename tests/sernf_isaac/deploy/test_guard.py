@@ -26,7 +26,7 @@ def test_the_judge_of_the_fuzz_sees_violations(hand):
 
 
 def test_limits_that_do_not_bind_leave_the_moving_average_of_the_simulation(hand):
-    guard = Guard(hand, GuardLimits(max_speed_rad_s=1e3, max_acceleration_rad_s2=1e6), PERIOD_S)
+    guard = Guard(hand, GuardLimits(max_speed_rad_s=20.0, max_acceleration_rad_s2=4000.0), PERIOD_S)
     guard.restart(MIDDLE)
     expected, rng = torch.from_numpy(MIDDLE), np.random.default_rng(0)
     for _ in range(20):
@@ -84,6 +84,9 @@ def test_stopping_brakes_instead_of_jumping(hand):
 def test_limits_cannot_be_switched_off(hand):
     for setting in ({"max_speed_rad_s": np.inf}, {"margin_rad": 0.0}, {"max_error_rad": -1.0}):
         with pytest.raises(ValueError, match="no limit can be off"):
+            GuardLimits(**setting)
+    for setting in ({"max_speed_rad_s": 80.0}, {"max_error_rad": 3.0}, {"smoothing": 1.5}):
+        with pytest.raises(ValueError, match=rf"guard\.{next(iter(setting))} .* must be at most"):
             GuardLimits(**setting)
     with pytest.raises(ValueError, match="leaves right_wrist no range"):
         Guard(hand, GuardLimits(margin_rad=1.0), PERIOD_S)

@@ -98,10 +98,24 @@ def test_labels_become_revisions_and_change_what_is_learnt(client, run, eid):
     assert listed["revisions"] == 2 and listed["annotator"] == "bob"
 
 
+def test_a_second_annotator_is_not_shown_the_marks_of_the_first(client, eid):
+    path = f"/api/episodes/{eid}"
+    label_of = lambda name: client.get(path, params={"annotator": name}).json()["label"]  # noqa: E731
+    for name, step in (("ann", 10), ("ann", 20), ("bob", 30)):
+        events = [[step, 1, "person"]]
+        client.post(f"{path}/labels", json={"annotator": name, "events": events, "success": True})
+    assert label_of("ann")["events"] == [[20, 1.0, "person"]]
+    assert label_of("bob")["events"] == [[30, 1.0, "person"]]
+    assert label_of(" bob ") == label_of("bob")
+    assert label_of("eve") is None and label_of("") is None
+    assert client.get(path).json()["label"] is None
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
         ("/api/episodes/{eid}/labels", {"annotator": ""}, 422),
+        ("/api/episodes/{eid}/labels", {"annotator": "  "}, 422),
         ("/api/episodes/{eid}/labels", {"annotator": "a", "events": [[60, 1, "x"]]}, 422),
         ("/api/episodes/{eid}/labels", {"annotator": "a", "events": [[1, 1e9, "x"]]}, 422),
         ("/api/episodes/nobody/labels", {"annotator": "a"}, 404),
@@ -206,3 +220,14 @@ def test_a_label_without_a_name_is_not_saved(page, run, eid):
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('#message').textContent.includes('annotator')")
     assert revisions(run, eid) == []
+
+
+def test_who_says_another_name_sees_another_label(page, run, eid):
+    add_label(run, eid, Label("ann", ((3, 1.0, "person"), (5, 1.0, "person")), success=True))
+    for name, marks, verdict in (("ann", 2, "success"), ("bob", 0, "unsure")):
+        page.fill("#annotator", name)
+        page.press("#annotator", "Tab")
+        shown = f"document.querySelector('#numbers').textContent.includes('rewards: {marks} mark')"
+        page.wait_for_function(shown)
+        assert page.inner_text(".verdict button.on") == verdict
+    assert page.problems == []

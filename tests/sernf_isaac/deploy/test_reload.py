@@ -1,8 +1,12 @@
 """A robot takes what is newer, whole and passes its tests; and takes it back if it is worse."""
 
+import json
+import shutil
+
 import pytest
 
-from sernf_isaac.data.channel import clear_pointer, point, publish_checkpoint
+from sernf_isaac.data.channel import beat, clear_pointer, point, publish_checkpoint
+from sernf_isaac.data.files import read_json
 from sernf_isaac.data.store import create_run
 from sernf_isaac.deploy.reload import CheckpointFollower, RollbackRule
 from sernf_isaac.deploy.status import status_page
@@ -12,6 +16,41 @@ from sernf_isaac.deploy.status import status_page
 def run(tmp_path):
     create_run(tmp_path / "run", {"task": "test"})
     return tmp_path / "run"
+
+
+def test_a_checkpoint_of_a_run_with_another_hand_is_refused(run, follower, tmp_path):
+    first = publish(run, "first", 0)
+    follower.refresh()
+    create_run(tmp_path / "other", {"task": "other"})
+    (tmp_path / "policy.pt").write_text("second")
+    second = publish_checkpoint(tmp_path / "other", tmp_path / "policy.pt", 100)
+    shutil.copytree(tmp_path / "other/checkpoints", run / "checkpoints", dirs_exist_ok=True)
+    (run / "channel/latest.json").write_text(json.dumps({"checkpoint": second.name}))
+    assert "another run.json" in follower.refresh() and follower.name == first.name
+    record = run / "checkpoints" / f"{second.name}.json"
+    older = {name: value for name, value in read_json(record).items() if name != "run"}
+    record.write_text(json.dumps(older))  # of a time when records did not say it
+    assert "driving with" in follower.refresh()
+
+
+def test_the_status_page_shows_every_robot_and_what_the_learner_said_before_it_waited(run):
+    page = status_page(run, lambda: 10.0)
+    assert "robot\n  sign of life               never" in page and "published" in page
+    for who in ("left", "right"):
+        beat(run, who, {"runs": 3, "eid": "not so important"}, lambda: 4.0)
+    beat(run, "learner", {"iteration": 2.0, "stage": "online"}, lambda: 5.0)
+    beat(run, "learner", {"waiting_for_minutes": 45.0}, lambda: 9.0, keep=True)
+    page = status_page(run, lambda: 10.0)
+    assert "robot left\n" in page and "robot right\n" in page and "robot\n" not in page
+    assert "runs" in page and "not so important" not in page  # one page, however many
+    learner = page[page.index("learner\n") :]
+    for words in ("1 s ago", "iteration ", "online", "waiting_for_minutes"):
+        assert words in learner
+    beat(run, "learner", {"iteration": 3.0}, lambda: 9.5)
+    assert "waiting" not in status_page(run, lambda: 10.0)
+    (run / "heartbeat/learner.json").write_text("")  # a power failure
+    beat(run, "learner", {"waiting_for_minutes": 60.0}, lambda: 9.8, keep=True)
+    assert "60" in status_page(run, lambda: 10.0)
 
 
 @pytest.fixture

@@ -295,6 +295,15 @@ def test_a_session_resets_counts_and_leaves_signs_of_life(world, tmp_path):
     assert all(commit.is_offline for commit in commits)  # the frozen policy's
 
 
+def test_a_session_that_cannot_begin_an_episode_gives_up(world, tmp_path, monkeypatch):
+    session, told = make_session(world, tmp_path)
+    next(session.episodes(count=1))
+    monkeypatch.setattr(world.pose, "latest", lambda: None)
+    with pytest.raises(RuntimeError, match="10 episodes in a row could not begin"):
+        next(session.episodes())
+    assert sum("no pose of the object" in line for line in told) == 10
+
+
 class Person(Keyboard):
     """Keys that are pressed by the test instead of on a terminal."""
 

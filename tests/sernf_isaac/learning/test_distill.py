@@ -3,120 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from tiny_distiller import ENVS, FEATURES, SPEC, Drift, tiny_distiller, weights
 from torch import Tensor
 
-from sernf_isaac.config import LearnerConfig, OptimizerConfig, PolicyConfig
-from sernf_isaac.data.normalizer import ACTION, Normalizer
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.chunk_queue import ChunkQueue
-from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.distill import STATE_FILE, Distiller
 from sernf_isaac.learning.distill_config import DistillConfig
-from sernf_isaac.learning.distill_parallel import Workers
 from sernf_isaac.metrics import read_metrics
-from sernf_isaac.policy import ChunkPolicy, PolicyLayout
-
-SPEC = ChunkSpec(history=2, prefix=1, horizon=4)
-FEATURES = {"history": 2, "goal": 1}
-ENVS = 6
-
-
-class Drift:
-    """Points pulled off a moving goal; the teacher knows the pull, the student sees positions."""
-
-    num_envs = ENVS
-
-    def __init__(self, length: int = 17, remembers: bool = True, seed: int = 0) -> None:
-        self.length, self._remembers = length, remembers
-        self.generator = torch.Generator().manual_seed(seed)
-        self.executed: list[Tensor] = []
-        self._age = torch.arange(ENVS) % length
-        self._state = torch.zeros(ENVS, 2)
-        self._goal = torch.zeros(ENVS, 1)
-        self._history = torch.zeros(ENVS, 2, 2)
-        self._see(torch.ones(ENVS, dtype=torch.bool))
-
-    def _see(self, fresh: Tensor) -> None:
-        if fresh.any():
-            draws = torch.rand(ENVS, 1, generator=self.generator) - 0.5
-            self._goal = torch.where(fresh[:, None], draws, self._goal)
-            self._state = torch.where(fresh[:, None], 0.0, self._state)
-        self._history = torch.cat([self._history[:, 1:], self._state[:, None]], dim=1)
-        self._history[fresh] = self._state[fresh, None]
-        self._seen = {
-            "history": self._history,
-            "goal": self._goal,
-            "hold": self._state,
-            "fresh": fresh,
-        }
-
-    def get_observations(self) -> dict[str, Tensor]:
-        return self._seen
-
-    def step(self, actions: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor, dict]:
-        self.executed.append(actions)
-        noise = 0.01 * torch.randn(ENVS, 2, generator=self.generator)
-        self._state = (0.5 * self._state + 0.5 * actions + noise).clamp(-1, 1)
-        self._age = self._age + 1
-        done = self._age >= self.length
-        self._age = torch.where(done, 0, self._age)
-        self._see(done)
-        return self._seen, torch.zeros(ENVS), done.long(), {"log": {"distance": self._state.norm()}}
-
-    def state_dict(self) -> dict:
-        if not self._remembers:
-            return {}
-        kept = ("_age", "_state", "_goal", "_history")
-        values = {name: getattr(self, name).clone() for name in kept}
-        seen = {k: v.clone() for k, v in self._seen.items()}
-        return values | {"seen": seen, "generator": self.generator.get_state()}
-
-    def load_state_dict(self, state: dict) -> None:
-        for name in ("_age", "_state", "_goal", "_history") if state else ():
-            setattr(self, name, state[name].clone())
-        if state:
-            self._seen = state["seen"]
-            self.generator.set_state(state["generator"])
-
-
-def teacher(seen: dict[str, Tensor]) -> Tensor:
-    """Towards the goal, from where the point is."""
-    return (torch.cat([seen["goal"], -seen["goal"]], 1) - 0.5 * seen["history"][:, -1]).clamp(-1, 1)
-
-
-def tiny_distiller(
-    run_dir: Path,
-    env: Drift | None = None,
-    *,
-    seed: int = 0,
-    workers: Workers | None = None,
-    **settings: object,
-) -> Distiller:
-    """A distiller of two joints that saves after every second iteration."""
-    quick = {"iterations": 4, "rollout_steps": 20, "updates_per_iteration": 3, "batch_size": 16}
-    learner_config = LearnerConfig(
-        policy=PolicyConfig(token_dim=16, width=16, num_couplings=3, num_heads=2),
-        optimizer=OptimizerConfig(imitation_learning_rate=5e-3),
-    )
-    learner = build_learner(learner_config, SPEC, features=FEATURES, action_dim=2, seed=seed)
-    ones = np.ones(2)
-    ranges = {"history": (-ones, ones), "goal": (-ones[:1], ones[:1]), ACTION: (-ones, ones)}
-    layout = PolicyLayout(FEATURES, 2, SPEC, learner_config.policy, learner_config.critic, seed)
-    return Distiller(
-        env or Drift(),
-        teacher,
-        ChunkPolicy(layout, learner.actor, None, Normalizer(ranges)),
-        learner,
-        DistillConfig(**quick | {"save_every": 2} | settings),
-        run_dir,
-        action_names=("x", "y"),
-        seed=seed,
-        workers=workers,
-    )
-
 
 MakeDistiller = Callable[..., Distiller]
 
@@ -127,10 +22,6 @@ def make_distiller(tmp_path: Path) -> MakeDistiller:
         return tiny_distiller(tmp_path / folder, env, **settings)
 
     return make
-
-
-def weights(distiller: Distiller) -> Tensor:
-    return torch.cat([p.detach().flatten() for p in distiller.learner.actor.parameters()])
 
 
 # Who acts -----------------------------------------------------------------------------------------
@@ -203,11 +94,56 @@ def test_windows_hold_what_the_deciding_student_saw(make_distiller: MakeDistille
     assert found >= ENVS * 2, "two decisions of each environment lie within windows"
 
 
+@pytest.mark.parametrize(("share", "exact"), [(0.6, True), (0.9, False)])
+def test_windows_of_chunks_are_decisions_whose_chunk_the_teacher_executed(
+    make_distiller: MakeDistiller, share: float, exact: bool
+) -> None:
+    """Bit for bit: what the student saw, what it had queued, and what was executed then.
+
+    Negative control: while the teacher has more than two thirds, some begin behind its own prefix.
+    """
+    distiller = make_distiller(
+        turns="chunks",
+        teacher_share=share,
+        teacher_decay=1.0,
+        least_teacher_share=share,
+        rollout_steps=80,
+    )
+    env, at_decision, queued = distiller.env, {}, {}
+    assert isinstance(env, Drift)
+    decide = distiller._actor._decide
+
+    def listening(observation: dict[str, Tensor], prefix: Tensor) -> Tensor:
+        step, due = len(env.executed), distiller._actor.decided.nonzero()[:, 0]
+        for row, number in enumerate(due.tolist()):
+            at_decision[step, number] = {name: v[row].clone() for name, v in observation.items()}
+            queued[step, number] = prefix[row].clone()
+        return decide(observation, prefix)
+
+    distiller._actor._decide = listening
+    distiller._collect()
+    executed = torch.stack(env.executed)  # (T, N, A)
+    starts = torch.cat(distiller._memory._starts)
+    batch, same_prefix = distiller._memory.gather(starts), []
+    for index, start in enumerate(starts.tolist()):
+        step, number = divmod(start, ENVS)
+        for name in FEATURES:
+            seen = at_decision[step, number][name]  # no KeyError: a decision of the student
+            assert torch.equal(batch.observation[name][index], seen)
+        chunk = executed[step + SPEC.prefix : step + SPEC.prefix + SPEC.horizon, number]
+        assert torch.equal(batch.chunk[index], chunk)
+        same_prefix.append(torch.equal(batch.prefix[index], queued[step, number]))
+    assert len(starts) > 12 and all(same_prefix) == exact
+
+
 def test_the_share_falls_by_the_iteration(make_distiller: MakeDistiller) -> None:
     distiller = make_distiller(teacher_decay=0.5, iterations=3)
     distiller.run()
     shares = [value for _, value in read_metrics(distiller.run_dir, "distill/student_share")]
     assert shares == pytest.approx([0.0, 0.5, 0.75])
+    measured = read_metrics(distiller.run_dir, "distill/student_share_executed")
+    assert [value for _, value in measured] == pytest.approx(shares, abs=0.2)
+    assert measured[0][1] == 0.0 and measured[1][1] != 0.5
     assert DistillConfig().teacher_share_at(200) == pytest.approx(0.999**200)
 
 
@@ -239,7 +175,7 @@ def test_the_student_comes_to_act_like_the_teacher(make_distiller: MakeDistiller
     )
     distiller.run()
     errors = [value for _, value in read_metrics(distiller.run_dir, "distill/action_error")]
-    density = [value for _, value in read_metrics(distiller.run_dir, "actor/bc")]
+    density = [value for _, value in read_metrics(distiller.run_dir, "distill/nll")]
     assert errors[-1] < 0.4 * errors[0] and density[-1] < density[0] - 1.5
     per_joint = [read_metrics(distiller.run_dir, f"action_error/{name}")[-1][1] for name in "xy"]
     assert sum(per_joint) / 2 == pytest.approx(errors[-1])
@@ -266,11 +202,14 @@ def test_the_learning_rate_follows_its_cosine(make_distiller: MakeDistiller) -> 
 # Resume -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kept", [1, 3])
+@pytest.mark.parametrize(
+    ("kept", "turns"), [(1, "steps"), (3, "steps"), (1, "chunks"), (3, "chunks")]
+)
 def test_an_interrupted_run_ends_with_the_same_weights(
-    make_distiller: MakeDistiller, kept: int
+    make_distiller: MakeDistiller, kept: int, turns: str
 ) -> None:
     settings = {"teacher_decay": 0.5, "kept_rollouts": kept}
+    settings |= {"turns": turns, "least_teacher_share": 0.4}
     whole = make_distiller(folder="whole", **settings)
     whole.run()
 
@@ -291,7 +230,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(
     assert second.iteration == 2
     second.run()
     assert torch.equal(weights(whole), weights(second))
-    curves = [read_metrics(each.run_dir, "actor/bc") for each in (whole, second)]
+    curves = [read_metrics(each.run_dir, "distill/nll") for each in (whole, second)]
     assert curves[0] == curves[1] and len(curves[0]) == 4
 
 
