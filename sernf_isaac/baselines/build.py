@@ -8,7 +8,7 @@ from torch import nn
 from sernf_isaac.baselines.act import ActPolicy
 from sernf_isaac.baselines.flow_matching import FlowMatchingPolicy, PrefixApart
 from sernf_isaac.baselines.gaussian import build_gaussian_actor
-from sernf_isaac.baselines.per_step import build_per_step_judge
+from sernf_isaac.baselines.per_step import judge_first_actions, single_steps
 from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.actor_critic import PREFIX, Actor, Judge
@@ -58,8 +58,9 @@ def build_any_judge(
     lender: Actor | None = None,
 ) -> Judge:
     """Fresh critics of the kind asked for; arguments are `build_judge`'s."""
-    build = build_judge if config.kind == "chunk" else build_per_step_judge
-    return build(config, spec, features, action_dim, vision=vision, lender=lender)
+    cut = spec if config.kind == "chunk" else single_steps(spec)
+    judge = build_judge(config, cut, features, action_dim, vision=vision, lender=lender)
+    return judge if config.kind == "chunk" else judge_first_actions(judge)
 
 
 def build_act_actor(

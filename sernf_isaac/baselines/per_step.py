@@ -4,22 +4,20 @@ It learns from one-step transitions and judges a chunk by its first action, whic
 critic can know of it; the policy still predicts and executes chunks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from sernf_isaac.config import CriticConfig, LearnerConfig
+from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.replay import Mixing, Replay
 from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.losses import Metrics
 from sernf_isaac.models.actor_critic import Actor, Judge
-from sernf_isaac.models.architecture import VisionConfig
-from sernf_isaac.models.build import build_judge
 from sernf_isaac.models.critic import ChunkCritic
 
 
@@ -47,18 +45,8 @@ class FirstActionCritic(nn.Module):
         return self.critic.loss(chunk[..., :1, :], tokens, target)
 
 
-def build_per_step_judge(
-    config: CriticConfig,
-    spec: ChunkSpec,
-    features: Mapping[str, int],
-    action_dim: int,
-    *,
-    vision: VisionConfig | None = None,
-    lender: Actor | None = None,
-) -> Judge:
-    """Fresh critics of single actions, to be used where `build_judge`'s are."""
-    sizes = (single_steps(spec), features, action_dim)
-    judge = build_judge(config, *sizes, vision=vision, lender=lender)
+def judge_first_actions(judge: Judge) -> Judge:
+    """Critics of single actions, to be used where those of chunks are."""
     wrapped = FirstActionCritic(judge.critic)
     return Judge(judge.encoder, cast("ChunkCritic", wrapped))  # it has all that is used
 
@@ -89,7 +77,7 @@ class PerStepLearner(Learner):
 
     Args:
         actor: The policy over chunks.
-        judge: From `build_per_step_judge`.
+        judge: From `judge_first_actions`.
         config: Hyperparameters.
         draw_steps: So many single steps, scaled for the networks.
         seed: As for `Learner`.
