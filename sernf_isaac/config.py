@@ -36,9 +36,6 @@ class PolicyConfig:
 class CriticConfig:
     """The ensemble of chunk critics (paper IV-C, Appendix G)."""
 
-    kind: str = "chunk"
-    """"chunk" or, as an ablation, "per_step": judges a chunk by its first action, learns from
-    single steps."""
     ensemble: int = 2
     support: tuple[float, float] = (-1.0, 21.0)
     """Range of returns the critic can tell; fixed for the life of a critic."""
@@ -54,6 +51,9 @@ class CriticConfig:
     num_layers: int = 3
     feedforward: int = 256
     dropout: float = 0.1
+    kind: str = "chunk"
+    """"chunk" or, as an ablation, "per_step": judges a chunk by its first action, learns from
+    single steps."""
 
     def __post_init__(self) -> None:
         if self.kind not in CRITICS:
