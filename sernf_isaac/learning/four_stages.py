@@ -105,7 +105,7 @@ class StageSampler:
     def state_dict(self) -> dict:
         """What the next batches depend on, and what the data were."""
         parts = {"imitation": self._imitation.state_dict(), "later": self._later.state_dict()}
-        return parts | ({"replay": self._replay.state_dict()} if self._replay else {})
+        return parts | ({"replay": self._replay.state_dict()} if self._replay is not None else {})
 
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()`.
@@ -115,7 +115,7 @@ class StageSampler:
         """
         self._imitation.load_state_dict(state["imitation"])
         self._later.load_state_dict(state["later"])
-        if self._replay:
+        if self._replay is not None:
             self._replay.load_state_dict(state["replay"])
 
 
