@@ -74,8 +74,9 @@ class Physics:
     """The same for the cube position."""
     cube_rotation_bias_rad: Range = _parameter(0.0)
     """The same for the cube rotation."""
-    elliptic_cone: bool = False
-    """Twin only: elliptic instead of pyramidal friction cones (another contact solver)."""
+    elliptic_cone: float = 0.0
+    """Twin only: share of the worlds with elliptic instead of pyramidal friction cones (another
+    contact solver), 0 to 1; a file may say true or false."""
     collisions: str = "primitives"
     """Twin only: "primitives" or "hulls" (the package's meshes)."""
 
@@ -140,7 +141,7 @@ REALITY = Physics(
     joint_velocity_noise_rad_s=(0.1, 0.1),
     cube_position_noise_m=(0.002, 0.002),
     cube_rotation_noise_rad=(0.04, 0.04),
-    elliptic_cone=True,
+    elliptic_cone=1.0,
 )
 """A stand-in for the real hand: cube size and contact cone lie outside of what training draws."""
 
@@ -149,7 +150,7 @@ HARD = replace(
     link_friction=(0.55, 0.55),
     cube_friction=(0.55, 0.55),
     cube_mass_kg=(0.085, 0.085),
-    elliptic_cone=False,
+    elliptic_cone=0.0,
     collisions="hulls",
 )
 """A slippery world of other shapes and a heavier cube: the shipped students spin the cube there and
@@ -203,15 +204,15 @@ def load_physics(name_or_file: str) -> Physics:
     return replace(PRESETS[base], **{key: _checked(path, key, content[key]) for key in content})
 
 
-def _checked(path: Path, key: object, value: object) -> Range | bool | str:
+def _checked(path: Path, key: object, value: object) -> Range | float | str:
     """One entry of a physics file as the field's type."""
     known = [f.name for f in fields(Physics)]
     if key not in known:
         close = get_close_matches(str(key), known, n=1)
         hint = f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
         raise ValueError(f"{path}: unknown parameter '{key}'{hint}")
-    if key == "elliptic_cone" and isinstance(value, bool):
-        return value
+    if key == "elliptic_cone":
+        return _share(path, key, value)
     if key == "collisions" and value in ("primitives", "hulls"):
         return value
     pinned = (0.0 if _KINDS.get(str(key)) == "gaussian" else value) if _is_number(value) else None
@@ -224,6 +225,13 @@ def _checked(path: Path, key: object, value: object) -> Range | bool | str:
     if wrong := _impossible(str(key), *found):
         raise ValueError(f"{path}: {key} = {value!r} {wrong}")
     return found
+
+
+def _share(path: Path, key: str, value: object) -> float:
+    """One entry that is a share, true or false."""
+    if isinstance(value, bool | int | float) and 0.0 <= value <= 1.0:
+        return float(value)
+    raise ValueError(f"{path}: {key} must be true, false or a share of 0 to 1, not {value!r}")
 
 
 def _impossible(name: str, low: float, high: float) -> str | None:

@@ -15,14 +15,11 @@ PLATFORM_BIT = 4  # contact bit shared by platform and cube only: fingers pass t
 PALM_CAMERA, SIDE_CAMERA = "below", "side"
 
 
-def twin_spec(
-    *, visual: bool = False, elliptic_cone: bool = False, collisions: str = "primitives"
-) -> mujoco.MjSpec:
+def twin_spec(*, visual: bool = False, collisions: str = "primitives") -> mujoco.MjSpec:
     """The scene as an `MjSpec`; joints come first in the state, then the cube's free joint.
 
     Args:
         visual: Add the hand's meshes, lights, cameras and a background for pictures.
-        elliptic_cone: Elliptic friction cones with torsional friction instead of pyramidal ones.
         collisions: As in `hand_spec`.
     """
     spec = hand_spec(visual=visual, collisions=collisions)
@@ -30,12 +27,10 @@ def twin_spec(
     option = spec.option
     option.timestep = PHYSICS_DT_S
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    option.cone = (
-        mujoco.mjtCone.mjCONE_ELLIPTIC if elliptic_cone else mujoco.mjtCone.mjCONE_PYRAMIDAL
-    )
+    option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     option.impratio = 10.0  # without it a held cube creeps out of the grasp
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a NaN must be seen, not hidden
-    _add_cube(spec, condim=4 if elliptic_cone else 3, visual=visual)
+    _add_cube(spec, visual=visual)
     _add_platform(spec)
     if visual:
         _add_stage(spec)
@@ -51,13 +46,19 @@ def twin_model(**options: bool | str) -> mujoco.MjModel:
     return model
 
 
+def use_elliptic_cone(model: mujoco.MjModel) -> None:
+    """Friction as a second solver has it: it hardly creeps, and resists turning on the spot."""
+    model.opt.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    model.geom_condim[model.geom("cube").id] = 4
+
+
 def platform_height_m() -> float:
     """Height of the platform's centre while it supports the cube."""
     below = CUBE_SIZE_M / 2 + PLATFORM_CLEARANCE_M + PLATFORM_HALF_SIZE_M[2]
     return CUBE_ORIGIN_M[2] - below
 
 
-def _add_cube(spec: mujoco.MjSpec, *, condim: int, visual: bool) -> None:
+def _add_cube(spec: mujoco.MjSpec, *, visual: bool) -> None:
     body = spec.worldbody.add_body(name="cube", pos=CUBE_ORIGIN_M)
     body.add_freejoint(name="cube")
     geom = body.add_geom(
@@ -65,7 +66,7 @@ def _add_cube(spec: mujoco.MjSpec, *, condim: int, visual: bool) -> None:
         type=mujoco.mjtGeom.mjGEOM_BOX,
         size=[CUBE_SIZE_M / 2] * 3,
         mass=CUBE_MASS_KG,
-        condim=condim,
+        condim=3,
         contype=1 | PLATFORM_BIT,
         conaffinity=1,
         priority=1,  # its friction is the mean of hand and cube, set per environment

@@ -174,7 +174,12 @@ def test_a_pair_is_a_range(physics_file) -> None:
 
 def test_switches_are_read(physics_file) -> None:
     physics = load_physics(physics_file("elliptic_cone: true\ncollisions: hulls"))
-    assert physics.elliptic_cone is True and physics.collisions == "hulls"
+    assert physics.elliptic_cone == 1.0 and physics.collisions == "hulls"
+
+
+def test_contact_cones_may_be_mixed(physics_file) -> None:
+    assert load_physics(physics_file("elliptic_cone: 0.25")).elliptic_cone == 0.25
+    assert load_physics(physics_file("base: reality\nelliptic_cone: false")).elliptic_cone == 0.0
 
 
 def test_a_file_may_start_from_a_preset(physics_file) -> None:
@@ -216,7 +221,9 @@ def test_a_parameter_like_no_other_gets_the_list(physics_file) -> None:
         ("action_delay_steps: 0.5", "action_delay_steps = .*whole"),
         ("gravity_m_s2: [-9.9, -9.7]", r"gravity_m_s2 = .*mean, std"),
         ("joint_noise_rad: [-0.1, 0.1]", "joint_noise_rad = .*negative"),
-        ("elliptic_cone: 1", "elliptic_cone"),
+        ("elliptic_cone: 1.5", "elliptic_cone must be true, false or a share"),
+        ("elliptic_cone: [0, 1]", "elliptic_cone must be true, false or a share"),
+        ("elliptic_cone: .nan", "elliptic_cone must be true, false or a share"),
         ("collisions: spheres", "collisions"),
         ("base: lab\ncube_mass_kg: 0.06", "base 'lab' is not one of"),
         ("- cube_mass_kg", "expected 'parameter: value' lines"),

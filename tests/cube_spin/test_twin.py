@@ -27,7 +27,7 @@ from tasks.cube_spin.grasps import GraspBank
 from tasks.cube_spin.physics import DISTILLATION, NOMINAL, RANDOMIZED, Physics
 from tasks.cube_spin.terms import REWARD_TERMS, observation_sizes, student_observations
 from tasks.cube_spin.twin import HISTORY, CubeSpinTwin
-from tasks.cube_spin.twin_physics import MAX_SPEED
+from tasks.cube_spin.twin_physics import MAX_SPEED, elliptic_worlds
 from tasks.cube_spin.twin_scene import twin_spec
 from tasks.orca.joints import JOINT_NAMES
 
@@ -202,6 +202,28 @@ def test_an_edited_cube_is_the_same_as_a_compiled_one(make_twin: MakeTwin) -> No
     assert "dof_M0" in different_arrays(make_twin(1).world.nominal, compiled)  # negative control
     unused = {"dof_length", "body_subtreemass", "geom_friction"}  # sleeping, cameras, drawn apart
     assert different_arrays(edited, compiled) <= unused
+
+
+def test_a_share_of_the_worlds_has_the_other_contacts_and_nothing_else_changes(
+    make_twin: MakeTwin,
+) -> None:
+    plain, mixed = (
+        make_twin(4, physics=replace(RANDOMIZED, elliptic_cone=share)) for share in (0.0, 0.5)
+    )
+    for name, values in plain.world.drawn.items():
+        np.testing.assert_array_equal(values, mixed.world.drawn[name], err_msg=name)
+    for _ in range(10):
+        plain.step(torch.zeros(4, JOINTS))
+        mixed.step(torch.zeros(4, JOINTS))
+    same = (plain.world.state == mixed.world.state).all(axis=1)
+    assert same.tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.25, 2), (0.5, 4), (2 / 3, 5), (1.0, 8)])
+def test_the_other_contacts_are_spread_evenly(share: float, count: int) -> None:
+    worlds = elliptic_worlds(8, share)
+    assert len(worlds) == count
+    assert max(np.diff(worlds), default=0) <= np.ceil(1 / max(share, 0.125))
 
 
 def test_a_falling_cube_feels_the_gravity_that_was_drawn(
