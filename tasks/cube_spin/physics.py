@@ -227,7 +227,7 @@ def _checked(path: Path, key: object, value: object) -> Range | float | str:
     return found
 
 
-def _share(path: Path, key: str, value: object) -> float:
+def _share(path: Path, key: object, value: object) -> float:
     """One entry that is a share, true or false."""
     if isinstance(value, bool | int | float) and 0.0 <= value <= 1.0:
         return float(value)
