@@ -18,6 +18,7 @@ from _cli import run_main
 
 from tasks.cube_spin.evaluation import report_table, to_json
 from tasks.cube_spin.figures import evaluation_figure
+from tasks.cube_spin.physics import PRESETS
 from tasks.cube_spin.protocol import EvaluationRequest, evaluate
 from tasks.cube_spin.stored_runs import run_report, run_table
 from tasks.cube_spin.teacher import DEFAULT_TEACHER
@@ -32,7 +33,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=256)
     parser.add_argument("--seed", type=int, default=1000, help="training uses small seeds")
     parser.add_argument(
-        "--physics", default="randomized", help="nominal, randomized, reality, or a YAML file"
+        "--physics", default="randomized", help=f"{', '.join(PRESETS)}, or a YAML file"
     )
     parser.add_argument(
         "--speeds", type=float, nargs="*", default=[], help="also evaluate at fixed spins [rad/s]"
