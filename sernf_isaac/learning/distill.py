@@ -219,6 +219,7 @@ class Distiller:
             "actor/learning_rate": rates.imitation_learning_rate,
             "time/learn_s": seconds,
             "memory/gpu_gib": gpu_memory_gib(self.learner.device),
+            "memory/peak_gib": peak_memory_gib(),
             "time/updates_per_s": config.updates_per_iteration / seconds,
         }
 
@@ -285,6 +286,13 @@ def gpu_memory_gib(device: torch.device) -> float:
         return 0.0
     free, total = torch.cuda.mem_get_info(device)
     return (total - free) / 2**30
+
+
+def peak_memory_gib() -> float:
+    """The most memory that this process has had; 0 where the system does not tell (not Linux)."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    return sum(int(line.split()[1]) / 2**20 for line in lines if line.startswith("VmHWM:"))
 
 
 _SHOWN = (

@@ -9,7 +9,7 @@ from tiny_distiller import ENVS, FEATURES, SPEC, Drift, tiny_distiller, weights
 from torch import Tensor
 
 from sernf_isaac.deploy.chunk_queue import ChunkQueue
-from sernf_isaac.learning.distill import STATE_FILE, Distiller
+from sernf_isaac.learning.distill import STATE_FILE, Distiller, peak_memory_gib
 from sernf_isaac.learning.distill_config import DistillConfig
 from sernf_isaac.metrics import read_metrics
 
@@ -36,6 +36,13 @@ def test_the_teacher_acts_alone_while_its_share_is_one(make_distiller: MakeDisti
     env = distiller.env
     assert isinstance(env, Drift)
     assert torch.equal(torch.stack(env.executed), torch.stack(wanted))
+
+
+def test_memory_counts_what_was_taken_and_given_back() -> None:
+    before = peak_memory_gib()
+    assert before > 0.05
+    torch.ones(2**28)  # 1 GiB
+    assert peak_memory_gib() > before + 0.5
 
 
 def test_the_student_acts_as_a_deployed_one_bit_for_bit(make_distiller: MakeDistiller) -> None:
