@@ -143,7 +143,8 @@ REALITY = Physics(
     cube_rotation_noise_rad=(0.04, 0.04),
     elliptic_cone=1.0,
 )
-"""A stand-in for the real hand: cube size and contact cone lie outside of what training draws."""
+"""A stand-in for the real hand: its cube is larger than any in training, its friction hardly creeps
+and each action is a step late, all at once."""
 
 HARD = replace(
     REALITY,
@@ -157,11 +158,11 @@ HARD = replace(
 soon drop it, as the paper's robot did before fine-tuning."""
 
 MIXED = replace(RANDOMIZED, elliptic_cone=0.5)
-"""Randomisation over two contact solvers. A policy that knows one of them learns its creep: in the
-other it stands still."""
+"""Randomisation over two contact solvers. A policy that knows one of them lives by its creep: in
+the other it stands still."""
 
 DISTILLATION = replace(
-    MIXED,
+    RANDOMIZED,
     joint_noise_rad=(0.02, 0.02),
     joint_velocity_noise_rad_s=(0.2, 0.2),
     cube_position_noise_m=(0.003, 0.003),
@@ -170,7 +171,7 @@ DISTILLATION = replace(
     cube_position_bias_m=(0.003, 0.003),
     cube_rotation_bias_rad=(0.05, 0.05),
 )
-"""Both solvers, and the strong sensor noise the student is distilled under (paper F.5)."""
+"""Randomisation plus the strong sensor noise the student is distilled under (paper F.5)."""
 
 PRESETS = {
     "nominal": NOMINAL,
