@@ -1,4 +1,5 @@
-# Two commands for everyone: `make demo` and `make test`. Each sets up what it needs and nothing else.
+# Two commands for everyone: `make demo` and `make test`. Both set up the same environment,
+# with everything that the tests use and without Isaac Lab.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
@@ -15,7 +16,7 @@ export OMP_WAIT_POLICY := PASSIVE
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(CORE_STAMP)  ## The whole story in ten minutes: teacher, student, fine-tuning on a hand, eyes
+demo: $(CORE_STAMP)  ## The whole story in six minutes: teacher, student, fine-tuning on a hand, eyes
 	@$(PYTHON) scripts/demo.py
 
 test: $(CORE_STAMP)  ## The test suite: CPU only, a few minutes

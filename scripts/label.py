@@ -45,7 +45,9 @@ def serve(run: Path, port: int, *, frames: bool) -> None:
 
         from sernf_isaac.deploy.label_server import make_app
     except ImportError as error:
-        raise ValueError(f"the page needs a web server ({error}): uv sync --extra label") from error
+        raise ValueError(
+            f"the page needs a web server ({error}): uv sync --inexact --extra label"
+        ) from error
     draw = None
     if frames:
         from tasks.cube_spin.replay import EpisodeView

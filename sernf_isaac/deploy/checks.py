@@ -68,7 +68,7 @@ def check_hand_driver() -> str:
     Raises:
         NotReadyError: If it cannot; says why.
     """
-    _import("orca_core", "uv sync --extra hand")
+    _import("orca_core", "uv sync --inexact --extra hand")
     return version("orca_core")
 
 
@@ -124,7 +124,7 @@ def check_camera() -> str:
     Raises:
         NotReadyError: If either is not so.
     """
-    depthai = _import("depthai", "uv sync --extra oak")
+    depthai = _import("depthai", "uv sync --inexact --extra oak")
     found = len(depthai.Device.getAllAvailableDevices())
     if not found:
         remedy = "check the USB cable and, on Linux, the udev rules of depthai; docs/real_hand.md"
@@ -220,7 +220,7 @@ def _read_config(path: Path | None):  # noqa: ANN202  # orca_core is not typed
         raise NotReadyError("not given", "--hand_config my_hand/config.yaml")
     if not path.is_file():
         raise NotReadyError(f"there is no {path}", "--hand_config my_hand/config.yaml")
-    _import("orca_core", "uv sync --extra hand")
+    _import("orca_core", "uv sync --inexact --extra hand")
     try:
         config = importlib.import_module("orca_core.hand_config").OrcaHandConfig
         return config.from_config_path(str(path))

@@ -67,7 +67,9 @@ class OrcaDriver:
         try:
             from orca_core import load_hand
         except ImportError as error:
-            raise RuntimeError("orca_core is not installed: uv sync --extra hand") from error
+            raise RuntimeError(
+                "orca_core is not installed: uv sync --inexact --extra hand"
+            ) from error
         if self._config_path:
             self._orca = load_hand(config_path=self._config_path, mock=self._mock)
         else:
