@@ -1,24 +1,23 @@
-"""Camera intrinsics and the camera's place at the hand, from pictures of a ChArUco board.
+"""The ChArUco board: what it looks like, where a picture shows it, and why one does not."""
 
-Hand and camera do not move against each other in this task. So no hand-eye equation is needed: the
-board is put where its place at the hand is known (a fixture on the palm's mount), and the camera
-sees it there.
-"""
-
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from scipy.spatial.transform import Rotation
-
-from perception.cameras.frames import to_continuous
-from perception.geometry import inverse, transform
 
 Array = np.ndarray
 MIN_CORNERS = 8
 """Of the board, for a picture to count."""
-MIN_PICTURES = 6
+MIN_MARKERS = 4
+"""That must be recognised before a picture is said to show a board of another kind."""
+DICTIONARIES = {
+    name.removeprefix("DICT_").upper(): getattr(cv2.aruco, name)
+    for name in dir(cv2.aruco)
+    if name.startswith("DICT_")
+}
+"""Of markers, by OpenCV's names without "DICT_": 4X4_50, 5X5_100, APRILTAG_36H11, ..."""
 
 
 @dataclass(frozen=True)
@@ -30,24 +29,60 @@ class Board:
     square_m: float = 0.02
     """Measure it on the print."""
     marker_m: float = 0.015
+    dictionary: str = "4X4_100"
+    """One of `DICTIONARIES`."""
+    legacy: bool = False
+    """As OpenCV drew boards before version 4.6: with an even number of rows, the upper left square
+    is black instead of white."""
 
     def __post_init__(self) -> None:
+        if self.dictionary not in DICTIONARIES:
+            known = ", ".join(DICTIONARIES)
+            raise ValueError(f"dictionary '{self.dictionary}' is not one of {known}")
         if not 0.0 < self.marker_m < self.square_m:
             raise ValueError(
-                f"marker ({self.marker_m}) must be smaller than square {self.square_m}"
+                f"marker ({self.marker_m} m) must be smaller than square ({self.square_m} m)"
             )
+        if not self.square_m <= 1.0:
+            raise ValueError(f"square is {self.square_m:g} m wide; it is in metres, at most 1")
+        if min(self.columns, self.rows) < 2 or self.corners < MIN_CORNERS:
+            raise ValueError(
+                f"a board of {self.columns} x {self.rows} squares has {max(self.corners, 0)} inner "
+                f"corners, at least {MIN_CORNERS} are needed; 7 x 5 has 24"
+            )
+        if self.markers > (known := len(self._known.bytesList)):
+            raise ValueError(
+                f"a board of {self.columns} x {self.rows} squares needs {self.markers} markers, "
+                f"dictionary {self.dictionary} has {known}; take a smaller board or a larger "
+                "dictionary, as 4X4_1000"
+            )
+
+    @property
+    def corners(self) -> int:
+        """Where four squares meet."""
+        return (self.columns - 1) * (self.rows - 1)
+
+    @property
+    def markers(self) -> int:
+        """One on every white square."""
+        return self.columns * self.rows // 2
 
     @property
     def pattern(self) -> cv2.aruco.CharucoBoard:
         """OpenCV's description; origin at the board's upper left corner, z into the board."""
-        markers = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_100)
         size = (self.columns, self.rows)
-        return cv2.aruco.CharucoBoard(size, self.square_m, self.marker_m, markers)
+        board = cv2.aruco.CharucoBoard(size, self.square_m, self.marker_m, self._known)
+        board.setLegacyPattern(self.legacy)
+        return board
 
     def picture(self, pixels_per_square: int = 120) -> Array:
         """(h, w) uint8 of the board without a margin."""
         size = (self.columns * pixels_per_square, self.rows * pixels_per_square)
         return self.pattern.generateImage(size, marginSize=0)
+
+    @property
+    def _known(self) -> cv2.aruco.Dictionary:
+        return cv2.aruco.getPredefinedDictionary(DICTIONARIES[self.dictionary])
 
 
 @dataclass(frozen=True)
@@ -58,20 +93,6 @@ class BoardView:
     """(n, 3) on the board."""
     uv: Array
     """(n, 2) continuous pixels."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How the camera sees."""
-
-    intrinsics: Array
-    """K (3, 3), continuous pixels."""
-    distortion: tuple[float, ...]
-    """OpenCV's k1, k2, p1, p2 and k3, which is 0."""
-    size: tuple[int, int]
-    """Height and width of the pictures."""
-    residual_px: float
-    """Root mean square over all corners."""
 
 
 def find_board(image: Array, board: Board) -> BoardView | None:
@@ -88,85 +109,57 @@ def find_board(image: Array, board: Board) -> BoardView | None:
     return BoardView(points, np.asarray(corners, dtype=float).reshape(-1, 2) + 0.5)
 
 
-def calibrate(views: Sequence[BoardView], size: tuple[int, int]) -> Calibration:
-    """Intrinsics and distortion from several views of the board at different angles.
+def why_not_found(images: Sequence[Array], board: Board) -> str:
+    """What pictures show in which `find_board` found nothing: what is wrong, and what to do.
 
     Args:
-        views: Of `find_board`.
-        size: Height and width of the pictures.
-
-    Raises:
-        ValueError: If there are too few views, or they do not determine the camera.
+        images: Pictures (h, w, 3), uint8 RGB; one is enough.
+        board: What was looked for.
     """
-    if len(views) < MIN_PICTURES:
-        raise ValueError(
-            f"the board was found in {len(views)} pictures, at least {MIN_PICTURES} are needed; "
-            "tilt it differently in each and fill the image"
+    greys = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images]
+    ids = _marker_ids(greys, board.dictionary)
+    other_pattern = replace(board, legacy=not board.legacy)
+    if any(find_board(image, other_pattern) is not None for image in images):
+        flag = "without --legacy" if board.legacy else "with --legacy"
+        return f"they show a board of OpenCV's other pattern: call this {flag}"
+    if len(ids) < MIN_MARKERS:
+        found = Counter({name: len(_marker_ids(greys, name)) for name in DICTIONARIES})
+        (name, count), *_ = found.most_common(1)
+        if count >= MIN_MARKERS:
+            return (
+                f"their markers are of another dictionary: pass --dictionary {_least(greys, name)}"
+            )
+        return (
+            "no marker of any dictionary can be recognised in them: is the board in the picture, "
+            "sharp, lit evenly, and large enough?"
         )
-    points = [view.points_m.astype(np.float32) for view in views]
-    pixels = [(view.uv - 0.5).astype(np.float32)[:, None] for view in views]
-    # k3 only matters in fish eyes; a handful of pictures would fit noise with it.
-    residual, matrix, distortion, *_ = cv2.calibrateCamera(
-        points, pixels, size[::-1], None, None, flags=cv2.CALIB_FIX_K3
-    )  # type: ignore[call-overload]  # None asks OpenCV to begin by itself
-    if not np.isfinite(matrix).all() or not np.isfinite(distortion).all():
-        raise ValueError("the pictures do not determine the camera; tilt the board more")
-    coefficients = tuple(float(value) for value in np.ravel(distortion))
-    return Calibration(to_continuous(matrix), coefficients, size, float(residual))
-
-
-def board_pose(view: BoardView, calibration: Calibration) -> tuple[Array, float]:
-    """T_camera_board (4, 4) and the root mean square residual [px].
-
-    Raises:
-        ValueError: If no pose fits the corners.
-    """
-    matrix = calibration.intrinsics.copy()
-    matrix[:2, 2] -= 0.5
-    distortion = np.array(calibration.distortion)
-    uv = np.ascontiguousarray(view.uv - 0.5)
-    found, turn, position = cv2.solvePnP(
-        view.points_m, uv, matrix, distortion, flags=cv2.SOLVEPNP_ITERATIVE
+    if max(ids) >= board.markers:
+        return (
+            f"they show marker {max(ids)}, but a board of {board.columns} x {board.rows} squares "
+            f"has markers 0 to {board.markers - 1} only: count its squares, and pass --columns and "
+            "--rows"
+        )
+    return (
+        f"its markers are there, but fewer than {MIN_CORNERS} of its corners fit them: if "
+        "--columns, --rows, --square and --marker are those of the print, show more of the board, "
+        "and sharper"
     )
-    if not found:
-        raise ValueError("no pose of the board fits the corners that were found")
-    predicted, _ = cv2.projectPoints(view.points_m, turn, position, matrix, distortion)
-    residual = predicted[:, 0] - uv
-    pose = transform(position.ravel(), Rotation.from_rotvec(turn.ravel()).as_quat())
-    return pose, float(np.sqrt((residual**2).sum(axis=1).mean()))
 
 
-@dataclass(frozen=True)
-class Mounting:
-    """Where the camera is at the hand."""
-
-    T_hand_camera: Array
-    """(4, 4)"""
-    spread_m: float
-    """Root mean square distance of single pictures from the mean."""
-    spread_rad: float
-    pictures: int
+def _marker_ids(greys: Sequence[Array], dictionary: str) -> set[int]:
+    """Numbers of all markers of a dictionary in the pictures."""
+    known = cv2.aruco.getPredefinedDictionary(DICTIONARIES[dictionary])
+    detector = cv2.aruco.ArucoDetector(known)
+    found = [detector.detectMarkers(grey)[1] for grey in greys]
+    return {int(marker) for ids in found if ids is not None for marker in np.ravel(ids)}
 
 
-def mounting(T_camera_board: Sequence[Array], T_hand_board: Array) -> Mounting:
-    """The camera's place from pictures of the board at its known place; noise averages out.
+def _least(greys: Sequence[Array], dictionary: str) -> str:
+    """The smallest dictionary with markers of the same size and the same markers found.
 
-    Args:
-        T_camera_board: One (4, 4) per picture, camera and board at rest.
-        T_hand_board: (4, 4) where the fixture holds the board.
-
-    Raises:
-        ValueError: If there is no picture.
+    OpenCV's dictionaries of one marker size begin alike: 4X4_100 is the first hundred of 4X4_1000.
     """
-    if not len(T_camera_board):
-        raise ValueError("the board was not found in any picture of the fixture")
-    cameras = np.array([T_hand_board @ inverse(pose) for pose in T_camera_board])
-    rotations = Rotation.from_matrix(cameras[:, :3, :3])
-    mean = transform(cameras[:, :3, 3].mean(axis=0), rotations.mean().as_quat())
-    apart_m = np.linalg.norm(cameras[:, :3, 3] - mean[:3, 3], axis=1)
-    apart_rad = (rotations * rotations.mean().inv()).magnitude()
-    return Mounting(mean, _rms(apart_m), _rms(apart_rad), len(cameras))
-
-
-def _rms(values: Array) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
+    cells, most = dictionary.partition("_")[0], len(_marker_ids(greys, dictionary))
+    alike = [name for name in DICTIONARIES if name.startswith(f"{cells}_")]
+    alike.sort(key=lambda name: (len(name), name))  # 4X4_50, 4X4_100, 4X4_250, 4X4_1000
+    return next(name for name in alike if len(_marker_ids(greys, name)) >= most)

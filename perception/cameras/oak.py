@@ -32,6 +32,19 @@ class OakSettings:
     """Focus, 0 (far) to 255 (near)."""
     white_balance_k: int = 4500
 
+    def __post_init__(self) -> None:
+        for name, value, low, high, unit in (
+            ("size[0]", self.size[0], 2, 8000, "px"),
+            ("size[1]", self.size[1], 2, 8000, "px"),
+            ("rate_hz", self.rate_hz, 1, 120, "Hz"),
+            ("exposure_us", self.exposure_us, 1, 1e6 / self.rate_hz if self.rate_hz else 0, "us"),
+            ("iso", self.iso, 100, 1600, ""),
+            ("lens", self.lens, 0, 255, ""),
+            ("white_balance_k", self.white_balance_k, 1000, 12000, "K"),
+        ):
+            if not low <= value <= high:
+                raise ValueError(f"{name} ({value}) must be {low:g} to {high:g} {unit}".rstrip())
+
 
 class OakCamera:
     """The colour camera, distortion removed on the device; a `FrameSource`.

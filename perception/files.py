@@ -1,0 +1,65 @@
+"""Files that are there completely or not at all, and JSON whose errors say where they are."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file so that a crash leaves the old one or the new one, also when power fails.
+
+    Args:
+        path: Its folder is made.
+        write: Gets an open file and fills it.
+
+    Raises:
+        OSError: If the file cannot be written; names it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: object, indent: int | None = None) -> None:
+    """Write plain values as JSON, whole; numbers that are not finite are a `ValueError`."""
+    text = json.dumps(content, indent=indent, allow_nan=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+def read_json(path: Path) -> dict:
+    """The object that a JSON file holds.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is no JSON object; names file, line and column.
+    """
+    try:
+        content = json.loads(path.read_bytes().decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8: byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"{path} is no JSON, {place}: {error.msg}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no JSON object {{...}}, but a {type(content).__name__}")
+    return content
+
+
+def required(content: dict, names: tuple[str, ...], where: str) -> list:
+    """The values of keys that must be there.
+
+    Raises:
+        ValueError: Naming every key that is missing.
+    """
+    if missing := [name for name in names if name not in content]:
+        raise ValueError(f"{where} lacks {', '.join(missing)}")
+    return [content[name] for name in names]
