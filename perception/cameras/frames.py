@@ -94,13 +94,3 @@ def to_continuous(intrinsics: Array) -> Array:
     shifted = np.array(intrinsics, dtype=float)
     shifted[:2, 2] += 0.5
     return shifted
-
-
-def check_image(image: Array, where: str) -> None:
-    """Refuse what is no image.
-
-    Raises:
-        ValueError: If it is not (h, w, 3) uint8.
-    """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"{where}: expected (h, w, 3) uint8, got {image.shape} {image.dtype}")

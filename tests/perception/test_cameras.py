@@ -1,5 +1,6 @@
 """Frames, views, recordings, the simulated camera and the real one's absence."""
 
+import json
 import sys
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from perception.cameras.recording import FrameRecorder, Recording
 from perception.cameras.simulated import camera_matrix
 from perception.cube import cube_corners
 from perception.geometry import project
+from perception.picture_files import write_picture
 
 
 @pytest.fixture
@@ -109,13 +111,125 @@ def test_recordings_that_do_not_fit_are_refused(rng, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"camera\.json"):
         Recording(tmp_path)
     recorded(tmp_path / "a", rng)
-    with pytest.raises(FileExistsError, match="already"):
+    with pytest.raises(FileExistsError, match="holds a recording already"):
         FrameRecorder(tmp_path / "a")
     (tmp_path / "a" / "000001.png").write_bytes(b"no picture")
     recording = Recording(tmp_path / "a")
     recording.read()
-    with pytest.raises(ValueError, match="image 1 is missing or damaged"):
+    with pytest.raises(ValueError, match=r"000001\.png cannot be read as a picture"):
         recording.read()
+
+
+def grey_pictures(folder, names):
+    """Pictures (24, 32), of which the n-th has grey 10 n, with a camera file for as many."""
+    folder.mkdir()
+    for number, name in enumerate(names, start=1):
+        write_picture(folder / name, np.full((24, 32, 3), 10 * number, np.uint8))
+    camera = {"intrinsics": [[30, 0, 16], [0, 30, 12], [0, 0, 1]], "size": [32, 24]}
+    times = {"times_s": [number / 20 for number in range(len(names))]}
+    (folder / "camera.json").write_text(json.dumps(camera | times))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["{}.png", "{:03d}.jpg", "frame_{}.png", "left-{:04d}_rgb.png"])
+@pytest.mark.parametrize("first", [0, 7])
+def test_pictures_are_played_by_their_numbers(tmp_path, name, first):
+    names = [name.format(number) for number in range(first, first + 12)]
+    recording = Recording(grey_pictures(tmp_path / "a", names))
+    (tmp_path / "a" / "._000001.png").write_bytes(b"a file system's own note")
+    played = [round(recording.read().image.mean() / 10) for _ in recording.times_s]
+    assert played == list(range(1, 13)) and recording.read() is None
+
+
+TWELVE = [f"{number:03d}.png" for number in range(1, 13)]
+
+
+@pytest.mark.parametrize(
+    ("remove", "add", "message"),
+    [
+        ([], ["000_board.png"], r"000_board\.png is not named 'NUMBER'"),
+        ([], ["board.png"], r"board\.png is not named"),
+        (["012.png"], ["board.jpg"], r"board\.jpg is not named"),
+        ([], ["013.png"], "holds 13 pictures .* but 12 times_s"),
+        (["004.png"], [], "holds 11 pictures .* but 12 times_s"),
+        (["004.png"], ["013.png"], r"after 003\.png comes 005\.png"),
+        (["012.png"], ["0001.png"], r"0001\.png and 001\.png have the same number"),
+        (["012.png"], ["001.jpg"], r"001\.jpg and 001\.png have the same number"),
+        (TWELVE, [], "holds 0 pictures"),
+    ],
+)
+def test_other_pictures_than_times_are_refused(tmp_path, remove, add, message):
+    folder = grey_pictures(tmp_path / "a", TWELVE)
+    for name in remove:
+        (folder / name).unlink()
+    for name in add:
+        write_picture(folder / name, np.full((24, 32, 3), 255, np.uint8))
+    with pytest.raises(ValueError, match=message):
+        Recording(folder)
+
+
+def test_a_video_with_more_or_fewer_images_than_times_is_refused(rng, tmp_path):
+    samples = recorded(tmp_path / "a", rng, count=4)
+    imageio.mimwrite(tmp_path / "b.mp4", [s.image for s in samples], fps=30, macro_block_size=1)
+    content = json.loads((tmp_path / "a" / "camera.json").read_text())
+    for count in (3, 5):
+        times = {"times_s": [number / 30 for number in range(count)]}
+        lacking = {name: value for name, value in content.items() if name != "poses"}
+        (tmp_path / "b.json").write_text(json.dumps(lacking | times))
+        with pytest.raises(ValueError, match=rf"b\.mp4 holds 4 images, .*b\.json has {count}"):
+            Recording(tmp_path / "b.mp4")
+
+
+FAR, TURNED = np.eye(4).tolist(), np.diag([1.0, -1.0, 1.0, 1.0]).tolist()
+FAR[2][3] = 300.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("intrinsics", [30, 0, 16, 0, 30, 12, 0, 0, 1], "expected 3 x 3 numbers, got 9 numbers"),
+        ("intrinsics", None, "expected 3 x 3 numbers"),
+        ("distortion", None, "a flat list"),
+        ("distortion", [0.1] * 7, "7 of them"),
+        ("size", 32, "size: expected 2 numbers, got one number"),
+        ("times_s", [0.0, 0.1, 0.1], "entry 2 is 0.1 after 0.1"),
+        ("times_s", [0.0, None, 0.2], "times_s: a number is missing"),
+        ("times_s", [0.0, 50.0, 100.0], "they are in seconds"),
+        ("times_s", [], "one time per picture"),
+        ("poses", [FAR] * 3, r"poses\[0\]: 300 m away, at most 10 m"),
+        ("poses", [TURNED] * 3, "is no rotation"),
+        ("poses", [np.eye(4).tolist()] * 3, "behind the camera"),
+        ("poses", [np.eye(4).tolist()] * 2, r"one 4x4 matrix per image \(3\), got 2 poses"),
+        ("poses", [[1.0] * 16] * 3, "expected 4 x 4 numbers, got 16 numbers"),
+    ],
+)
+def test_a_camera_file_that_cannot_be_is_refused_by_key(rng, tmp_path, key, value, message):
+    recorded(tmp_path / "a", rng)
+    path = tmp_path / "a" / "camera.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(ValueError, match=message) as caught:
+        Recording(tmp_path / "a")
+    assert str(path) in str(caught.value) and key in str(caught.value)
+
+
+def test_a_camera_file_with_a_missing_key_or_broken_json_is_refused(rng, tmp_path):
+    recorded(tmp_path / "a", rng)
+    path = tmp_path / "a" / "camera.json"
+    path.write_text('{"size": [32, 24]}')
+    with pytest.raises(ValueError, match=r"camera\.json lacks intrinsics, times_s"):
+        Recording(tmp_path / "a")
+    path.write_text('{"size": [32, 24], }')
+    with pytest.raises(ValueError, match=r"camera\.json is no JSON, line 1"):
+        Recording(tmp_path / "a")
+
+
+def test_frames_must_follow_each_other_in_time(frame, tmp_path):
+    recorder = FrameRecorder(tmp_path)
+    recorder.write(frame)
+    with pytest.raises(ValueError, match=r"an image of 1\.5 s after one of 1\.5 s"):
+        recorder.write(frame)
+    with pytest.raises(FileExistsError, match="interrupted"):
+        FrameRecorder(tmp_path)
 
 
 def test_a_camera_that_changes_cannot_be_recorded(frame, tmp_path):
