@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from perception.cameras import checks
 from perception.cube import NUM_CORNERS
+from perception.files import required
 
 SCHEMA = 1
 JPEG_QUALITY = 92
@@ -79,24 +81,28 @@ def decode(files: dict[str, bytes], where: str) -> Sample:
         where: Named in errors.
 
     Raises:
-        ValueError: If a file is missing or damaged, the schema is another one, or shapes differ.
+        ValueError: If a file is missing or damaged, the schema is another one, or the label holds
+            what no picture of a cube can have; names the key.
     """
-    if missing := [suffix for suffix in SUFFIXES if suffix not in files]:
-        raise ValueError(f"{where}: {', '.join(missing)} missing")
-    label = json.loads(files["json"])
-    if label.get("schema") != SCHEMA:
-        raise ValueError(f"{where}: schema {label.get('schema')}, this version reads {SCHEMA}")
-    arrays = {name: np.array(label[name], dtype=float) for name in _SHAPES}
+    image, ids, text = required(files, SUFFIXES, where)
+    label = _label(text, where)
+    names = ("key", "size", "visibility", "visible_fraction", "notes")
+    key, size, visibility, visible_fraction, notes = required(label, names, where)
+    required(label, tuple(_SHAPES), where)
+    arrays = {
+        name: checks.numbers(label[name], shape, f"{where}: {name}")
+        for name, shape in _SHAPES.items()
+    }
     sample = Sample(
-        key=label["key"],
-        image=np.array(Image.open(io.BytesIO(files["jpg"])).convert("RGB")),
-        ids=np.array(Image.open(io.BytesIO(files["id.png"]))),
-        visibility=np.array(label["visibility"], dtype=np.int64),
-        visible_fraction=float(label["visible_fraction"]),
-        notes=label["notes"],
+        key=key,
+        image=_pixels(image, "RGB", f"{where}: jpg"),
+        ids=_pixels(ids, "L", f"{where}: id.png"),
+        visibility=checks.numbers(visibility, (NUM_CORNERS,), f"{where}: visibility").astype(int),
+        visible_fraction=float(checks.numbers(visible_fraction, (), f"{where}: visible_fraction")),
+        notes=notes,
         **arrays,
     )
-    _check(sample, tuple(label["size"]), where)
+    _check(sample, checks.picture_size(size, where), where)
     return sample
 
 
@@ -116,10 +122,38 @@ def _check(sample: Sample, size: tuple[int, int], where: str) -> None:
             f"{where}: picture {sample.image.shape[:2]} and ids {sample.ids.shape}, "
             f"the label says {height_width}"
         )
-    for name, shape in (_SHAPES | {"visibility": (NUM_CORNERS,)}).items():
-        values = getattr(sample, name)
-        if values.shape != shape or not np.isfinite(values).all():
-            raise ValueError(f"{where}: {name} is not {shape} finite numbers")
+    checks.intrinsics(sample.camera, height_width, where)
+    checks.rigid(sample.T_camera_cube, f"{where}: T_camera_cube", checks.CUBE_REACH_M)
+    for name, values, known in (
+        ("visibility", sample.visibility, (OUTSIDE, OCCLUDED, VISIBLE)),
+        ("id.png", sample.ids, (BACKGROUND_ID, HAND_ID, CUBE_ID)),
+    ):
+        if values.max() > max(known) or values.min() < min(known):
+            raise ValueError(f"{where}: {name} must be {known}, got {np.unique(values)[:9]}")
+
+
+def _label(text: bytes, where: str) -> dict:
+    try:
+        label = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{where}: its label is no JSON: {error}") from error
+    if not isinstance(label, dict) or label.get("schema") != SCHEMA:
+        found = label.get("schema") if isinstance(label, dict) else None
+        raise ValueError(f"{where}: schema {found}, this version reads {SCHEMA}")
+    return label
+
+
+def _pixels(content: bytes, mode: str, where: str) -> np.ndarray:
+    """A picture in PIL's mode "RGB" or "L"; grey becomes three equal channels."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.mode == mode:
+                return np.array(image)
+            if image.mode == "L" and mode == "RGB":
+                return np.array(image.convert(mode))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{where} is damaged: {error}") from error
+    raise ValueError(f"{where} has mode {image.mode}, expected {mode} (8 bits per channel)")
 
 
 def _image_bytes(image: np.ndarray, kind: str, **options: object) -> bytes:

@@ -8,7 +8,6 @@ seed, shards.
 
 import hashlib
 import io
-import json
 import os
 import tarfile
 from collections.abc import Iterable
@@ -18,11 +17,10 @@ from typing import IO
 from torch.utils.data import Dataset
 
 from perception.cube import check_cube_contract, cube_contract
+from perception.files import read_json, required, write_json, write_whole
 from perception.samples import SCHEMA, SUFFIXES, Sample, decode, encode
 
 INDEX = "index.json"
-PART = ".part"
-"""Suffix of files that are still being written."""
 
 
 def shard_name(split: str, shard: int) -> str:
@@ -36,27 +34,29 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> dict:
     Raises:
         ValueError: If there is no sample, or two have the same key.
     """
-    part = path.with_name(path.name + PART)
     offsets: dict[str, list[list[int]]] = {}
     fractions = []
-    with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for sample in samples:
-            if sample.key in offsets:
-                raise ValueError(f"{path}: two samples are called '{sample.key}'")
-            offsets[sample.key] = [_add(tar, sample.key, *item) for item in encode(sample).items()]
-            fractions.append(round(sample.visible_fraction, 4))
-    if not offsets:
-        part.unlink()
-        raise ValueError(f"{path}: no samples to write")
+
+    def fill(file: IO[bytes]) -> None:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for sample in samples:
+                if sample.key in offsets:
+                    raise ValueError(f"{path}: two samples are called '{sample.key}'")
+                files = encode(sample).items()
+                offsets[sample.key] = [_add(tar, sample.key, *item) for item in files]
+                fractions.append(round(sample.visible_fraction, 4))
+        if not offsets:
+            raise ValueError(f"{path}: no samples to write")
+
+    write_whole(path, fill)
     record = {
         "name": path.name,
         "count": len(offsets),
-        "bytes": part.stat().st_size,
-        "sha256": _sha256(part),
+        "bytes": path.stat().st_size,
+        "sha256": _sha256(path),
         "visible_fraction": fractions,
         "offsets": offsets,
     }
-    _publish(part, path)
     write_json(record_path(path), record)
     return record
 
@@ -71,8 +71,9 @@ def committed(shard: Path) -> dict | None:
     record = record_path(shard)
     if not record.is_file() or not shard.is_file():
         return None
-    content = json.loads(record.read_text())
-    return content if content["bytes"] == shard.stat().st_size else None
+    content = read_json(record)
+    (size,) = required(content, ("bytes",), f"{record}")
+    return content if size == shard.stat().st_size else None
 
 
 def write_index(folder: Path, description: dict, records: list[dict]) -> None:
@@ -103,10 +104,11 @@ def read_index(folder: Path) -> dict:
             f"no data set at {folder} ({INDEX} missing); make one: "
             f"python scripts/render_keypoints.py --out {folder}"
         )
-    content = json.loads(path.read_text())
+    content = read_json(path)
     if content.get("schema") != SCHEMA:
         raise ValueError(f"{path}: schema {content.get('schema')}, this version reads {SCHEMA}")
-    check_cube_contract(content["contract"], str(path))
+    contract, *_ = required(content, ("contract", "counts", "description", "shards"), f"{path}")
+    check_cube_contract(contract, f"{path}")
     return content
 
 
@@ -134,7 +136,10 @@ class ShardDataset(Dataset[Sample]):
                 continue
             record = committed(self.folder / shard["name"])
             if record is None or record["sha256"] != shard["sha256"]:
-                raise ValueError(f"{self.folder / shard['name']} is not what {INDEX} promises")
+                raise ValueError(
+                    f"{self.folder / shard['name']} is not what {INDEX} promises: the data set was "
+                    "copied in part or is being made anew; run the command that made it again"
+                )
             self._places += [
                 (shard["name"], places)
                 for places, fraction in zip(
@@ -143,7 +148,10 @@ class ShardDataset(Dataset[Sample]):
                 if fraction >= min_visible_fraction
             ]
         if not self._places:
-            raise ValueError(f"{self.folder} holds no '{split}' samples; {self.index['counts']}")
+            has = ", ".join(f"{n} '{name}'" for name, n in self.index["counts"].items() if n)
+            raise ValueError(
+                f"{self.folder} holds no '{split}' samples, but {has or 'none at all'}"
+            )
         self._files: dict[tuple[int, str], IO[bytes]] = {}
 
     def __len__(self) -> int:
@@ -183,13 +191,6 @@ def verify(folder: Path) -> int:
     return sum(shard["count"] for shard in shards)
 
 
-def write_json(path: Path, content: dict) -> None:
-    """Write a small file at once."""
-    part = path.with_name(path.name + PART)
-    part.write_text(json.dumps(content, allow_nan=False))
-    _publish(part, path)
-
-
 def _is_of(name: str, split: str) -> bool:
     return name.rpartition("-")[0] == split
 
@@ -201,13 +202,6 @@ def _add(tar: tarfile.TarFile, key: str, suffix: str, content: bytes) -> list[in
     start = tar.offset + tarfile.BLOCKSIZE
     tar.addfile(entry, io.BytesIO(content))
     return [start, len(content)]
-
-
-def _publish(part: Path, target: Path) -> None:
-    """Make a complete file visible under its name, and durable."""
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(part, target)
 
 
 def _sha256(path: Path) -> str:

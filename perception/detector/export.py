@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from perception.detector.core import TrackedCore
 from perception.detector.files import DetectorFile
 from perception.detector.heatmaps import measure_corners
+from perception.files import write_whole
 
 INPUTS, OUTPUTS = ["image", "box"], ["score", "corrected_box", "heatmaps", "mask"]
 TOLERANCE = 0.05
@@ -23,21 +25,20 @@ def export_onnx(detector: DetectorFile, path: Path, size: tuple[int, int] = (160
     """Write the core for views of one size (height, width); see `TrackedCore.forward`."""
     core = TrackedCore(detector.network).cpu().eval()
     image, box = example(size, np.random.default_rng(0))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    buffer = BytesIO()
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Converting a tensor")  # sizes are meant to be fixed
         warnings.simplefilter("ignore", DeprecationWarning)  # of this exporter
         torch.onnx.export(
             core,
             (image, box),
-            str(partial),
+            buffer,
             input_names=INPUTS,
             output_names=OUTPUTS,
             opset_version=17,
             dynamo=False,
         )
-    partial.replace(path)
+    write_whole(path, lambda file: file.write(buffer.getvalue()))
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,19 @@
 """Detector files: weights, what they were built from, and what they were trained to see."""
 
-import os
+import zipfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torchvision.models.detection import MaskRCNN
 
+from perception.cameras import checks
 from perception.cube import check_cube_contract, cube_contract
 from perception.detector.config import DetectorConfig
 from perception.detector.network import build_network
+from perception.files import required, write_whole
 
 FORMAT = "sernf-isaac-detector/1"
 
@@ -36,9 +39,9 @@ def save_detector(path: Path, content: DetectorFile) -> None:
         ValueError: If a weight is not finite.
     """
     weights = {k: v.detach().cpu().clone() for k, v in content.network.state_dict().items()}
-    if bad := [name for name, value in weights.items() if not torch.isfinite(value).all()]:
+    if bad := _not_finite(weights):
         raise ValueError(f"{path}: weights hold values that are not finite: {', '.join(bad[:3])}")
-    write_whole(
+    write_tensors(
         path,
         {
             "format": FORMAT,
@@ -64,46 +67,56 @@ def load_detector(path: Path) -> DetectorFile:
             f"no detector file at {path}; give another path, or train one: "
             "scripts/train_detector.py"
         )
-    content = read_whole(path)
+    content = read_tensors(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is no detector file of this project (format {FORMAT!r})")
-    check_cube_contract(content["contract"], str(path))
-    config = _config(content["config"], path)
+    names = ("contract", "config", "image_size", "covariance_factor", "training", "weights")
+    contract, values, size, factor, training, weights = required(content, names, f"{path}")
+    check_cube_contract(contract, f"{path}")
+    config = _config(values, path)
     network = build_network(config)
     try:
-        network.load_state_dict(content["weights"])
-    except RuntimeError as error:
+        network.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not fit its own configuration: {error}") from error
-    height, width = content["image_size"]
-    factor = content["covariance_factor"]
-    return DetectorFile(network.eval(), config, (height, width), factor, content["training"])
+    if bad := _not_finite(weights):
+        raise ValueError(f"{path}: weights hold values that are not finite: {', '.join(bad[:3])}")
+    factor = float(checks.numbers(factor, (), f"{path}: covariance_factor"))
+    if factor <= 0.0:
+        raise ValueError(f"{path}: covariance_factor ({factor}) must be above 0")
+    image_size = checks.picture_size(size, f"{path}: image_size")
+    return DetectorFile(network.eval(), config, image_size, factor, training)
 
 
-def write_whole(path: Path, content: object) -> None:
-    """`torch.save` so that a crash leaves the old file or the new one, also when power fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+def write_tensors(path: Path, content: object) -> None:
+    """`torch.save`, whole."""
+    write_whole(path, lambda file: torch.save(content, file))
 
 
-def read_whole(path: Path) -> object:
-    """`torch.load` of tensors and plain values.
+def read_tensors(path: Path) -> object:
+    """`torch.load` of tensors and plain values, checksums included, which it does not look at.
 
     Raises:
         ValueError: If the file is damaged or holds anything else.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or foreign file can fail in any way
-        raise ValueError(f"{path} is damaged or of another kind: {error}") from error
+        reason = str(error).partition("\n")[0]  # torch adds a page about its safety
+        raise ValueError(f"{path} is damaged or of another kind: {reason}") from error
 
 
-def _config(values: dict, path: Path) -> DetectorConfig:
+def _not_finite(weights: dict[str, Tensor]) -> list[str]:
+    return [name for name, value in weights.items() if not torch.isfinite(value).all()]
+
+
+def _config(values: object, path: Path) -> DetectorConfig:
     known = {f.name for f in fields(DetectorConfig)}
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: its configuration is no mapping, but {values!r:.60}")
     if unknown := sorted(set(values) ^ known):
         raise ValueError(f"{path}: its configuration and this version's differ in {unknown}")
     as_tuples: dict[str, Any] = {

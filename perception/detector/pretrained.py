@@ -26,7 +26,8 @@ def load_pretrained(network: MaskRCNN, source: str) -> list[str]:
     Raises:
         FileNotFoundError: If the weights are not on this machine and cannot be fetched; says where
             to put them.
-        ValueError: If the network is no ResNet-50, which the published weights are for.
+        ValueError: If the network is no ResNet-50, which the published weights are for, or there is
+            no such file.
     """
     if source == "none":
         return []
@@ -37,7 +38,11 @@ def load_pretrained(network: MaskRCNN, source: str) -> list[str]:
         people = _published(KeypointRCNN_ResNet50_FPN_Weights.COCO_V1)
         corner_head = {k: v for k, v in people.items() if k.startswith("roi_heads.keypoint_head")}
         return _take(network, masks | corner_head)
-    return _take(network, load_detector(Path(source)).network.state_dict())
+    if not (path := Path(source)).is_file():
+        raise ValueError(
+            f"weights '{source}' is neither none, imagenet or coco nor a file of train_detector.py"
+        )
+    return _take(network, load_detector(path).network.state_dict())
 
 
 def _take(network: MaskRCNN, weights: dict[str, Tensor]) -> list[str]:
@@ -54,7 +59,7 @@ def _take(network: MaskRCNN, weights: dict[str, Tensor]) -> list[str]:
 def _published(weights: WeightsEnum) -> dict[str, Tensor]:
     try:
         return weights.get_state_dict(progress=False, check_hash=True)
-    except (URLError, OSError) as error:
+    except (URLError, OSError, RuntimeError) as error:  # RuntimeError: a wrong checksum
         name = weights.url.rpartition("/")[2]
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise FileNotFoundError(

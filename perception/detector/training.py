@@ -17,7 +17,7 @@ from torchvision.models.detection import MaskRCNN
 from tqdm import tqdm
 
 from perception.detector.examples import Example, TrainingBatches
-from perception.detector.files import read_whole, write_whole
+from perception.detector.files import read_tensors, write_tensors
 
 STATE_FILE = "training_state.pt"
 Watch = Callable[[MaskRCNN], tuple[dict[str, float], np.ndarray | None]]
@@ -151,7 +151,7 @@ class DetectorTraining:
             "schedule": self._schedule.state_dict(),
             "step": self.step,
         }
-        write_whole(self.run_dir / STATE_FILE, state)
+        write_tensors(self.run_dir / STATE_FILE, state)
 
     def resume(self) -> None:
         """Go back to the last resume point.
@@ -163,7 +163,7 @@ class DetectorTraining:
         path = self.run_dir / STATE_FILE
         if not path.is_file():
             raise FileNotFoundError(f"nothing to resume: {path} does not exist")
-        state = read_whole(path)
+        state = read_tensors(path)
         if not isinstance(state, dict) or not {"network", "optimizer", "step"} <= state.keys():
             raise ValueError(f"{path} is no resume point of a detector training")
         try:

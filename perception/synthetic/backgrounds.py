@@ -1,4 +1,4 @@
-"""Backgrounds: any folder of pictures, Places365 where the user has it, or procedural ones.
+"""Backgrounds: any folder of pictures (the paper: Places365), or procedural ones.
 
 Training and held-out pictures never share a background: files are divided by their names, and
 procedural backgrounds of held-out pictures come from other generators.
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from perception.picture_files import read_picture
 
 FILE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 HELD_OUT_SHARE = 10
@@ -40,10 +42,10 @@ class Backgrounds:
         if rng.random() < self._procedural_share:
             return procedural(size, self.split, rng)
         path = self._files[rng.integers(len(self._files))]
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise ValueError(f"{path} is not a picture that can be read; remove it or convert it")
-        return _random_crop(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), size, rng)
+        try:
+            return _random_crop(read_picture(path), size, rng)
+        except ValueError as error:
+            raise ValueError(f"{error}; as a background, remove it or convert it") from error
 
 
 def find_pictures(folder: Path, split: str) -> list[Path]:
@@ -52,10 +54,14 @@ def find_pictures(folder: Path, split: str) -> list[Path]:
     Raises:
         FileNotFoundError: If there are none.
     """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder of backgrounds at {folder}")
     found = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in FILE_SUFFIXES and is_held_out(path) == (split == "heldout")
+        if not path.name.startswith(".")
+        and path.suffix.lower() in FILE_SUFFIXES
+        and is_held_out(path) == (split == "heldout")
     )
     if not found:
         raise FileNotFoundError(
@@ -68,21 +74,6 @@ def find_pictures(folder: Path, split: str) -> list[Path]:
 def is_held_out(path: Path) -> bool:
     """Whether a file is kept from training; depends on its name only."""
     return hashlib.sha256(path.name.encode()).digest()[0] % HELD_OUT_SHARE == 0
-
-
-def places365_folder(root: Path) -> Path:
-    """Folder of the small Places365 validation pictures, downloaded into `root` if missing.
-
-    The data set has its own terms of use; see its home page.
-
-    Raises:
-        RuntimeError: If the download fails or its checksum is wrong.
-    """
-    from torchvision.datasets import Places365
-
-    complete = (root / "val_256").is_dir() and any((root / "val_256").iterdir())
-    Places365(str(root), split="val", small=True, download=not complete)
-    return root / "val_256"
 
 
 def procedural(size: tuple[int, int], split: str, rng: np.random.Generator) -> np.ndarray:

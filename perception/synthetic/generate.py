@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from perception.files import PARTIAL
 from perception.samples import Sample
 from perception.shards import (
     INDEX,
-    PART,
     committed,
     read_index,
     shard_name,
@@ -83,7 +83,7 @@ def generate(
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_same(folder, description, defaults or {})
-    for leftover in folder.glob(f"*{PART}"):
+    for leftover in folder.glob(PARTIAL):
         leftover.unlink()
     done = {plan.path.name: committed(plan.path) for plan in plans}
     records = [record for record in done.values() if record is not None]

@@ -1,4 +1,4 @@
-"""The network, what it is trained on, its files, its training, and its static core."""
+"""The network, what it is trained on, its training, and its static core."""
 
 from dataclasses import replace
 
@@ -8,14 +8,12 @@ import torch
 from drawn_cube import drawn_sample
 
 from perception.cube import cube_corners
-from perception.detector import files
 from perception.detector.config import PRESETS, preset
 from perception.detector.detector import CornerDetector, padded_box, paste_mask
 from perception.detector.examples import TrainingBatches, crop, to_example
 from perception.detector.export import TOLERANCE, export_onnx, parity
-from perception.detector.files import DetectorFile, load_detector, save_detector
+from perception.detector.files import DetectorFile
 from perception.detector.network import build_network, count_parameters
-from perception.detector.pretrained import load_pretrained
 from perception.detector.training import DetectorTraining, learning_rate_factor
 from perception.geometry import project
 from perception.samples import CUBE_ID, OCCLUDED, OUTSIDE, VISIBLE
@@ -214,59 +212,6 @@ def test_the_learning_rate_warms_up_and_fades():
     assert factors[0] == pytest.approx(0.1) and factors[10] == pytest.approx(1.0)
     assert factors[10:] == sorted(factors[10:], reverse=True)
     assert factors[100] == pytest.approx(0.01)
-
-
-# Files.
-
-
-def test_a_detector_survives_its_file(network, tmp_path):
-    path = tmp_path / "detector.pt"
-    save_detector(path, DetectorFile(network, SMALL, SIZE, 1.7, {"steps": 3}))
-    loaded = load_detector(path)
-    assert (loaded.config, loaded.image_size, loaded.covariance_factor) == (SMALL, SIZE, 1.7)
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, loaded.network.state_dict()[name])
-    assert load_pretrained(build_network(SMALL), str(path))
-
-
-def test_a_detector_of_another_cube_is_refused(network, tmp_path, monkeypatch):
-    path = tmp_path / "detector.pt"
-    other = files.cube_contract() | {"corner_order": "z-first"}
-    monkeypatch.setattr(files, "cube_contract", lambda: other)
-    save_detector(path, DetectorFile(network, SMALL, SIZE))
-    with pytest.raises(ValueError, match="corner_order"):
-        load_detector(path)
-
-
-def test_files_that_are_no_detectors_are_refused(network, tmp_path):
-    with pytest.raises(FileNotFoundError, match="train_detector"):
-        load_detector(tmp_path / "none.pt")
-    (tmp_path / "text.pt").write_text("hello")
-    with pytest.raises(ValueError, match="damaged"):
-        load_detector(tmp_path / "text.pt")
-    torch.save({"format": "other"}, tmp_path / "other.pt")
-    with pytest.raises(ValueError, match="no detector file"):
-        load_detector(tmp_path / "other.pt")
-
-
-def test_weights_that_are_not_finite_are_not_written(network, tmp_path):
-    with torch.no_grad():
-        network.roi_heads.box_predictor.cls_score.bias.fill_(torch.inf)
-    with pytest.raises(ValueError, match="not finite"):
-        save_detector(tmp_path / "detector.pt", DetectorFile(network, SMALL, SIZE))
-    assert not (tmp_path / "detector.pt").exists()
-
-
-def test_published_weights_that_cannot_be_fetched_say_where_to_put_them(monkeypatch, tmp_path):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-
-    def offline(*_args, **_options):
-        raise OSError("no network")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    network = build_network(SMALL)
-    with pytest.raises(FileNotFoundError, match=r"resnet50-\w+\.pth"):
-        load_pretrained(network, "imagenet")
 
 
 # The core that tracks.

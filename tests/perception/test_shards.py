@@ -1,5 +1,6 @@
 """Samples and shards: what is written is read, nothing half-written counts, damage is noticed."""
 
+import io
 import json
 import tarfile
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_samples import fake_sample
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from perception.samples import SUFFIXES, decode, encode
@@ -52,16 +54,66 @@ def test_a_sample_survives_its_files() -> None:
 
 def test_incomplete_or_foreign_samples_are_refused() -> None:
     files = encode(fake_sample())
-    with pytest.raises(ValueError, match=r"shard 3: id\.png missing"):
+    with pytest.raises(ValueError, match=r"shard 3 lacks id\.png"):
         decode({k: v for k, v in files.items() if k != "id.png"}, "shard 3")
     label = json.loads(files["json"])
     for change, message in (
         ({"schema": 99}, "schema 99, this version reads"),
-        ({"corners_px": label["corners_px"][:7]}, r"corners_px is not \(8, 2\) finite numbers"),
+        ({"corners_px": label["corners_px"][:7]}, r"corners_px: expected 8 x 2 numbers, got 7 x 2"),
+        ({"camera": np.ravel(label["camera"]).tolist()}, r"camera: expected 3 x 3 numbers, got 9"),
+        ({"camera": np.zeros((3, 3)).tolist()}, r"intrinsics must be"),
+        ({"T_camera_cube": np.zeros((4, 4)).tolist()}, r"T_camera_cube: .* no rotation"),
+        ({"visibility": [3] * 8}, r"visibility must be \(0, 1, 2\), got \[3\]"),
+        ({"visible_fraction": None}, r"visible_fraction: a number is missing"),
         ({"size": [640, 480]}, r"the label says \(480, 640\)"),
     ):
         with pytest.raises(ValueError, match=message):
             decode(files | {"json": json.dumps(label | change).encode()}, "x")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content", "message"),
+    [
+        ("json", b"{", "x: its label is no JSON"),
+        ("json", b"[]", "x: schema None"),
+        ("json", b'{"schema": 1}', "x lacks key, size, visibility"),
+        ("jpg", b"no picture", "x: jpg is damaged"),
+        ("id.png", b"", "x: id.png is damaged"),
+    ],
+)
+def test_damaged_files_of_a_sample_are_named(suffix, content, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        decode(encode(fake_sample()) | {suffix: content}, "x")
+
+
+def test_ids_are_eight_bits_and_known() -> None:
+    files = encode(fake_sample())
+    for pixels, message in (
+        (np.full((48, 64), 700, np.uint16), r"id\.png has mode I;16, expected L"),
+        (np.zeros((48, 64, 4), np.uint8), r"id\.png has mode RGBA, expected L"),
+        (np.full((48, 64), 9, np.uint8), r"id\.png must be \(0, 1, 2\), got \[9\]"),
+    ):
+        height, width = fake_sample().ids.shape
+        buffer = io.BytesIO()
+        Image.fromarray(np.resize(pixels, (height, width, *pixels.shape[2:]))).save(buffer, "PNG")
+        with pytest.raises(ValueError, match=message):
+            decode(files | {"id.png": buffer.getvalue()}, "x")
+
+
+def test_a_damaged_index_or_record_is_named(folder: Path) -> None:
+    record = record_path(folder / shard_name("train", 0))
+    whole = record.read_text()
+    record.write_text("{}")
+    with pytest.raises(ValueError, match=r"train-000000\.json lacks bytes"):
+        ShardDataset(folder, "train")
+    record.write_text(whole)
+    content = json.loads((folder / INDEX).read_text())
+    (folder / INDEX).write_text(json.dumps({"schema": 1, "contract": content["contract"]}))
+    with pytest.raises(ValueError, match=r"index\.json lacks counts, description, shards"):
+        read_index(folder)
+    (folder / INDEX).write_text('{"schema": 1,')
+    with pytest.raises(ValueError, match=r"index\.json is no JSON, line 1"):
+        read_index(folder)
 
 
 def test_a_label_that_is_not_finite_is_never_written() -> None:

@@ -14,9 +14,10 @@ from fake_samples import fake_sample
 from PIL import Image
 
 from perception.cube_art import atlas
+from perception.files import PARTIAL
 from perception.geometry import apply_homography, intrinsics, inverse, look_at, project, transform
 from perception.samples import Sample
-from perception.shards import PART, ShardDataset, read_index, shard_name, verify
+from perception.shards import ShardDataset, read_index, shard_name, verify
 from perception.synthetic.backgrounds import Backgrounds, find_pictures, is_held_out
 from perception.synthetic.generate import generate, plan_shards
 from perception.synthetic.looks import LookConfig, draw_look, printed_cube
@@ -116,13 +117,15 @@ def test_a_folder_of_pictures_is_divided_between_the_splits(tmp_path: Path) -> N
 
 
 def test_unusable_background_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no folder of backgrounds at"):
+        Backgrounds("train", tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"no pictures .* of the train split below"):
         Backgrounds("train", tmp_path)
     names = [f"{i}.png" for i in range(9)]
     for name in names:
         (tmp_path / name).write_text("not a picture")
     broken = Backgrounds("train", tmp_path, procedural_share=0.0)
-    with pytest.raises(ValueError, match=r"is not a picture that can be read"):
+    with pytest.raises(ValueError, match=r"cannot be read as a picture.*remove it or convert it"):
         broken.draw((32, 24), np.random.default_rng(0))
 
 
@@ -185,7 +188,7 @@ def test_a_killed_generation_goes_on_and_ends_up_the_same(tmp_path: Path) -> Non
     assert 0 < len(before) < len(checksums(whole))
     fill(killed)
     assert checksums(killed) == checksums(whole) and before.items() <= checksums(whole).items()
-    assert verify(killed) == sum(PLAN.values()) and not list(killed.glob(f"*{PART}"))
+    assert verify(killed) == sum(PLAN.values()) and not list(killed.glob(PARTIAL))
     assert len(ShardDataset(killed, "train")) == PLAN["train"]
 
 
