@@ -110,7 +110,7 @@ def test_weights_that_are_not_finite_are_not_read(network, tmp_path):
     content = torch.load(path, weights_only=True)
     content["weights"]["roi_heads.box_predictor.cls_score.bias"].fill_(torch.nan)
     torch.save(content, path)
-    with pytest.raises(ValueError, match="not finite: roi_heads.box_predictor"):
+    with pytest.raises(ValueError, match=r"not finite: roi_heads\.box_predictor"):
         load_detector(path)
 
 
