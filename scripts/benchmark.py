@@ -13,14 +13,14 @@ import json
 from pathlib import Path
 
 import torch
-from _cli import resolve_device, run_main, use_tensor_cores
-from _pair import pair_figures
 
-from sernf_isaac.baselines.speed import baseline_speed, baseline_table
-from sernf_isaac.deploy.figures import SafetyRequest, safety_figures, safety_table
-from sernf_isaac.learning.speed import SpeedRequest, learner_speed, speed_table
-from tasks.cube_spin.real_hand import HAND
-from tasks.cube_spin.speed import isaac_speed, twin_speed
+from sernf_isaac.benchmarks.baselines import baseline_speed, baseline_table
+from sernf_isaac.benchmarks.learner import SpeedRequest, learner_speed, speed_table
+from sernf_isaac.benchmarks.safety import SafetyRequest, safety_figures, safety_table
+from sernf_isaac.cli import resolve_device, run_main, use_tensor_cores
+from tasks.cube_spin.runs.benchmark import isaac_speed, twin_speed
+from tasks.cube_spin.runs.pair import pair_figures
+from tasks.orca.description import HAND
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def hand_figures(args: argparse.Namespace) -> dict[str, float]:
 
 
 def import_figures(_: argparse.Namespace) -> dict[str, float]:
-    from sernf_isaac.data.importers.speed import import_speed  # needs the extra "bags"
+    from sernf_isaac.benchmarks.imports import import_speed  # needs the extra "bags"
 
     return shown(import_speed())
 

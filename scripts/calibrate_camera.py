@@ -16,8 +16,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from _cli import apply_overrides, run_main
-
 from perception.calibration.charuco import Board
 from perception.calibration.file import CalibratedRig, load_settings, save_rig, save_settings
 from perception.calibration.intrinsics import MIN_PICTURES, calibrate
@@ -26,6 +24,7 @@ from perception.calibration.pictures import check_empty, print_board, read_views
 from perception.cameras.checks import HAND_REACH_M, pose
 from perception.cameras.oak import OakCamera, OakSettings
 from perception.geometry import transform
+from sernf_isaac.cli import apply_overrides, run_main
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:

@@ -18,16 +18,17 @@ import time
 from pathlib import Path
 
 import torch
-from _cli import run_main
-from _demo_parts import film_episode, short_distillation, short_rehearsal
 
-from tasks.cube_spin import teacher_runs as runs
-from tasks.cube_spin.evaluation import report_table
-from tasks.cube_spin.figures import evaluation_figure
-from tasks.cube_spin.film import film_policy
-from tasks.cube_spin.protocol import EvaluationRequest, evaluate
-from tasks.cube_spin.student import DEFAULT_STUDENT
-from tasks.cube_spin.teacher import DEFAULT_TEACHER, load_teacher
+from sernf_isaac.cli import run_main
+from sernf_isaac.run_folder import new_run_dir
+from tasks.assets import DEFAULT_STUDENT, DEFAULT_TEACHER
+from tasks.cube_spin.evaluation.figures import evaluation_figure
+from tasks.cube_spin.evaluation.metrics import report_table
+from tasks.cube_spin.runs import train_teacher as runs
+from tasks.cube_spin.runs.demo import film_episode, short_distillation, short_rehearsal
+from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
+from tasks.cube_spin.runs.play import film_policy
+from tasks.cube_spin.teacher.policy import load_teacher
 
 
 def show_teacher(out: Path, episodes: int, seconds: float) -> None:
@@ -44,7 +45,7 @@ def train_teacher(out: Path, minutes: float, seed: int) -> str:
     run = runs.TwinRun(seed=seed, iterations=100_000, max_minutes=minutes, eval_every=0)
     run.task.command.speed_rad_s = (0.3, 1.5)
     run.latency_steps, run.ppo.schedule, run.ppo.final_std = 0, "fixed", None
-    run_dir = runs.new_run_dir(out / "teacher")
+    run_dir = new_run_dir(out / "teacher")
     runs.train(run, run_dir)
     first, last = runs.first_and_last(run_dir)
     return (

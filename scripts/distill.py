@@ -15,12 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from _cli import apply_overrides, resolve_device, resolve_sim, run_main
 from omegaconf import OmegaConf
 
-from tasks.cube_spin.student_runs import distil
-from tasks.cube_spin.student_settings import StudentRun, load_run, preset
-from tasks.cube_spin.teacher_runs import latest_run_dir
+from sernf_isaac.cli import apply_overrides, resolve_device, resolve_sim, run_main
+from sernf_isaac.run_folder import latest_run_dir
+from tasks.cube_spin.runs.distill import distil
+from tasks.cube_spin.student.settings import StudentRun, load_run, preset
 
 RUNS = Path("runs/student")
 
@@ -78,8 +78,8 @@ def main() -> None:
     if policy_file is None:  # not the process that writes
         return
     if args.video:
-        from tasks.cube_spin.film import film_policy
-        from tasks.cube_spin.student import load_student
+        from tasks.cube_spin.runs.play import film_policy
+        from tasks.cube_spin.student.policy import load_student
 
         film_policy(load_student(policy_file), policy_file.with_suffix(".mp4"))
     print(f"student    -> {policy_file}")

@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from _cli import apply_overrides, run_main
 
-from tasks.cube_spin.evaluation import report_table, to_json
-from tasks.cube_spin.protocol import EvaluationRequest, evaluate_policy
-from tasks.cube_spin.student_mlp import distil_mlp
-from tasks.cube_spin.student_settings import preset
-from tasks.cube_spin.teacher_runs import new_run_dir
+from sernf_isaac.cli import apply_overrides, run_main
+from sernf_isaac.run_folder import new_run_dir
+from tasks.cube_spin.evaluation.metrics import report_table, to_json
+from tasks.cube_spin.runs.distill_mlp import distil_mlp
+from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate_policy
+from tasks.cube_spin.student.settings import preset
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:

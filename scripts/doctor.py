@@ -13,17 +13,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from _cli import run_main
-
+from sernf_isaac.cli import run_main
 from sernf_isaac.deploy import checks
 from sernf_isaac.deploy.checks import NotReadyError, check_package
 from sernf_isaac.policy import load_policy
+from tasks.assets import ASSETS
 from tasks.cube_spin.grasps import load_grasps
-from tasks.cube_spin.teacher import load_teacher
+from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.orca.hand import hand_mjcf
 from tasks.rendering import choose_gl_backend
 
-ASSETS = Path(__file__).resolve().parents[1] / "assets"
 Check = tuple[str, bool, Callable[[], str], str]
 """What, whether the twin needs it, the check, what to do when it fails and does not say."""
 

@@ -7,19 +7,17 @@ python scripts/draw_cube.py --out runs/cube --size_mm 50
 import argparse
 from pathlib import Path
 
-from _cli import run_main
-
 from perception.cube import CUBE_SIZE_M
 from perception.cube_art import write_cube
-
-DEFAULT_FOLDER = Path(__file__).resolve().parents[1] / "assets" / "cube"
+from sernf_isaac.cli import run_main
+from tasks.assets import CUBE_FOLDER
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=DEFAULT_FOLDER)
+    parser.add_argument("--out", type=Path, default=CUBE_FOLDER)
     parser.add_argument("--size_mm", type=float, default=1000.0 * CUBE_SIZE_M, help="edge")
     args = parser.parse_args()
     if not 10.0 <= args.size_mm <= 65.0:

@@ -20,10 +20,10 @@ import time
 from pathlib import Path
 
 import torch
-from _cli import apply_overrides, run_main
 from omegaconf import OmegaConf
 
-from sernf_isaac.learning.four_stages import FourStageRun
+from sernf_isaac.cli import apply_overrides, run_main
+from sernf_isaac.learning.online.in_memory import FourStageRun
 from sernf_isaac.models.architecture import KINDS
 from tasks.duck_bowl.comparison import DEMONSTRATIONS, USES, Variant
 from tasks.duck_bowl.demonstrations import record_demonstrations

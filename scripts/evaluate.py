@@ -14,14 +14,14 @@ import argparse
 from pathlib import Path
 
 import torch
-from _cli import run_main
 
-from tasks.cube_spin.evaluation import report_table, to_json
-from tasks.cube_spin.figures import evaluation_figure
+from sernf_isaac.cli import run_main
+from tasks.assets import DEFAULT_TEACHER
+from tasks.cube_spin.evaluation.figures import evaluation_figure
+from tasks.cube_spin.evaluation.metrics import report_table, to_json
+from tasks.cube_spin.hand.report import run_report, run_table
 from tasks.cube_spin.physics import PRESETS
-from tasks.cube_spin.protocol import EvaluationRequest, evaluate
-from tasks.cube_spin.stored_runs import run_report, run_table
-from tasks.cube_spin.teacher import DEFAULT_TEACHER
+from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
 
 
 def parse() -> argparse.Namespace:

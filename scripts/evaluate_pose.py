@@ -14,7 +14,6 @@ import json
 from pathlib import Path
 
 import torch
-from _cli import resolve_device, run_main
 
 from perception.cameras.recording import Recording
 from perception.detector.detector import CornerDetector
@@ -24,6 +23,7 @@ from perception.report.film import film
 from perception.report.sequences import SequenceConfig
 from perception.shards import ShardDataset
 from perception.tracking.tracker import CubeTracker
+from sernf_isaac.cli import resolve_device, run_main
 
 
 def parse() -> argparse.Namespace:

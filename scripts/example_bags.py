@@ -13,11 +13,11 @@ the one to fill in with your own topics.
 import argparse
 from pathlib import Path
 
-from _cli import run_main
 from tqdm import tqdm
 
-from sernf_isaac.data.importers.made_up_bag import write_made_up_bag
-from tasks.manipulation.catalogue import TASKS
+from sernf_isaac.cli import run_main
+from sernf_isaac.data.bags.made_up import write_made_up_bag
+from tasks.arm.catalogue import TASKS
 from tasks.manipulation.definition import example_topics, layout_yaml, made_up_recording
 
 

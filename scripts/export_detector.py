@@ -10,11 +10,11 @@ import argparse
 from pathlib import Path
 
 import torch
-from _cli import run_main
 
 from perception.detector.export import TOLERANCE, export_onnx, parity
 from perception.detector.files import load_detector
 from perception.tracking.tracker import TrackerConfig
+from sernf_isaac.cli import run_main
 
 
 def parse() -> argparse.Namespace:

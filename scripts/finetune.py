@@ -17,14 +17,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from _cli import apply_overrides, resolve_device, run_main
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from sernf_isaac.data.channel import beat, clear_pointer, point, published
+from sernf_isaac.cli import apply_overrides, resolve_device, run_main
+from sernf_isaac.data.store.channel import beat, clear_pointer, point, published
 from sernf_isaac.deploy.status import status_page
-from sernf_isaac.learning.finetune import finetune, load_settings
-from sernf_isaac.learning.finetune_presets import PRESETS, preset
+from sernf_isaac.learning.finetune.presets import PRESETS, preset
+from sernf_isaac.learning.finetune.run import finetune, load_settings
 
 LOOK_EVERY_S = 1.0
 

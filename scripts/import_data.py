@@ -14,16 +14,16 @@ layout (docs/data.md). LeRobot data sets are v3.
 import argparse
 from pathlib import Path
 
-from _cli import run_main
 from tqdm import tqdm
 
+from sernf_isaac.cli import run_main
+from sernf_isaac.data.bags.file import list_topics
+from sernf_isaac.data.bags.layout import read_layout
 from sernf_isaac.data.episode import OUTCOMES
-from sernf_isaac.data.exporters.lerobot import export_lerobot
-from sernf_isaac.data.images import Fit
+from sernf_isaac.data.images.fit import Fit
 from sernf_isaac.data.importers import readings
-from sernf_isaac.data.importers.bag_file import list_topics
-from sernf_isaac.data.importers.bag_layout import read_layout
 from sernf_isaac.data.importers.into_store import RECORD, Reading, import_run
+from sernf_isaac.data.lerobot.exporter import export_lerobot
 
 
 def parse() -> argparse.Namespace:

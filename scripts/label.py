@@ -11,9 +11,8 @@ import argparse
 import secrets
 from pathlib import Path
 
-from _cli import run_main
-
-from sernf_isaac.deploy.labelling import agreement
+from sernf_isaac.cli import run_main
+from sernf_isaac.deploy.labelling.view import agreement
 
 
 def main() -> None:
@@ -43,14 +42,14 @@ def serve(run: Path, port: int, *, frames: bool) -> None:
     try:
         import uvicorn
 
-        from sernf_isaac.deploy.label_server import make_app
+        from sernf_isaac.deploy.labelling.server import make_app
     except ImportError as error:
         raise ValueError(
             f"the page needs a web server ({error}): uv sync --inexact --extra label"
         ) from error
     draw = None
     if frames:
-        from tasks.cube_spin.replay import EpisodeView
+        from tasks.cube_spin.pictures.stored_episode import EpisodeView
 
         draw = EpisodeView().jpeg
     token = secrets.token_urlsafe(16)

@@ -9,11 +9,10 @@ python scripts/play.py --view                        # an interactive window, wh
 import argparse
 from pathlib import Path
 
-from _cli import run_main
-
-from tasks.cube_spin.film import film_policy, view_policy
-from tasks.cube_spin.protocol import load_any
-from tasks.cube_spin.teacher import DEFAULT_TEACHER
+from sernf_isaac.cli import run_main
+from tasks.assets import DEFAULT_TEACHER
+from tasks.cube_spin.runs.evaluate import load_any
+from tasks.cube_spin.runs.play import film_policy, view_policy
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ import argparse
 from pathlib import Path
 
 import torch
-from _cli import run_main
-from _recording import episode_states, longest_episode, record, teacher_states
 
-from tasks.cube_spin.teacher import DEFAULT_TEACHER
+from sernf_isaac.cli import run_main
+from tasks.assets import DEFAULT_TEACHER
+from tasks.cube_spin.eyes.recording import episode_states, longest_episode, record, teacher_states
 
 
 def parse() -> argparse.Namespace:

@@ -16,14 +16,14 @@ import json
 from pathlib import Path
 
 import torch
-from _camera_pose import stepped_camera_poses
-from _cli import apply_overrides, resolve_device, run_main
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from sernf_isaac.learning.finetune_presets import PRESETS, preset
-from tasks.cube_spin.rehearsal import Rehearsal, RehearsalRun
-from tasks.cube_spin.rehearsal_report import curve_figure, curve_table
+from sernf_isaac.cli import apply_overrides, resolve_device, run_main
+from sernf_isaac.learning.finetune.presets import PRESETS, preset
+from tasks.cube_spin.eyes.live import stepped_camera_poses
+from tasks.cube_spin.hand.report import curve_figure, curve_table
+from tasks.cube_spin.runs.rehearse import Rehearsal, RehearsalRun
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:

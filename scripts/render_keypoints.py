@@ -11,8 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from _cli import apply_overrides, resolve_device, run_main
-from _painters import IsaacPainters, TwinPainters
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
@@ -24,7 +22,9 @@ from perception.synthetic.backgrounds import Backgrounds
 from perception.synthetic.generate import generate, plan_shards
 from perception.synthetic.pictures import PictureConfig
 from perception.synthetic.views import SPLITS
-from tasks.cube_spin.teacher import DEFAULT_TEACHER
+from sernf_isaac.cli import apply_overrides, resolve_device, run_main
+from tasks.assets import DEFAULT_TEACHER
+from tasks.cube_spin.eyes.painters import IsaacPainters, TwinPainters
 
 SHEET = 30  # samples on a contact sheet
 

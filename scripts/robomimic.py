@@ -19,9 +19,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from _cli import resolve_device, run_main
-
-from sernf_isaac.data.files import write_json
+from sernf_isaac.cli import resolve_device, run_main
+from sernf_isaac.data.store.files import write_json
 from tasks.robomimic.client import RobosuiteClient, RobosuiteError, RobosuiteSettings, describe
 from tasks.robomimic.demonstrations import record_demonstrations
 from tasks.robomimic.evaluation import roll_out

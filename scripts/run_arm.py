@@ -19,14 +19,14 @@ import sys
 from pathlib import Path
 
 import torch
-from _cli import apply_overrides, run_main
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from sernf_isaac.deploy.runner import EpisodeResult
-from tasks.manipulation.arm_runs import open_session, open_virtual_session, prepare
-from tasks.manipulation.arm_settings import ARMS, HANDS, ArmRun
-from tasks.manipulation.catalogue import TASKS
+from sernf_isaac.cli import apply_overrides, run_main
+from sernf_isaac.deploy.actor.runner import EpisodeResult
+from tasks.arm.catalogue import TASKS
+from tasks.arm.session import open_session, open_virtual_session, prepare
+from tasks.arm.settings import ARMS, HANDS, ArmRun
 from tasks.manipulation.protocol import share
 
 

@@ -19,13 +19,14 @@ import sys
 from pathlib import Path
 
 import torch
-from _camera_pose import camera_poses
-from _cli import apply_overrides, run_main
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from sernf_isaac.deploy.runner import EpisodeResult
-from tasks.cube_spin.hand_runs import HANDS, POSES, HandRun, open_session, prepare
+from sernf_isaac.cli import apply_overrides, run_main
+from sernf_isaac.deploy.actor.runner import EpisodeResult
+from tasks.cube_spin.eyes.live import camera_poses
+from tasks.cube_spin.hand.session import open_session, prepare
+from tasks.cube_spin.hand.settings import HANDS, POSES, HandRun
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:

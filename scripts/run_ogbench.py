@@ -14,11 +14,11 @@ import argparse
 from pathlib import Path
 
 import torch
-from _cli import apply_overrides, run_main
 from omegaconf import OmegaConf
 
-from sernf_isaac.learning.four_stages import FourStages
-from sernf_isaac.learning.offline_config import WITHOUT_LIKELIHOOD
+from sernf_isaac.cli import apply_overrides, run_main
+from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD
+from sernf_isaac.learning.online.in_memory import FourStages
 from tasks.ogbench import report
 from tasks.ogbench.environment import OgbenchEnv, make_envs
 from tasks.ogbench.play_data import ensure_play_data

@@ -10,11 +10,12 @@ import argparse
 from pathlib import Path
 
 import torch
-from _cli import run_main
 from tqdm import tqdm
 
-from tasks.cube_spin.grasp_search import GraspSearch
-from tasks.cube_spin.grasps import DEFAULT_BANK, GraspBank
+from sernf_isaac.cli import run_main
+from tasks.assets import DEFAULT_BANK
+from tasks.cube_spin.grasps import GraspBank
+from tasks.cube_spin.twin.grasp_search import GraspSearch
 
 
 def main() -> None:

@@ -15,14 +15,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from _cli import run_main
 from tqdm import tqdm
 
-from sernf_isaac.deploy.inference import DecisionSettings
-from tasks.cube_spin.hand_runs import HandRun, TwinOptions, open_session, prepare
-from tasks.cube_spin.soak import soak
-from tasks.cube_spin.student import DEFAULT_STUDENT
-from tasks.cube_spin.virtual_hand import open_virtual_session
+from sernf_isaac.benchmarks.soak import soak
+from sernf_isaac.cli import run_main
+from sernf_isaac.deploy.policy.local import DecisionSettings
+from tasks.assets import DEFAULT_STUDENT
+from tasks.cube_spin.hand.session import open_session, open_virtual_session, prepare
+from tasks.cube_spin.hand.settings import HandRun, TwinOptions
 
 
 def parse() -> argparse.Namespace:

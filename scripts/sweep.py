@@ -16,11 +16,12 @@ and --json. A sweep that was interrupted goes on when it is started again, and r
 import argparse
 from pathlib import Path
 
-from _cli import run_main
 from tqdm import tqdm
 
-from sernf_isaac.learning import sweep_report
-from sernf_isaac.learning.sweep import (
+from sernf_isaac.cli import run_main
+from sernf_isaac.sweep import report as sweep_report
+from sernf_isaac.sweep.grids import axes_of
+from sernf_isaac.sweep.sweep import (
     LOG_FILE,
     Outcome,
     Plan,
@@ -30,7 +31,6 @@ from sernf_isaac.learning.sweep import (
     outcome_of,
     sweep,
 )
-from sernf_isaac.learning.sweep_grids import axes_of
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:

@@ -16,11 +16,11 @@ from datetime import datetime
 from pathlib import Path
 
 import torch
-from _cli import apply_overrides, resolve_device, run_main
 from omegaconf import OmegaConf
 
 from perception.detector import run as runs
 from perception.detector.config import PRESETS
+from sernf_isaac.cli import apply_overrides, resolve_device, run_main
 
 RUNS = Path("runs/detector")
 

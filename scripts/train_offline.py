@@ -18,11 +18,11 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from _cli import apply_overrides, resolve_device, run_main, use_tensor_cores
 from omegaconf import OmegaConf
 
-from sernf_isaac.learning import offline
-from sernf_isaac.learning.offline_config import as_baseline
+from sernf_isaac.cli import apply_overrides, resolve_device, run_main, use_tensor_cores
+from sernf_isaac.learning.offline import run as offline
+from sernf_isaac.learning.offline.config import as_baseline
 from sernf_isaac.models.architecture import KINDS
 from tasks.presets import PRESETS, preset
 

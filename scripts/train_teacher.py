@@ -15,8 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from _cli import apply_overrides, resolve_device, resolve_sim, run_main
 from omegaconf import OmegaConf
+
+from sernf_isaac.cli import apply_overrides, resolve_device, resolve_sim, run_main
+from sernf_isaac.run_folder import latest_run_dir, new_run_dir
 
 RUNS = Path("runs/teacher")
 
@@ -41,14 +43,14 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
 
 
 def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
-    from tasks.cube_spin import teacher_runs as runs
-    from tasks.cube_spin.film import film_policy
-    from tasks.cube_spin.teacher import load_teacher
+    from tasks.cube_spin.runs import train_teacher as runs
+    from tasks.cube_spin.runs.play import film_policy
+    from tasks.cube_spin.teacher.policy import load_teacher
 
     if args.resume and overrides:
         raise ValueError(f"a resumed run keeps its settings; remove {overrides}")
     if args.resume:
-        run_dir = runs.latest_run_dir(args.out) if args.resume == "latest" else Path(args.resume)
+        run_dir = latest_run_dir(args.out) if args.resume == "latest" else Path(args.resume)
         run = runs.load_run(run_dir)
     else:
         run_dir, run = None, apply_overrides(runs.preset(args.preset), overrides)
@@ -60,7 +62,7 @@ def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
         return
     torch.set_num_threads(1)  # small networks: a second thread only steals from the physics
     resume = run_dir is not None
-    run_dir = run_dir or runs.new_run_dir(args.out)
+    run_dir = run_dir or new_run_dir(args.out)
     policy_file = runs.train(run, run_dir, threads=args.threads, resume=resume)
     if args.video:
         film_policy(load_teacher(policy_file), run_dir / "teacher.mp4")
@@ -68,7 +70,7 @@ def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
 
 
 def train_on_isaac(args: argparse.Namespace, overrides: list[str]) -> None:
-    from tasks.cube_spin import isaac_runs as runs
+    from tasks.cube_spin.isaac import train_teacher as runs
 
     if args.preset != "fast" or args.max_minutes or args.threads:
         raise ValueError("--preset, --max_minutes and --threads are for --sim twin")

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _cli import apply_overrides, run_main
 
 from sernf_isaac import config
+from sernf_isaac.cli import apply_overrides, run_main
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.learning.four_stages import FourStageRun, FourStages, Milestone, Problem, act
-from sernf_isaac.learning.offline import OfflineRun
-from sernf_isaac.learning.online import OnlineSchedule, collect
+from sernf_isaac.learning.acting import act
+from sernf_isaac.learning.offline.run import OfflineRun
+from sernf_isaac.learning.online.in_memory import FourStageRun, FourStages, Milestone, Problem
+from sernf_isaac.learning.online.training import OnlineSchedule, collect
 from sernf_isaac.models.architecture import Architecture
 from tasks.two_doors.demonstrator import Demonstrator
 from tasks.two_doors.environment import ACTION_DIM, FEATURES, STATE_LIMIT, TwoDoors

@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sernf_isaac.baselines.build import build_any_actor, build_any_judge
 from sernf_isaac.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.normalizer import ACTION, Normalizer
@@ -19,6 +18,7 @@ from sernf_isaac.data.pose_frame import absolute_from, pose_in, relative_to
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.actor_critic import Actor, Judge, Observation, seen
 from sernf_isaac.models.architecture import Architecture
+from sernf_isaac.models.build import build_any_actor, build_any_judge
 from sernf_isaac.models.selection import best_by_likelihood, best_by_value
 from sernf_isaac.spec import Contract
 

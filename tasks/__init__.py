@@ -2,9 +2,9 @@
 
 import gymnasium as gym
 
-_ENV_CFG = "tasks.cube_spin.env_cfg"
-_RENDER_CFG = "tasks.cube_spin.render_cfg"
-_PPO_CFG = "tasks.cube_spin.agents.rsl_rl_ppo_cfg:CubeSpinPpoCfg"
+_ENV_CFG = "tasks.cube_spin.isaac.env_cfg"
+_RENDER_CFG = "tasks.cube_spin.isaac.render_cfg"
+_PPO_CFG = "tasks.cube_spin.isaac.agents.rsl_rl_ppo_cfg:CubeSpinPpoCfg"
 ISAAC_TASKS = {
     "Sernf-Orca-CubeSpin": f"{_ENV_CFG}:CubeSpinEnvCfg",
     "Sernf-Orca-CubeSpin-Play": f"{_ENV_CFG}:CubeSpinPlayEnvCfg",

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import cast
 
-from sernf_isaac.learning.offline import OfflineRun
+from sernf_isaac.learning.offline.run import OfflineRun
 
 PRESETS = {
     "duck_bowl": "tasks.duck_bowl.preset:offline_run",

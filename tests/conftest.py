@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.cube_spin import twin_physics
 from tasks.cube_spin.config import TaskConfig, tuned_task
 from tasks.cube_spin.grasps import GraspBank, load_grasps
 from tasks.cube_spin.physics import RANDOMIZED, Physics
-from tasks.cube_spin.twin import CubeSpinTwin
-from tasks.cube_spin.twin_scene import twin_model
+from tasks.cube_spin.twin import worlds as twin_physics
+from tasks.cube_spin.twin.environment import CubeSpinTwin
+from tasks.cube_spin.twin.scene import twin_model
 
 MakeTwin = Callable[..., CubeSpinTwin]
 

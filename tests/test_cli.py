@@ -4,32 +4,19 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
 
-from sernf_isaac.data.channel import publish_checkpoint
-from sernf_isaac.data.store import create_run
-from tasks.cube_spin.teacher_runs import TwinRun
+from sernf_isaac import cli
+from sernf_isaac.data.store.channel import publish_checkpoint
+from sernf_isaac.data.store.writer import create_run
+from tasks.cube_spin.runs.train_teacher import TwinRun
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
-NAMES = sorted(path.name for path in SCRIPTS.glob("[!_]*.py"))
-
-
-@pytest.fixture(autouse=True)
-def scripts_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-
-
-@pytest.fixture
-def cli():
-    import _cli
-
-    return _cli
+NAMES = sorted(path.name for path in SCRIPTS.glob("*.py"))
 
 
 @pytest.fixture
@@ -52,7 +39,7 @@ def run_script(
 # Overrides ----------------------------------------------------------------------------------------
 
 
-def test_overrides_reach_nested_settings(cli) -> None:
+def test_overrides_reach_nested_settings() -> None:
     before = TwinRun()
     items = ["num_envs=16", "task.reward.tilt=-1", "ppo.hidden=[64, 32]", "physics=nominal"]
     run = cli.apply_overrides(before, items)
@@ -62,12 +49,12 @@ def test_overrides_reach_nested_settings(cli) -> None:
     assert before == TwinRun() and run.task.reward.fall == before.task.reward.fall
 
 
-def test_pairs_are_overridden_as_lists(cli) -> None:
+def test_pairs_are_overridden_as_lists() -> None:
     run = cli.apply_overrides(TwinRun(), ["task.command.speed_rad_s=[0.2, 2.0]"])
     assert tuple(run.task.command.speed_rad_s) == (0.2, 2.0)
 
 
-def test_no_overrides_change_nothing(cli) -> None:
+def test_no_overrides_change_nothing() -> None:
     structured = cli.OmegaConf.structured
     assert structured(cli.apply_overrides(TwinRun(), [])) == structured(TwinRun())
 
@@ -92,52 +79,9 @@ def test_no_overrides_change_nothing(cli) -> None:
         ("ppo.hidden=[64", "bad setting"),
     ],
 )
-def test_wrong_overrides_are_refused_with_a_hint(cli, override: str, message: str) -> None:
+def test_wrong_overrides_are_refused_with_a_hint(override: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         cli.apply_overrides(TwinRun(), [override])
-
-
-@dataclass
-class FakeSim:
-    dt: float = 0.008
-
-
-@dataclass
-class FakeConfig:
-    """Like Isaac Lab's: nested objects, and dictionaries."""
-
-    sim: FakeSim = field(default_factory=FakeSim)
-    terms: dict = field(default_factory=lambda: {"tilt": SimpleNamespace(weight=1.0)})
-    max_iterations: int = 10
-
-
-@pytest.mark.parametrize(
-    "override",
-    [
-        "env.sim.dt=0.01",
-        "env.terms.tilt.weight=2",
-        "agent.max_iterations=5",
-        "physics=newton_mjwarp",
-    ],
-)
-def test_known_isaac_settings_pass(cli, override: str) -> None:
-    cli.check_isaac_overrides(FakeConfig(), FakeConfig(), [override])
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("env.sim.dtt=0.01", r"'env\.sim\.dtt'; did you mean 'dt'"),
-        ("env.terms.tillt.weight=2", r"'env\.terms\.tillt'; did you mean 'tilt'"),
-        ("agent.max_iteration=5", r"'agent\.max_iteration'; did you mean 'max_iterations'"),
-        ("task.reward.tilt=1", r"'task\.reward\.tilt'; settings start with 'env\.'"),
-        ("env=1", "settings start with"),
-        ("--num_env", "neither a flag nor"),
-    ],
-)
-def test_misspelt_isaac_settings_are_refused(cli, override: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        cli.check_isaac_overrides(FakeConfig(), FakeConfig(), [override])
 
 
 # Devices and simulators ---------------------------------------------------------------------------
@@ -149,7 +93,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 
 
 @pytest.mark.parametrize("choice", ["cuda", "cuda:0", "cuda:1"])
-def test_a_gpu_that_is_not_there_is_named(cli, gpu, choice: str) -> None:
+def test_a_gpu_that_is_not_there_is_named(gpu, choice: str) -> None:
     gpu(False)
     with pytest.raises(ValueError, match=f"--device {choice}: no CUDA GPU found"):
         cli.resolve_device(choice)
@@ -167,7 +111,7 @@ def test_a_gpu_that_is_not_there_is_named(cli, gpu, choice: str) -> None:
     ],
 )
 def test_devices_resolve_to_one_that_exists(
-    cli, gpu, there: bool, choice: str | None, device: str
+    gpu, there: bool, choice: str | None, device: str
 ) -> None:
     gpu(there)
     assert cli.resolve_device(choice) == device
@@ -183,7 +127,7 @@ def test_devices_resolve_to_one_that_exists(
     ],
 )
 def test_each_process_of_torchrun_takes_its_own_gpu(
-    cli, gpu, monkeypatch: pytest.MonkeyPatch, rank: str, choice: str | None, device: str
+    gpu, monkeypatch: pytest.MonkeyPatch, rank: str, choice: str | None, device: str
 ) -> None:
     gpu(True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
@@ -193,7 +137,7 @@ def test_each_process_of_torchrun_takes_its_own_gpu(
     assert cli.resolve_device(None) == "cpu"
 
 
-def test_more_processes_than_gpus_are_refused(cli, gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_gpus_are_refused(gpu, monkeypatch: pytest.MonkeyPatch) -> None:
     gpu(True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_RANK", "2")
@@ -202,7 +146,7 @@ def test_more_processes_than_gpus_are_refused(cli, gpu, monkeypatch: pytest.Monk
     assert cli.resolve_device("cuda:0") == "cuda:0"
 
 
-def test_the_simulator_is_isaac_lab_only_beside_a_gpu(cli, gpu, monkeypatch) -> None:
+def test_the_simulator_is_isaac_lab_only_beside_a_gpu(gpu, monkeypatch) -> None:
     assert cli.resolve_sim("isaac") == "isaac" and cli.resolve_sim("twin") == "twin"
     for there, installed, expected in (
         (True, True, "isaac"),
@@ -215,7 +159,7 @@ def test_the_simulator_is_isaac_lab_only_beside_a_gpu(cli, gpu, monkeypatch) -> 
         assert cli.resolve_sim("auto") == expected
 
 
-def test_only_errors_for_the_user_lose_their_traceback(cli) -> None:
+def test_only_errors_for_the_user_lose_their_traceback() -> None:
     def fails_with(error: BaseException) -> Callable[[], None]:
         def main() -> None:
             raise error

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sernf_isaac.learning.offline import OfflineRun
+from sernf_isaac.learning.offline.run import OfflineRun
 from tasks.presets import PRESETS, preset
 
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from tasks import rendering
-from tasks.cube_spin.film import Camera, film
 from tasks.cube_spin.physics import NOMINAL
-from tasks.cube_spin.twin import CubeSpinTwin
+from tasks.cube_spin.runs.play import film
+from tasks.cube_spin.twin.camera import Camera
+from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.rendering import BACKENDS, choose_gl_backend
 
 HEADLESS = sys.platform == "linux"
@@ -156,7 +157,7 @@ def test_a_bigger_cube_looks_bigger(camera: Camera, make_twin: Callable[..., Cub
 def test_a_video_and_its_trace_are_written(
     camera: Camera, twin: CubeSpinTwin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.cube_spin.film.Camera", lambda: camera)
+    monkeypatch.setattr("tasks.cube_spin.runs.play.Camera", lambda: camera)
     monkeypatch.setattr(camera, "close", lambda: None)
     trace = film(twin, lambda seen: torch.zeros(1, 17), tmp_path / "new" / "v.mp4", seconds=0.5)
     assert (tmp_path / "new" / "v.mp4").read_bytes()[4:8] == b"ftyp"

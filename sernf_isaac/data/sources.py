@@ -6,7 +6,7 @@ from pathlib import Path
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.importers.ogbench import load_ogbench
 from sernf_isaac.data.importers.robomimic import load_robomimic
-from sernf_isaac.data.reader import RunReader
+from sernf_isaac.data.store.reader import RunReader
 
 
 def load_episodes(sources: list[str], keys: list[str]) -> dict[str, Episode]:

@@ -17,8 +17,8 @@ from types import ModuleType
 
 import torch
 
-from sernf_isaac.deploy.hand_process import PRIORITY
-from sernf_isaac.deploy.hand_server import COMMAND_RATE_HZ
+from sernf_isaac.deploy.hand.server import COMMAND_RATE_HZ
+from sernf_isaac.deploy.loop.serve import PRIORITY
 
 SLEEPS = 40
 """A second of the hand's ticks."""

@@ -4,16 +4,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sernf_isaac.data.channel import (
+from sernf_isaac.data.store.channel import (
     POINTERS,
     last_words,
     published,
     silent_for_s,
     wanted_checkpoint,
 )
-from sernf_isaac.data.files import read_json
-from sernf_isaac.data.reader import RunReader
-from sernf_isaac.deploy.reload import verdicts
+from sernf_isaac.data.store.files import read_json
+from sernf_isaac.data.store.reader import RunReader
+from sernf_isaac.deploy.policy.follower import verdicts
 from sernf_isaac.metrics import CSV_FILE, read_metrics
 
 SHOWN = (

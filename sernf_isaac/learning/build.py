@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from sernf_isaac.baselines.build import build_any_actor, build_any_judge
-from sernf_isaac.baselines.per_step import PerStepLearner
 from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.learner import Learner
+from sernf_isaac.learning.per_step import PerStepLearner
 from sernf_isaac.models.actor_critic import Actor, Judge
 from sernf_isaac.models.architecture import Architecture
+from sernf_isaac.models.build import build_any_actor, build_any_judge
 
 DrawSteps = Callable[[int], ChunkBatch]
 """So many single steps, scaled for the networks."""

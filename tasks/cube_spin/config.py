@@ -19,6 +19,15 @@ CUBE_MASS_KG = 0.08
 """Mass that the randomisation scales; the paper gives the scale only."""
 CUBE_ORIGIN_M = (0.0416, 0.1825, -0.0641)
 """Where the cube should stay, relative to the hand's root: 63 mm under the palm."""
+PLATFORM_HALF_SIZE_M = (0.015, 0.015, 0.005)
+PLATFORM_CLEARANCE_M = 0.001
+"""Gap between a cube at its origin and the platform under it."""
+PLATFORM_GONE_M = -0.6
+"""Height of the platform once it has left; out of reach of a falling cube's episode."""
+MAX_SPEED = 200.0
+"""A joint or cube faster than this [rad/s, m/s] is a diverged simulation."""
+HISTORY = 4
+"""Observation steps the student sees (paper F.3)."""
 
 
 @dataclass
@@ -192,3 +201,9 @@ def training_task() -> TaskConfig:
 def evaluation_task(trained: TaskConfig) -> TaskConfig:
     """The paper's episode and commands, with a policy's own actions and observations."""
     return replace(trained, episode=EpisodeConfig(), command=CommandConfig())
+
+
+def platform_height_m() -> float:
+    """Height of the platform's centre while it supports the cube."""
+    below = CUBE_SIZE_M / 2 + PLATFORM_CLEARANCE_M + PLATFORM_HALF_SIZE_M[2]
+    return CUBE_ORIGIN_M[2] - below

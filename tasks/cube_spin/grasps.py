@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.assets import DEFAULT_BANK
 from tasks.cube_spin import terms
 from tasks.cube_spin.config import CUBE_ORIGIN_M, TaskConfig
 from tasks.cube_spin.terms import TaskConstants
 from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
-
-DEFAULT_BANK = Path(__file__).resolve().parents[2] / "assets" / "grasps.npz"
 
 
 @dataclass(frozen=True)

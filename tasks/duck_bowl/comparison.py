@@ -12,8 +12,8 @@ from pathlib import Path
 from sernf_isaac.checkpoint import read_whole
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.sources import load_episodes
-from sernf_isaac.learning.four_stages import ONLINE_STATE_FILE, FourStageRun
-from sernf_isaac.learning.offline_config import WITHOUT_LIKELIHOOD
+from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD
+from sernf_isaac.learning.online.in_memory import ONLINE_STATE_FILE, FourStageRun
 from tasks.duck_bowl.environment import FEATURES
 from tasks.duck_bowl.preset import simulated
 

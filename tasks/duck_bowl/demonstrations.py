@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from sernf_isaac.data.reader import RunReader
-from sernf_isaac.data.steps import Step, StepLayout
-from sernf_isaac.data.store import RunWriter, create_run
+from sernf_isaac.data.store.reader import RunReader
+from sernf_isaac.data.store.steps import Step, StepLayout
+from sernf_isaac.data.store.writer import RunWriter, create_run
 from tasks.duck_bowl.configurations import draw
 from tasks.duck_bowl.demonstrator import Operator
 from tasks.duck_bowl.environment import FEATURES, DuckBowl

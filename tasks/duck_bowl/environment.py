@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sernf_isaac.deploy.arms.guard import ArmGuard, ArmLimits
+from sernf_isaac.deploy.arm.guard import ArmGuard, ArmLimits
 from tasks.duck_bowl.configurations import Configuration, draw
 from tasks.duck_bowl.physics import TablePhysics
 from tasks.duck_bowl.task import (

@@ -11,18 +11,18 @@ from tqdm import tqdm
 
 from sernf_isaac.checkpoint import read_whole, write_whole
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.files import publish, write_json
-from sernf_isaac.learning.four_stages import (
+from sernf_isaac.data.store.files import publish, write_json
+from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD
+from sernf_isaac.learning.offline.data import fit_normalizer
+from sernf_isaac.learning.offline.run import contract_of
+from sernf_isaac.learning.online.in_memory import (
     ONLINE_STATE_FILE,
     FourStageRun,
     FourStages,
     Milestone,
     Problem,
 )
-from sernf_isaac.learning.offline import contract_of
-from sernf_isaac.learning.offline_config import WITHOUT_LIKELIHOOD
-from sernf_isaac.learning.offline_data import fit_normalizer
-from sernf_isaac.learning.online import OnlineTraining
+from sernf_isaac.learning.online.training import OnlineTraining
 from sernf_isaac.learning.stages import ONLINE
 from sernf_isaac.policy import ChunkPolicy
 from tasks.duck_bowl.environment import FEATURES, DuckBowl

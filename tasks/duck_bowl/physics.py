@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 from mujoco.rollout import Rollout
 
-from sernf_isaac.deploy.arms.fake import approach
+from sernf_isaac.deploy.arm.fake import approach
 from tasks.duck_bowl.configurations import Configuration
 from tasks.duck_bowl.scene import DUCK_REST_M, PHYSICS_DT_S, scene_model
 from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER

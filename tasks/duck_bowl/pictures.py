@@ -16,9 +16,9 @@ from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.files import read_json
 from sernf_isaac.data.importers.into_store import import_run
-from sernf_isaac.data.reader import Commit, RunReader
+from sernf_isaac.data.store.files import read_json
+from sernf_isaac.data.store.reader import Commit, RunReader
 from tasks.duck_bowl.environment import DuckBowl
 from tasks.duck_bowl.scene import VIEWS, scene_model
 from tasks.manipulation.actions import HAND_GROUP, POSE_GROUP

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from sernf_isaac import config
-from sernf_isaac.learning.four_stages import FourStageRun
-from sernf_isaac.learning.offline import OfflineRun
-from sernf_isaac.learning.offline_config import as_baseline
-from sernf_isaac.learning.online import OnlineSchedule
+from sernf_isaac.learning.offline.config import as_baseline
+from sernf_isaac.learning.offline.run import OfflineRun
+from sernf_isaac.learning.online.in_memory import FourStageRun
+from sernf_isaac.learning.online.training import OnlineSchedule
 from sernf_isaac.models.architecture import ActConfig, FlowMatchingConfig
 from tasks.duck_bowl.definition import TASK
 from tasks.manipulation.settings import SPEC, real_robot_run

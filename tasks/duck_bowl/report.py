@@ -10,8 +10,8 @@ import numpy as np
 import yaml
 from omegaconf import OmegaConf
 
-from sernf_isaac.baselines.build import build_any_actor
-from sernf_isaac.learning.four_stages import FourStageRun
+from sernf_isaac.learning.online.in_memory import FourStageRun
+from sernf_isaac.models.build import build_any_actor
 from tasks.duck_bowl.environment import FEATURES
 from tasks.duck_bowl.experiment import RESULT_FILE, SETTINGS_FILE
 from tasks.duck_bowl.task import STAGES

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from sernf_isaac.data.importers.bag_layout import BagLayout, Signal
-from sernf_isaac.data.importers.made_up_bag import Recording
+from sernf_isaac.data.bags.layout import BagLayout, Signal
+from sernf_isaac.data.bags.made_up import Recording
 from tasks.manipulation.actions import HAND_GROUP, POSE_GROUP
 from tasks.orca.joints import JOINTS as JOINT_TABLE
 

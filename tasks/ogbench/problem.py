@@ -10,7 +10,7 @@ from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.importers.ogbench import load_ogbench
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.segments import ways_to_success
-from sernf_isaac.learning.four_stages import Problem
+from sernf_isaac.learning.online.in_memory import Problem
 from tasks.ogbench.environment import groups
 
 WHOLE = "state"

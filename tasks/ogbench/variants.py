@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from sernf_isaac import config
 from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.learning.four_stages import FourStageRun
-from sernf_isaac.learning.offline import OfflineRun
-from sernf_isaac.learning.offline_config import WITHOUT_LIKELIHOOD, as_baseline
-from sernf_isaac.learning.online import OnlineSchedule
+from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD, as_baseline
+from sernf_isaac.learning.offline.run import OfflineRun
+from sernf_isaac.learning.online.in_memory import FourStageRun
+from sernf_isaac.learning.online.training import OnlineSchedule
 from sernf_isaac.models.architecture import ActConfig, Architecture, FlowMatchingConfig
 
 VARIANTS = ("flow", "gaussian", "per_step", "no_likelihood", "one_candidate", *WITHOUT_LIKELIHOOD)

@@ -73,6 +73,8 @@ FRICTION_LOSS = 1e-3
 
 JOINT_NAMES: tuple[str, ...] = tuple(joint.name for joint in JOINTS)
 """The order of every joint vector in this project (A = 17)."""
+NUM_JOINTS = len(JOINT_NAMES)
+"""A."""
 JOINT_LOWER = np.array([joint.limits_rad[0] for joint in JOINTS])
 JOINT_UPPER = np.array([joint.limits_rad[1] for joint in JOINTS])
 

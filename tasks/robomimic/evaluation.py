@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from sernf_isaac.baselines.aggregation import TemporalAggregation, every_step
 from sernf_isaac.checkpoint import load_checkpoint
 from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.learning.online import Decide, collect
+from sernf_isaac.learning.acting import Decide, TemporalAggregation, every_step
+from sernf_isaac.learning.online.training import collect
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
 from tasks.manipulation.protocol import Trial, trials_of

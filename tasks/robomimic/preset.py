@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sernf_isaac import config
 from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.learning.offline import OfflineRun
+from sernf_isaac.learning.offline.run import OfflineRun
 from sernf_isaac.models.architecture import Architecture, VisionConfig
 
 CONTROL_RATE_HZ = 20.0

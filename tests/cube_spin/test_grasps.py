@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.assets import DEFAULT_BANK
 from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, EpisodeConfig, tuned_task
-from tasks.cube_spin.grasp_search import GraspSearch
-from tasks.cube_spin.grasps import DEFAULT_BANK, GraspBank, load_grasps
+from tasks.cube_spin.grasps import GraspBank, load_grasps
 from tasks.cube_spin.physics import NOMINAL
 from tasks.cube_spin.terms import joint_targets
-from tasks.cube_spin.twin import CubeSpinTwin
+from tasks.cube_spin.twin.environment import CubeSpinTwin
+from tasks.cube_spin.twin.grasp_search import GraspSearch
 from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
 
 SUPPORT_S, HOLD_S = 0.5, 2.0

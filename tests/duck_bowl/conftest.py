@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sernf_isaac.data.sources import load_episodes
-from sernf_isaac.learning.four_stages import FourStageRun
+from sernf_isaac.learning.online.in_memory import FourStageRun
 from sernf_isaac.models.architecture import ActConfig, FlowMatchingConfig
 from tasks.duck_bowl import environment
 from tasks.duck_bowl.comparison import Variant

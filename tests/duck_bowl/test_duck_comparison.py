@@ -9,10 +9,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from sernf_isaac.baselines.build import build_any_actor
 from sernf_isaac.checkpoint import read_whole, write_whole
 from sernf_isaac.data.sources import load_episodes
 from sernf_isaac.models.architecture import KINDS
+from sernf_isaac.models.build import build_any_actor
 from tasks.duck_bowl.comparison import Variant, successful_rollouts
 from tasks.duck_bowl.environment import FEATURES
 from tasks.duck_bowl.evaluation import evaluate, load_fitting_policy

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sernf_isaac.data.sources import load_episodes
-from sernf_isaac.learning.four_stages import act
+from sernf_isaac.learning.acting import act
 from tasks.duck_bowl.environment import DuckBowl
 from tasks.duck_bowl.evaluation import evaluate, load_fitting_policy
 from tasks.duck_bowl.experiment import Experiment

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from sernf_isaac.data.sources import load_episodes
-from sernf_isaac.learning import offline
-from sernf_isaac.learning.online import collect
+from sernf_isaac.learning.offline import run as offline
+from sernf_isaac.learning.online.training import collect
 from sernf_isaac.models.architecture import Architecture, VisionConfig
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from tasks.duck_bowl import environment

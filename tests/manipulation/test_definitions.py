@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from sernf_isaac.data.importers.bag_layout import read_layout
-from sernf_isaac.data.importers.made_up_bag import joint_angles, tool_pose, write_made_up_bag
-from sernf_isaac.data.importers.rosbag import load_bag
+from sernf_isaac.data.bags.layout import read_layout
+from sernf_isaac.data.bags.load import load_bag
+from sernf_isaac.data.bags.made_up import joint_angles, tool_pose, write_made_up_bag
+from tasks.arm.catalogue import TASKS, task_called
+from tasks.arm.task import ArmTask
 from tasks.duck_bowl.definition import TASK as DUCK
 from tasks.manipulation.actions import ACTION_DIM, ACTION_NAMES, JOINTS, POSE, hold_action
-from tasks.manipulation.arm_task import ArmTask
-from tasks.manipulation.catalogue import TASKS, task_called
 from tasks.manipulation.definition import (
     ManipulationTask,
     Topics,

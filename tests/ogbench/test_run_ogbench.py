@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sernf_isaac.learning.offline_config import WITHOUT_LIKELIHOOD
+from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD
 from tasks.ogbench.run_log import CONFIG_FILE, run_folder
 from tasks.ogbench.variants import settings
 

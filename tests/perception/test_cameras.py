@@ -9,11 +9,11 @@ import mujoco
 import numpy as np
 import pytest
 from drawn_cube import camera_for, drawn_sample
+from perception.cameras.simulated import camera_matrix
 
 from perception.cameras import oak
 from perception.cameras.frames import Frame, View, to_continuous, undistort
 from perception.cameras.recording import FrameRecorder, Recording
-from perception.cameras.simulated import camera_matrix
 from perception.cube import cube_corners
 from perception.geometry import project
 from perception.picture_files import write_picture

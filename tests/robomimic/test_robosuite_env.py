@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.learning.online import collect
+from sernf_isaac.learning.online.training import collect
 from tasks.robomimic.client import RobosuiteSettings
 from tasks.robomimic.demonstrator import OPERATORS, LiftOperator
 from tasks.robomimic.environment import RobosuiteEnv

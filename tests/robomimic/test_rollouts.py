@@ -10,8 +10,8 @@ import pytest
 import torch
 from fake_robosuite import FAKE_SERVER
 
-from sernf_isaac.learning.offline import train
-from sernf_isaac.learning.offline_config import as_baseline
+from sernf_isaac.learning.offline.config import as_baseline
+from sernf_isaac.learning.offline.run import train
 from sernf_isaac.models.architecture import ActConfig, Architecture
 from sernf_isaac.policy import load_policy
 from tasks.manipulation.protocol import Trial

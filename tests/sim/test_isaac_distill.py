@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from sernf_isaac.config import LearnerConfig, PolicyConfig
-from sernf_isaac.learning.distill_config import DistillConfig
+from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.metrics import read_metrics
-from tasks.cube_spin.student import load_student
-from tasks.cube_spin.student_runs import distil
-from tasks.cube_spin.student_settings import StudentRun
+from tasks.cube_spin.runs.distill import distil
+from tasks.cube_spin.student.policy import load_student
+from tasks.cube_spin.student.settings import StudentRun
 
 pytestmark = pytest.mark.sim
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.cube_spin.isaac import IsaacCubeSpin, make_isaac_env
+from tasks.cube_spin.isaac.environment import IsaacCubeSpin, make_isaac_env
 from tasks.orca.hand import hand_spec, original_spec
 from tasks.orca.joints import ARMATURE, JOINT_LOWER, JOINT_NAMES, JOINT_UPPER, JOINTS, ROOT_BODY
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tasks.cube_spin import rotations
-from tasks.cube_spin.isaac import IsaacCubeSpin, make_isaac_env
+from tasks.cube_spin.isaac.environment import IsaacCubeSpin, make_isaac_env
 from tasks.cube_spin.physics import RANDOMIZED, Physics, load_physics
 from tasks.orca.joints import JOINTS
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.cube_spin.isaac import IsaacCubeSpin, make_isaac_env
+from tasks.cube_spin.isaac.environment import IsaacCubeSpin, make_isaac_env
 from tasks.cube_spin.physics import DISTILLATION
 
 pytestmark = pytest.mark.sim

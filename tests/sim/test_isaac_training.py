@@ -11,8 +11,8 @@ import torch
 
 from tasks import ISAAC_TASKS
 from tasks.cube_spin.config import CommandConfig
-from tasks.cube_spin.evaluation import run_episodes
-from tasks.cube_spin.isaac import (
+from tasks.cube_spin.evaluation.metrics import run_episodes
+from tasks.cube_spin.isaac.environment import (
     isaac_configs,
     make_isaac_env,
     open_isaac_env,

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sernf_isaac.baselines.gaussian import GaussianPolicy, build_gaussian_actor, width_for
 from sernf_isaac.config import PolicyConfig
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.actor_critic import seen
-from sernf_isaac.models.build import build_actor
+from sernf_isaac.models.baselines.gaussian import GaussianPolicy, width_for
+from sernf_isaac.models.build import build_actor, build_gaussian_actor
 from sernf_isaac.models.critic import ChunkCritic
 from sernf_isaac.models.selection import best_by_likelihood, choose_by_value
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.data.windows import ChunkSpec, make_batch
-from sernf_isaac.learning.online import OnlineSchedule, collect
+from sernf_isaac.learning.online.training import OnlineSchedule, collect
 
 LENGTHS = (3, 7, 12)
 """Steps of each environment's episode; the last one is cut off."""

@@ -19,16 +19,16 @@ from sernf_isaac.config import (
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
-from sernf_isaac.learning.four_stages import (
+from sernf_isaac.learning.acting import act
+from sernf_isaac.learning.offline.run import OfflineRun
+from sernf_isaac.learning.online.in_memory import (
     FourStageRun,
     FourStages,
     Milestone,
     Problem,
     StageSampler,
-    act,
 )
-from sernf_isaac.learning.offline import OfflineRun
-from sernf_isaac.learning.online import OnlineSchedule, collect
+from sernf_isaac.learning.online.training import OnlineSchedule, collect
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, Stage
 from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.policy import ChunkPolicy

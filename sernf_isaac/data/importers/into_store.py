@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.files import publish, write_json
-from sernf_isaac.data.folders import new_folder
-from sernf_isaac.data.packed_images import RAW
-from sernf_isaac.data.store import RunWriter, create_run
+from sernf_isaac.data.store.files import publish, write_json
+from sernf_isaac.data.store.folders import new_folder
+from sernf_isaac.data.store.packed_images import RAW
+from sernf_isaac.data.store.writer import RunWriter, create_run
 
 ACTOR = "import"
 RECORD = "imports.json"

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sernf_isaac.data.checks import blamed_on, checked, flags, require
 from sernf_isaac.data.episode import Array, Episode
-from sernf_isaac.data.importers.checks import blamed_on, checked, flags, require
 
 
 def load_ogbench(

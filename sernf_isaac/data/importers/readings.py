@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from sernf_isaac.data.bags.file import check_installed
+from sernf_isaac.data.bags.layout import BagLayout
+from sernf_isaac.data.bags.load import load_bag
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.images import Fit
-from sernf_isaac.data.importers.bag_file import check_installed
-from sernf_isaac.data.importers.bag_layout import BagLayout
+from sernf_isaac.data.images.fit import Fit
 from sernf_isaac.data.importers.into_store import Reading
-from sernf_isaac.data.importers.lerobot import LeRobotReader
 from sernf_isaac.data.importers.robomimic import describe_robomimic, load_demonstration
-from sernf_isaac.data.importers.rosbag import load_bag
+from sernf_isaac.data.lerobot.importer import LeRobotReader
 
 
 def bag_readings(

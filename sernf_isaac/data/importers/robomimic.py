@@ -17,8 +17,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from sernf_isaac.data.checks import blamed_on, checked, flags, require
 from sernf_isaac.data.episode import Array, Episode
-from sernf_isaac.data.importers.checks import blamed_on, checked, flags, require
 
 
 @dataclass(frozen=True)

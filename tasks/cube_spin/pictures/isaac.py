@@ -12,8 +12,8 @@ from isaaclab.sensors import Camera
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from tasks.cube_spin.isaac import IsaacCubeSpin, isaac_configs, open_isaac_env
-from tasks.cube_spin.mdp.events import write_state
+from tasks.cube_spin.isaac.environment import IsaacCubeSpin, isaac_configs, open_isaac_env
+from tasks.cube_spin.isaac.mdp.events import write_state
 from tasks.cube_spin.pictures.states import States
 
 RENDER_TASK = "Sernf-Orca-CubeSpin-Render"

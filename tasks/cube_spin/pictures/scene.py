@@ -10,12 +10,12 @@ import fast_simplification
 import mujoco
 import numpy as np
 
+from tasks.assets import CUBE_FOLDER
 from tasks.orca.cache import cached_folder, content_hash
 from tasks.orca.collision import COLLISION_GROUP
 from tasks.orca.hand import hand_spec, source_hash
 from tasks.orca.joints import JOINT_NAMES
 
-CUBE_FOLDER = Path(__file__).resolve().parents[3] / "assets" / "cube"
 CAMERA, CUBE = "eye", "cube"
 NUM_LIGHTS, NUM_HAND_MATERIALS = 4, 4
 HAND_TEXTURE_PX, CUBE_TILE_PX = 64, 128

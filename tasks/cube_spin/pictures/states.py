@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tasks.cube_spin.config import CUBE_ORIGIN_M, evaluation_task
 from tasks.cube_spin.physics import RANDOMIZED
-from tasks.cube_spin.teacher import TeacherPolicy
-from tasks.cube_spin.twin import CubeSpinTwin
+from tasks.cube_spin.teacher.policy import TeacherPolicy
+from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
 
 SOURCES = ("policy", "grasp", "drop")

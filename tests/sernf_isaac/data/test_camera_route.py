@@ -11,10 +11,10 @@ from bags import MESSAGE, Topic, header, jpeg, pose, ticks, write
 pytest.importorskip("timm", reason="needs the extra 'vision'")
 
 from sernf_isaac.config import CriticConfig, PolicyConfig
-from sernf_isaac.data.importers.bag_layout import read_layout
+from sernf_isaac.data.bags.layout import read_layout
 from sernf_isaac.data.importers.into_store import import_run
 from sernf_isaac.data.importers.readings import bag_readings
-from sernf_isaac.learning import offline
+from sernf_isaac.learning.offline import run as offline
 from sernf_isaac.models.vision import Dinov2Tokens
 from sernf_isaac.policy import load_policy
 from tasks.manipulation.definition import example_topics, layout_yaml

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sernf_isaac.deploy.controller import SafetyTiming
-from sernf_isaac.deploy.guard import GuardLimits
-from sernf_isaac.deploy.hand_server import HandServer
-from sernf_isaac.deploy.hands.ideal import IdealHand
+from sernf_isaac.deploy.actor.virtual import InProcessHand, VirtualClock
+from sernf_isaac.deploy.hand.guard import GuardLimits
+from sernf_isaac.deploy.hand.ideal import IdealHand
+from sernf_isaac.deploy.hand.server import HandServer
+from sernf_isaac.deploy.loop.states import SafetyTiming
 from sernf_isaac.deploy.protocols import HandDescription
-from sernf_isaac.deploy.virtual import InProcessHand, VirtualClock
 
 MIDDLE = np.array([0.0, 0.5, -0.5])
 

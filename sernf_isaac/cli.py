@@ -1,0 +1,105 @@
+"""What the command lines share: `key=value` overrides, devices, simulators, readable errors."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+
+def apply_overrides[Config](config: Config, overrides: list[str]) -> Config:
+    """A copy of a (nested) dataclass with `group.key=value` settings applied.
+
+    Raises:
+        ValueError: If an override is no `key=value`, names no setting (with the nearest name), or
+            has a value of the wrong type.
+    """
+    structured = OmegaConf.structured(config)
+    known = _leaves(OmegaConf.to_container(structured))
+    for item in overrides:
+        _check_known(item, known)
+    try:
+        merged = OmegaConf.merge(structured, OmegaConf.from_dotlist(overrides))
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise ValueError(f"bad setting in {overrides}: {error}") from error
+
+
+def resolve_sim(choice: str) -> str:
+    """ "auto" is Isaac Lab where it is installed beside a GPU, else the twin."""
+    if choice != "auto":
+        return choice
+    has_isaac = importlib.util.find_spec("isaaclab") is not None
+    return "isaac" if has_isaac and torch.cuda.is_available() else "twin"
+
+
+def resolve_device(choice: str | None) -> str:
+    """A device name that exists; None and "auto" take the GPU if there is one.
+
+    Without a number, each process of torchrun takes the GPU of its own.
+
+    Raises:
+        ValueError: If a GPU is asked for and there is none, or torchrun started more processes
+            than there are GPUs.
+    """
+    if choice in (None, "auto"):
+        choice = "cuda" if torch.cuda.is_available() else "cpu"
+    if choice.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {choice}: no CUDA GPU found; pass --device cpu")
+    return f"cuda:{_own_gpu()}" if choice == "cuda" else choice
+
+
+def use_tensor_cores(device: str) -> None:
+    """Let matrix products on a GPU run in TF32; everything else stays in single precision."""
+    if device.startswith("cuda"):
+        torch.set_float32_matmul_precision("high")
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a script; errors meant for the user end it with one line instead of a traceback."""
+    try:
+        main()
+    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+
+
+def _own_gpu() -> int:
+    """Number of the GPU of this process among those of torchrun on this machine; 0 if alone."""
+    rank, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if rank > 0 and rank >= gpus:
+        raise ValueError(
+            f"process {rank} of torchrun has no GPU of its own: found {gpus}; start at most "
+            f"{gpus} (--nproc_per_node), or name a device"
+        )
+    return rank
+
+
+def _key_of(item: str) -> str:
+    key, separator, _ = item.partition("=")
+    if not separator or not key or key.startswith("-"):
+        raise ValueError(f"'{item}' is neither a flag nor a key=value setting; see --help")
+    return key
+
+
+def _check_known(item: str, known: list[str]) -> None:
+    key = _key_of(item)
+    if key in known:
+        return
+    close = get_close_matches(key, known, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else "; --print_config shows all settings"
+    raise ValueError(f"unknown setting '{key}'{hint}")
+
+
+def _leaves(values: object, prefix: str = "") -> list[str]:
+    """Dotted names of all settings in a nested dictionary; a group is named by its members only."""
+    if not isinstance(values, dict):
+        return [prefix]
+    below = [_leaves(v, f"{prefix}.{k}" if prefix else str(k)) for k, v in values.items()]
+    return [name for names in below for name in names]

@@ -1,0 +1,92 @@
+"""What an imported bag was like: rates, gaps, and what of each topic lies outside the episode."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sernf_isaac.data.bags.layout import BagLayout
+from sernf_isaac.data.bags.messages import ROTATION
+from sernf_isaac.data.bags.resample import find_gaps, latest, seam_distance
+from sernf_isaac.data.bags.samples import Samples
+from sernf_isaac.data.episode import Array
+
+NEAR_SEAM = 0.1
+"""A rotation this near to where the sign of its quaternion flips is worth a warning."""
+
+
+@dataclass(frozen=True)
+class TopicReport:
+    """One topic of an imported bag. Times are seconds since the episode's first observation."""
+
+    samples: int
+    rate_hz: float
+    """One over the median time between samples; 0 for a single one."""
+    unused_before_s: float
+    """How long the topic was recorded before the episode begins: the others were not there yet."""
+    unused_after_s: float
+    """How long after it ends; negative for a held value that was last sent before."""
+    gaps: tuple[tuple[float, float], ...]
+    """Start and length of each silence longer than two steps, in seconds."""
+    repeated: int
+    """Messages with the same time as the one after, which were left out."""
+    max_age_s: float
+    """Of images and held values: how old the oldest is."""
+    warnings: tuple[str, ...] = ()
+
+    def lines(self, topic: str) -> list[str]:
+        """What a person should know; nothing where all is well."""
+        found = list(self.warnings)
+        found += [f"silent for {length:.2f} s at {at:.2f} s" for at, length in self.gaps]
+        if self.repeated:
+            found.append(f"{self.repeated} messages repeat the time of another")
+        return [f"{topic}: {line}" for line in found]
+
+
+def report_topics(
+    path: Path, timed: list[Samples], grid_s: Array, layout: BagLayout
+) -> dict[str, TopicReport]:
+    """A report per topic.
+
+    Raises:
+        ValueError: If a topic is silent for longer than may be bridged; names it and the time.
+    """
+    return {samples.signal.topic: _report(path, samples, grid_s, layout) for samples in timed}
+
+
+def _report(path: Path, samples: Samples, grid_s: Array, layout: BagLayout) -> TopicReport:
+    times_s = samples.times_s
+    is_held = samples.rule == "latest" and not samples.is_image
+    window = float(grid_s[0]), float(grid_s[-1])
+    gaps = find_gaps(times_s, 2 / layout.rate_hz + 1e-6, window)
+    if is_held:
+        gaps = gaps[:0]
+    if len(gaps) and (longest := gaps[np.argmax(gaps[:, 1])])[1] > layout.max_gap_s:
+        raise ValueError(
+            f"{path}: {samples.signal.topic} is silent for {longest[1]:.3f} s from "
+            f"{longest[0]:.3f} s on; max_gap_s is {layout.max_gap_s:g}"
+        )
+    age_s = latest(times_s, grid_s)[1].max() if samples.rule == "latest" else 0.0
+    return TopicReport(
+        samples=len(times_s),
+        rate_hz=float(1 / np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0,
+        unused_before_s=float(grid_s[0] - times_s[0]),
+        unused_after_s=float(times_s[-1] - grid_s[-1]),
+        gaps=tuple((float(at - grid_s[0]), float(length)) for at, length in gaps),
+        repeated=int(samples.message[-1]) + 1 - len(times_s),
+        max_age_s=float(age_s),
+        warnings=_warnings(samples),
+    )
+
+
+def _warnings(samples: Samples) -> tuple[str, ...]:
+    if not samples.kind.has_rotation:
+        return ()
+    reference = samples.signal.reference_xyzw
+    near = seam_distance(samples.values[:, ROTATION], reference)
+    if near > NEAR_SEAM:
+        return ()
+    return (
+        f"rotations come to {near:.3f} of where the quaternion's sign flips; "
+        "choose reference_xyzw in the middle of the workspace",
+    )

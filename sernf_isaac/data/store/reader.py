@@ -1,0 +1,86 @@
+"""Reading a run while others write it, on this machine or on another.
+
+Only commits are listed, so an unfinished episode is never seen; nothing is ever locked or written.
+Without a shared disk, copy `episodes/` before `commits/`.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.store.archive import SCHEMA, read_archive
+from sernf_isaac.data.store.files import FileRecord, read_json
+from sernf_isaac.data.store.labels import read_label
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One committed episode, without its content."""
+
+    id: str
+    files: tuple[FileRecord, ...]
+    steps: int
+    start_s: float | None
+    """Clock of the control loop; None for episodes that were stored whole."""
+    end_s: float | None
+    policy: str
+    outcome: str
+    is_offline: bool
+
+
+class RunReader:
+    """Lists and loads the committed episodes of a run.
+
+    Raises:
+        ValueError: If there is no such run.
+    """
+
+    def __init__(self, run: Path | str) -> None:
+        self.run = Path(run)
+        if not (self.run / "run.json").is_file():
+            raise ValueError(f"{self.run} is no run")
+        self._commits: dict[str, Commit] = {}
+        self._seen: set[str] = set()
+        self._handed_out: set[str] = set()
+
+    def commits(self) -> list[Commit]:
+        """All committed episodes by id, that is by time; warns once of each it cannot read."""
+        for path in self.run.glob("commits/*.json"):
+            if path.stem not in self._seen:
+                self._seen.add(path.stem)
+                try:
+                    self._commits[path.stem] = _read_commit(path)
+                except (ValueError, TypeError, KeyError) as error:
+                    warnings.warn(f"{path}: skipped: {error}", stacklevel=2)
+        return [commit for _, commit in sorted(self._commits.items())]
+
+    def new_commits(self) -> list[Commit]:
+        """Those that earlier calls did not return."""
+        new = [commit for commit in self.commits() if commit.id not in self._handed_out]
+        self._handed_out |= {commit.id for commit in new}
+        return new
+
+    def load(self, commit: Commit, *, labelled: bool = True) -> Episode:
+        """The episode of a commit, checked against it, as labelled by the newest revision.
+
+        Raises:
+            ValueError: If a file is missing or is not the one that was committed.
+        """
+        paths = [record.check(self.run) for record in commit.files]
+        episode = read_archive(next(path for path in paths if path.suffix == ".zip"))
+        if len(episode) != commit.steps:
+            raise ValueError(f"{paths[0]} has {len(episode)} steps, its commit {commit.steps}")
+        label = read_label(self.run, commit.id) if labelled else None
+        return label.apply(episode) if label else episode
+
+    def may_train(self, commit: Commit) -> bool:
+        """Whether to learn from an episode: recovered ones only once somebody labelled them."""
+        return commit.outcome != "recovered" or read_label(self.run, commit.id) is not None
+
+
+def _read_commit(path: Path) -> Commit:
+    content = read_json(path)
+    if (schema := content.pop("schema", None)) != SCHEMA:
+        raise ValueError(f"schema {schema!r} is unknown")
+    return Commit(**content | {"files": tuple(FileRecord(**file) for file in content["files"])})

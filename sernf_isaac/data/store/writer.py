@@ -1,0 +1,274 @@
+"""The episode store: a folder per run, written by robots, read by the learner while it grows.
+
+    run.json                 what the run is; never changes
+    wal/<eid>.wal            open episodes; on the robot's own disk
+    staging/                 files that are not finished
+    episodes/<eid>.zarr.zip  finished episodes; never change
+    commits/<eid>.json       THE commit: what is not listed here does not exist
+    labels/ checkpoints/ channel/ heartbeat/   see `labels.py` and `channel.py`
+
+An episode goes: log, archive in staging, rename, commit in staging, rename, log deleted. Every file
+is synced before its rename and its folder after it. Recovery repeats whatever was interrupted and
+may itself be interrupted. Names of episodes sort by time and end in the writer's name, so that
+several robots share a run without sharing a counter; each recovers only its own.
+"""
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from sernf_isaac.data.episode import Array, Episode
+from sernf_isaac.data.store.archive import SCHEMA, write_archive
+from sernf_isaac.data.store.files import (
+    FileRecord,
+    describe,
+    publish,
+    publish_new,
+    read_json,
+    write_json,
+)
+from sernf_isaac.data.store.packed_images import FORMATS, RAW
+from sernf_isaac.data.store.steps import Ending, Step, StepLayout, episode_from_log
+from sernf_isaac.data.store.wal import END, MAGIC, STEP, LogWriter, read_log
+
+FOLDERS = (
+    "wal",
+    "staging",
+    "episodes",
+    "commits",
+    "labels",
+    "checkpoints",
+    "channel",
+    "heartbeat",
+)
+
+
+def create_run(run: Path, info: Mapping[str, object]) -> None:
+    """Make a run's folders and its `run.json`; harmless if the same run exists.
+
+    Raises:
+        ValueError: If a run with other information is there; names the differing fields.
+    """
+    for folder in FOLDERS:
+        (run / folder).mkdir(parents=True, exist_ok=True)
+    content = {"schema": SCHEMA, **info}
+    staged = write_json(run / "staging" / f"run.{os.getpid()}.json", content)
+    if publish_new(staged, run / "run.json"):
+        return
+    known = read_json(run / "run.json")
+    if differing := sorted(k for k in known | content if known.get(k) != content.get(k)):
+        raise ValueError(f"{run} is another run: {', '.join(differing)} differ")
+
+
+class RunWriter:
+    """The only writer of one actor's episodes in a run.
+
+    Recover before anything else: `with RunWriter(run, actor) as writer: writer.recover()`.
+
+    Args:
+        run: Folder that `create_run` made.
+        actor: Letters, digits and `_`; who writes.
+        clock: Wall time in seconds.
+        images: How images are stored, one of `packed_images.FORMATS`.
+
+    Raises:
+        ValueError: If the run does not exist, or the actor's name or the format does not fit.
+        RuntimeError: If another process writes for this actor.
+    """
+
+    def __init__(
+        self,
+        run: Path | str,
+        actor: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        images: str = RAW,
+    ) -> None:
+        self.run, self.actor, self._clock, self._images = Path(run), actor, clock, images
+        if images not in FORMATS:
+            raise ValueError(f"images ({images!r}) must be one of {FORMATS}")
+        if not re.fullmatch(r"\w+", actor, re.ASCII):
+            raise ValueError(f"actor {actor!r} must consist of letters, digits and _")
+        if not (self.run / "run.json").is_file():
+            raise ValueError(f"{self.run} is no run; make one with create_run")
+        self._last_us = 0
+        self._open: set[str] = set()
+        lock = self.run / "wal" / f"{actor}.lock"
+        self._lock = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise RuntimeError(f"another process writes to {self.run} as {actor!r}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another process write for this actor."""
+        os.close(self._lock)
+
+    def begin(self, layout: StepLayout) -> "OpenEpisode":
+        """Open an episode that is logged step by step."""
+        eid = self._new_id()
+        episode = OpenEpisode(self, eid, layout)
+        self._open.add(eid)
+        return episode
+
+    def commit(self, episode: Episode) -> str:
+        """Store an episode that is whole; when this returns it is safe. Returns its id."""
+        eid = self._new_id()
+        self._commit(eid, episode, [])
+        return eid
+
+    def recover(self) -> list[str]:
+        """Finish what a crash interrupted; returns the ids of episodes that got their commit.
+
+        Episodes this writer has open are left alone. Unfinished ones keep every logged step and get
+        the outcome "recovered". A log that makes no sense is renamed to `.damaged` and kept.
+        """
+        mine = f"*-{self.actor}"
+        for path in self.run.glob(f"staging/{mine}.*"):
+            path.unlink()
+        for path in self.run.glob(f"episodes/{mine}.zarr.zip"):
+            if not self._commit_path(path.name.removesuffix(".zarr.zip")).is_file():
+                path.unlink()
+        logs = sorted(self.run.glob(f"wal/{mine}.wal"))
+        redone = [self._redo(path) for path in logs if path.stem not in self._open]
+        return [eid for eid in redone if eid]
+
+    def _redo(self, path: Path) -> str | None:
+        eid = path.stem
+        if self._commit_path(eid).is_file():
+            path.unlink()
+            return None
+        log = read_log(path)
+        try:
+            if log is None and path.stat().st_size > len(MAGIC):
+                raise ValueError(f"{path} has no header")
+            episode = episode_from_log(log) if log else None
+        except (ValueError, TypeError, KeyError):
+            path.rename(path.with_suffix(".damaged"))
+            return None
+        if episode is None:  # nothing was acknowledged
+            path.unlink()
+            return None
+        self._commit(eid, episode, log.times_s if log else [])
+        path.unlink()
+        return eid
+
+    def _commit(self, eid: str, episode: Episode, times_s: list[float]) -> None:
+        staged = self.run / "staging" / f"{eid}.zarr.zip"
+        write_archive(staged, episode, self._images)
+        file = describe(staged, f"episodes/{staged.name}")
+        publish(staged, self.run / file.path)
+        self._publish_commit(eid, episode, file, times_s)
+
+    def _publish_commit(
+        self, eid: str, episode: Episode, file: FileRecord, times_s: list[float]
+    ) -> None:
+        content = {
+            "schema": SCHEMA,
+            "id": eid,
+            "files": [asdict(file)],
+            "steps": len(episode),
+            "start_s": times_s[0] if times_s else None,
+            "end_s": times_s[-1] if times_s else None,
+            "policy": episode.policy,
+            "outcome": episode.outcome,
+            "is_offline": episode.is_offline,
+        }
+        staged = write_json(self.run / "staging" / f"{eid}.json", content)
+        publish(staged, self._commit_path(eid))
+
+    def _commit_path(self, eid: str) -> Path:
+        return self.run / "commits" / f"{eid}.json"
+
+    def _new_id(self) -> str:
+        """New, and sorts by time, also when the clock stands still."""
+        while True:
+            self._last_us = max(int(self._clock() * 1e6), self._last_us + 1)
+            moment = datetime.fromtimestamp(self._last_us // 10**6, UTC)
+            eid = f"{moment:%Y%m%dT%H%M%S}{self._last_us % 10**6:06d}-{self.actor}"
+            taken = self._commit_path(eid), self.run / "wal" / f"{eid}.wal"
+            if not any(path.exists() for path in taken):
+                return eid
+
+
+class OpenEpisode:
+    """An episode that is still going on; made by `RunWriter.begin`."""
+
+    def __init__(self, writer: RunWriter, eid: str, layout: StepLayout) -> None:
+        self.eid, self.layout = eid, layout
+        self._writer = writer
+        self._rows: list[bytes] = []
+        self._times_s: list[float] = []
+        self._log = LogWriter(writer.run / "wal" / f"{eid}.wal", layout.to_dict())
+
+    def append(self, step: Step, time_s: float) -> None:
+        """Log one step; when this returns, killing the process does not lose it.
+
+        Args:
+            step: What happened.
+            time_s: When, on a clock that does not jump.
+
+        Raises:
+            ValueError: If the step does not fit the layout.
+            OSError: If the disk is full.
+        """
+        row = self.layout.pack(step)
+        self._log.append(STEP, row, time_s)
+        self._rows.append(row)
+        self._times_s.append(time_s)
+
+    def sync(self) -> None:
+        """Also survive a power failure; call about once a second from a side thread."""
+        self._log.sync()
+
+    def finish(
+        self,
+        outcome: str,
+        final_observation: Mapping[str, Array] | None = None,
+        planned: Array | None = None,
+    ) -> str:
+        """Commit the episode; when this returns it is safe. Returns its id.
+
+        Takes tens of milliseconds, so not while the robot needs commands.
+
+        Raises:
+            ValueError: If there are no steps, or the ending does not fit them.
+        """
+        empty = np.zeros((0, self.layout.action_dim), np.float32)
+        ending = Ending(outcome, final_observation or {}, empty if planned is None else planned)
+        log_path = self._log.path
+        episode = self._to_episode(ending)
+        self._log.append(END, ending.pack(), self._times_s[-1])
+        self._log.close()
+        self._writer._commit(self.eid, episode, self._times_s)
+        log_path.unlink()
+        self._writer._open.discard(self.eid)
+        return self.eid
+
+    def _to_episode(self, ending: Ending) -> Episode:
+        if not self._rows:
+            raise ValueError(f"episode {self.eid} has no steps")
+        rows = np.frombuffer(b"".join(self._rows), np.float32).reshape(-1, self.layout.width)
+        return Episode.from_arrays(
+            self.layout.columns(rows)
+            | {f"final_observation.{k}": np.asarray(v) for k, v in ending.final_observation.items()}
+            | {"planned": np.asarray(ending.planned)},
+            policy=self.layout.policy,
+            outcome=ending.outcome,
+            is_offline=self.layout.is_offline,
+        )

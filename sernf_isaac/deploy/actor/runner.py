@@ -1,0 +1,300 @@
+"""One episode on a machine that does not wait: observe, decide ahead, act, record; at 20 Hz.
+
+A decision begins every H steps with the P queued actions as its prefix, and has P steps of time; a
+chunk that comes later costs underruns (the last action is repeated), never a jump.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+import torch
+
+from sernf_isaac.chunk_queue import ChunkQueue
+from sernf_isaac.data.store.writer import RunWriter
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.deploy.actor.recorder import EpisodeRecorder, Moment, log_layout
+from sernf_isaac.deploy.actor.rewards import DropDetector, QuarterCounter
+from sernf_isaac.deploy.loop.messages import HandLink, HandState
+from sernf_isaac.deploy.loop.states import Reason, Request, State
+from sernf_isaac.deploy.policy.local import PolicyLink
+from sernf_isaac.deploy.protocols import (
+    Array,
+    Clock,
+    HandDescription,
+    Operator,
+    PoseReading,
+    PoseSource,
+    Task,
+)
+
+SHORTEST_STEP = 0.75
+"""Of the control period: longer than a tick of the hand, so that it sees every action."""
+
+
+class End(StrEnum):
+    """Why an episode ended."""
+
+    DROPPED = "dropped"
+    TIMEOUT = "timeout"
+    OPERATOR = "operator"
+    SAFETY = "safety"
+
+
+@dataclass(frozen=True)
+class Station:
+    """A machine that can run episodes."""
+
+    hand: HandLink
+    description: HandDescription
+    policy: PolicyLink
+    pose_source: PoseSource
+    task: Task
+    operator: Operator
+    clock: Clock
+    """Shared with the hand."""
+
+
+@dataclass
+class RunnerSettings:
+    """How episodes run."""
+
+    goal: float = 1.0
+    """Commanded spin [rad/s]; positive is counter-clockwise seen from above."""
+    control_rate_hz: float = 20.0
+    max_episode_s: float = 60.0
+    blind_s: float = 1.0
+    """Without a pose for this long the object counts as dropped."""
+    supported_s: float = 0.0
+    """Something else holds the object for so long at an episode's start (paper F.4a: 6 s in
+    simulation): it is recorded and learned from, but not counted as time or turns in the hand."""
+    counts_turns: bool = True
+    """Whether every quarter turn of the object earns 1, without end (paper C.3). If not, a person
+    gives the rewards afterwards, and a success is the end of the task (IV-B)."""
+
+
+@dataclass
+class EpisodeResult:
+    """What an episode was like."""
+
+    eid: str
+    end: End
+    outcome: str
+    reason: Reason
+    """What the hand said, if safety ended it."""
+    steps: int
+    duration_s: float
+    in_hand_s: float
+    """The part of it in which nothing else held the object."""
+    turned_rad: float
+    """Net turn in the commanded direction in that part."""
+    reward: float
+    underruns: int
+    """Steps that repeated an action because a chunk was late."""
+    limited: int
+    """Ticks in which the guard bound."""
+    latencies_s: list[float] = field(default_factory=list)
+    max_lateness_s: float = 0.0
+
+
+def run_episode(
+    station: Station,
+    settings: RunnerSettings,
+    writer: RunWriter,
+    *,
+    spec: ChunkSpec,
+    policy_name: str,
+    is_offline: bool = False,
+) -> EpisodeResult:
+    """One episode, from READY to its commit; the hand holds when this returns.
+
+    Args:
+        station: The machine; its policy is loaded, its hand READY.
+        settings: How the episode runs.
+        writer: Stores it.
+        spec: Of the loaded policy.
+        policy_name: For the record.
+        is_offline: Whether it becomes offline data (paper IV-D).
+
+    Raises:
+        RuntimeError: If there is no pose, the hand is not READY, or a process died. What was
+            recorded by then stays in the log, from which the store recovers it.
+    """
+    state = station.hand.state()
+    if state.state is not State.READY:
+        raise RuntimeError(f"the hand is {state.state.name} ({state.reason.name}), not READY")
+    if station.pose_source.latest() is None:
+        raise RuntimeError("no pose of the object; look at the camera")
+    layout = log_layout(
+        dict(station.task.features),
+        station.description.num_joints,
+        policy_name,
+        is_offline=is_offline,
+    )
+    station.operator.ends_episode()  # a key from before says nothing about this episode
+    with EpisodeRecorder(writer, layout) as recorder:
+        episode = _Episode(station, settings, recorder, spec, hold=state.sent)
+        try:
+            episode.play()
+        finally:
+            station.hand.send(Request.HOLD)
+        return episode.finish()
+
+
+class _Episode:
+    """The state of one episode."""
+
+    def __init__(
+        self,
+        station: Station,
+        settings: RunnerSettings,
+        recorder: EpisodeRecorder,
+        spec: ChunkSpec,
+        hold: Array,
+    ) -> None:
+        self._at, self._settings, self._recorder, self._spec = station, settings, recorder, spec
+        self._lower = np.array(station.description.lower_rad)
+        self._upper = np.array(station.description.upper_rad)
+        self._queue = ChunkQueue(spec, torch.from_numpy(hold)[None])
+        self._counter = QuarterCounter(settings.goal)
+        self._turned_supported_rad = 0.0
+        self._drops = DropDetector(blind_s=settings.blind_s)
+        self._history: dict[str, deque[Array]] = {}
+        self._action = hold
+        self._seen_s = -np.inf  # capture time of the newest pose
+        self._pending: tuple[Moment, Array, bool] | None = None  # a step whose outcome is not known
+        self._period_s = 1.0 / settings.control_rate_hz
+        self._start_s = station.clock.now()
+        self._before = station.hand.state()
+        self._result = EpisodeResult(
+            recorder.eid, End.TIMEOUT, "timeout", Reason.NONE, 0, 0.0, 0.0, 0.0, 0.0, 0, 0
+        )
+
+    def play(self) -> None:
+        """All steps; returns when the hand has to hold."""
+        due_s = self._start_s
+        while True:
+            self._at.clock.sleep_until(due_s)
+            now_s = self._at.clock.now()
+            if self._step(now_s - due_s):
+                return
+            # After a late step the next ones slip: two actions at once would be one for the hand.
+            due_s = max(due_s + self._period_s, now_s + SHORTEST_STEP * self._period_s)
+
+    def finish(self) -> EpisodeResult:
+        """Commit what was recorded."""
+        result, hand = self._result, self._at.hand.state()
+        result.turned_rad = self._counter.progress_rad - self._turned_supported_rad
+        result.limited = hand.limited - self._before.limited
+        assert self._pending is not None, "the first step cannot end an episode"
+        planned = self._queue.planned(0).numpy()
+        recorded = self._recorder.finish(result.outcome, self._pending[0], planned)
+        assert recorded == result.eid
+        return result
+
+    def _step(self, lateness_s: float) -> bool:
+        """One control step; whether the episode is over."""
+        at, result = self._at, self._result
+        at.hand.check()
+        state, pose = at.hand.state(), at.pose_source.latest()
+        assert pose is not None, "checked at the start; a pose stays until the next episode"
+        new, now_s = pose.time_s > self._seen_s, at.clock.now()
+        self._seen_s = pose.time_s
+        counts = new and self._settings.counts_turns
+        reward = float(self._counter.update(pose.quaternion)) if counts else 0.0
+        if now_s - self._start_s < self._settings.supported_s:
+            self._turned_supported_rad = self._counter.progress_rad
+        moment = self._moment(state, pose, now_s, lateness_s)
+        result.max_lateness_s = max(result.max_lateness_s, lateness_s)
+        lost = self._drops.update(new=new, lost=at.task.lost(pose), age_s=now_s - pose.time_s)
+        end = self._end(state, lost, now_s)
+        self._settle(reward, end)
+        if end is not None:
+            result.duration_s = now_s - self._start_s
+            result.in_hand_s = max(0.0, result.duration_s - self._settings.supported_s)
+            self._pending = (moment, self._action, False)
+            return True
+        decides = self._decide(moment)
+        late = bool(self._queue.starved[0])
+        result.underruns += late
+        self._action = self._queue.pop()[0].numpy()
+        self._pending = (replace(moment, underrun=late), self._action, decides)
+        at.hand.send(Request.FOLLOW, self._action)
+        result.steps += 1
+        return False
+
+    def _moment(
+        self, state: HandState, pose: PoseReading, now_s: float, lateness_s: float
+    ) -> Moment:
+        """What is seen now, with the history it brings along."""
+        settings = self._settings
+        row = self._at.task.observe(state.joint_pos, state.sent, self._action, pose, settings.goal)
+        for key in self._spec.history_keys:
+            past = self._history.setdefault(key, deque([row[key]] * self._spec.history))
+            past.append(row[key])
+            past.popleft()
+        return Moment(
+            now_s,
+            row,
+            np.concatenate([pose.position_m, pose.quaternion]),
+            state.sent,
+            pose_age_s=now_s - pose.time_s,
+            latency_s=self._at.policy.last_latency_s,
+            lateness_s=lateness_s,
+            limited=state.limited - self._before.limited,
+        )
+
+    def _end(self, state: HandState, lost: bool, now_s: float) -> End | None:
+        """Why the episode is over, if it is; also notes the outcome."""
+        result, settings = self._result, self._settings
+        if self._pending is None:
+            return None
+        if state.state not in (State.FOLLOW, State.READY):
+            result.end, result.outcome, result.reason = End.SAFETY, "stopped", state.reason
+        elif lost:
+            result.end, result.outcome = End.DROPPED, "failure"
+        elif outcome := self._at.operator.ends_episode():
+            result.end, result.outcome = End.OPERATOR, outcome
+        elif self._at.operator.quits():
+            result.end, result.outcome = End.OPERATOR, "stopped"
+        elif now_s - self._start_s >= settings.max_episode_s - 1e-6:
+            result.end, result.outcome = End.TIMEOUT, "timeout"
+        else:
+            return None
+        return result.end
+
+    def _settle(self, reward: float, end: End | None) -> None:
+        """Log the step before this one, whose outcome is known now."""
+        if self._pending is None:
+            return
+        moment, action, decides = self._pending
+        self._result.reward += reward
+        done = ("failure",) if self._settings.counts_turns else ("failure", "success")
+        over = end is End.DROPPED or (end is End.OPERATOR and self._result.outcome in done)
+        self._recorder.add(
+            moment,
+            action,
+            reward,
+            decision=decides,
+            overridden=end is End.SAFETY,
+            terminated=over,
+            truncated=end is not None and not over,
+        )
+
+    def _decide(self, moment: Moment) -> bool:
+        """Begin a decision if one is due, and queue a chunk if one has come."""
+        queue, policy = self._queue, self._at.policy
+        decides = bool(queue.due[0])
+        if decides:
+            prefix = queue.begin()[0].numpy()
+            seen = {
+                key: np.stack(list(self._history[key])) if key in self._history else value
+                for key, value in moment.observation.items()
+            }
+            policy.request(seen, prefix)
+        if (chunk := policy.poll()) is not None:
+            self._result.latencies_s.append(policy.last_latency_s)
+            within = np.clip(chunk, self._lower, self._upper)
+            queue.push(torch.from_numpy(within)[None])
+        return decides

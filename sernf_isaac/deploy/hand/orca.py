@@ -1,0 +1,212 @@
+"""The ORCA hand (v1, right) through orca_core, or orca_core's own mock of it.
+
+Facts about orca_core 0.12 this driver is built around: a NaN in a dictionary of targets becomes the
+upper limit of that joint, so targets are arrays and finite; a failed read returns old values, so
+`last_read_ok` is looked at every time; fault handling can switch motors back on by itself, so it is
+never called here; nothing stops the motors when their master dies, so Dynamixel's own bus watchdog
+is armed.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from sernf_isaac.deploy.hand.joint_map import JointMap
+from sernf_isaac.deploy.protocols import Array, HandDescription, HandReading
+
+VERSION, MODEL = "v1", "orcahand-right"
+BUS_WATCHDOG_REGISTER = 98
+BUS_WATCHDOG_UNIT_S = 0.02
+RANGE_TOLERANCE_DEG = 0.5
+"""A commanded range may exceed the driver's by rounding only."""
+
+
+class OrcaDriver:
+    """One ORCA hand.
+
+    Args:
+        hand: Its joints in this project.
+        mock: Use orca_core's mock: it goes where it is told at once, for dry runs.
+        config_path: `config.yaml` of this very hand, with its calibration beside it; the packaged
+            one by default.
+        bus_watchdog_s: Dynamixel motors stop by themselves after this silence on the bus.
+        clock_hz: Rate at which `read` is called, for the speed from positions.
+        clock: Monotonic [s], to know how long the bus was silent.
+    """
+
+    def __init__(
+        self,
+        hand: HandDescription,
+        *,
+        mock: bool = False,
+        config_path: str | None = None,
+        bus_watchdog_s: float = 0.1,
+        clock_hz: float = 40.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._hand, self._mock, self._config_path = hand, mock, config_path
+        self._watchdog_units = round(bus_watchdog_s / BUS_WATCHDOG_UNIT_S)
+        if not 1 <= self._watchdog_units <= 127:
+            raise ValueError(f"bus_watchdog_s ({bus_watchdog_s}) must be in 0.02..2.54")
+        self._clock_hz, self._clock = clock_hz, clock
+        self._written_s = -np.inf
+        self._orca = None
+        self._joint_pos = np.zeros(hand.num_joints)
+        self._strong = False
+        self.has_bus_watchdog = False
+        """Whether the motors would notice a dead bus master now."""
+
+    def connect(self) -> None:
+        """Open the bus; motors stay without torque.
+
+        Raises:
+            RuntimeError: If orca_core is missing, no hand answers, a motor of it is missing, it is
+                not calibrated, or its joints or ranges are not those of the description.
+        """
+        try:
+            from orca_core import load_hand
+        except ImportError as error:
+            raise RuntimeError(
+                "orca_core is not installed: uv sync --inexact --extra hand"
+            ) from error
+        if self._config_path:
+            self._orca = load_hand(config_path=self._config_path, mock=self._mock)
+        else:
+            self._orca = load_hand(model_version=VERSION, model_name=MODEL, mock=self._mock)
+        connected, message = self._orca.connect(interactive=False)
+        if not connected:
+            raise RuntimeError(f"no ORCA hand: {message}")
+        if absent := self._orca.absent_joints:  # orca_core would leave them out without a word
+            raise RuntimeError(f"no motor answers for {', '.join(absent)}; check its cable")
+        self._map = self._checked_map()
+        if not (self._mock or (self._orca.calibrated and self._orca.wrist_calibrated)):
+            raise RuntimeError("this hand is not calibrated; run orca_core's calibration first")
+        self._arm_bus_watchdog(False)  # a master that was killed left it tripped
+        self._orca.init_joints(move_to_neutral=False)  # modes, currents, where zero is
+        self._full_current_ma = float(self._orca.config.max_current)
+        self._orca.disable_torque()
+        if not self.read().fresh:
+            raise RuntimeError("the motors were found but do not answer; check power and cabling")
+
+    def read(self) -> HandReading:
+        """Joint angles, their speed by differences, and whether the bus answered."""
+        degrees = self._orca_hand.get_joint_position().as_array(self._orca_hand.config.joint_ids)
+        fresh = bool(self._orca_hand.last_read_ok) and bool(np.isfinite(degrees).all())
+        before = self._joint_pos
+        if fresh:
+            self._joint_pos = self._map.from_driver(degrees)
+        return HandReading(self._joint_pos, (self._joint_pos - before) * self._clock_hz, fresh)
+
+    def command(self, joint_target: Array) -> None:
+        """Send servo targets [rad].
+
+        Raises:
+            ValueError: If one is not finite; orca_core would make a full flexion of it.
+            RuntimeError: If the bus was silent for so long that the motors stopped by themselves.
+        """
+        degrees = self._map.to_driver(joint_target)
+        if not np.isfinite(degrees).all():
+            raise ValueError(f"targets {joint_target} are not finite")
+        self._notice_silence()
+        self._orca_hand.set_joint_positions(degrees)
+        self._written_s = self._clock()
+
+    def set_strength(self, share: float) -> None:
+        """Torque off, or on with this share of the configured current.
+
+        The wrist runs without a current limit in orca_core; it keeps its full strength.
+
+        Raises:
+            RuntimeError: If motors do not acknowledge, or the bus was silent as in `command`.
+        """
+        hand = self._orca_hand
+        if share <= 0.0:
+            self._strong = False
+            failed = hand.disable_torque()  # before anything else that could fail
+            self._arm_bus_watchdog(False)
+        else:
+            self._notice_silence()
+            hand.set_max_current(share * self._full_current_ma)
+            failed = [] if self._strong else hand.enable_torque()
+            self._arm_bus_watchdog(True)
+        self._strong = share > 0.0 and not failed
+        if failed:
+            raise RuntimeError(f"motors {list(failed)} did not acknowledge strength {share}")
+
+    def check(self) -> None:
+        """Nothing if no motor reports a fault; takes too long for every tick.
+
+        Raises:
+            RuntimeError: Naming motors and joints. Nothing is reset: somebody has to look.
+        """
+        config = self._orca_hand.config
+        client = self._orca_hand.motor_client
+        if client is None:
+            raise RuntimeError("the motor bus is closed")
+        errors = client.read_hardware_errors(config.motor_ids)
+        found = [
+            f"motor {motor} ({config.motor_to_joint_dict.get(motor)}): "
+            + ("does not answer" if bits is None else f"error bits {bits:#04x}")
+            for motor, bits in errors.items()
+            if bits != 0
+        ]
+        if found:
+            raise RuntimeError("; ".join(found))
+
+    def place(self) -> bool:
+        """A person has to put the object there."""
+        return False
+
+    def rearm(self) -> None:
+        """After a trip the motors ignore goals until their watchdog register is cleared."""
+        self._arm_bus_watchdog(False)
+
+    def close(self) -> None:
+        """Torque off and bus closed."""
+        if self._orca is not None:
+            self._orca.disconnect()
+            self._orca = None
+
+    @property
+    def _orca_hand(self):  # noqa: ANN202  # orca_core is not typed
+        if self._orca is None:
+            raise RuntimeError("the hand is not connected")
+        return self._orca
+
+    def _checked_map(self) -> JointMap:
+        config = self._orca_hand.config
+        try:
+            found = JointMap(self._hand, list(config.joint_ids))
+        except ValueError as error:
+            raise RuntimeError(str(error)) from error
+        ends = (found.to_driver(np.array(v)) for v in (self._hand.lower_rad, self._hand.upper_rad))
+        for name, *reach in zip(config.joint_ids, *ends, strict=True):
+            low, high = config.joint_roms_dict[name]
+            if min(reach) < low - RANGE_TOLERANCE_DEG or max(reach) > high + RANGE_TOLERANCE_DEG:
+                raise RuntimeError(
+                    f"{name} may be commanded to {min(reach):.1f}..{max(reach):.1f} degrees here, "
+                    f"but this hand's config.yaml allows {low}..{high}; correct one of them"
+                )
+        return found
+
+    def _notice_silence(self) -> None:
+        """What the motors do after a trip, they do without a word, and goals do not reach them.
+
+        Lasts until `rearm`, or until they are without torque.
+        """
+        limit_s = self._watchdog_units * BUS_WATCHDOG_UNIT_S
+        if self.has_bus_watchdog and self._clock() - self._written_s > limit_s:
+            raise RuntimeError(
+                f"the bus was silent for over {limit_s:.2f} s, the motors stopped; clear to rearm"
+            )
+
+    def _arm_bus_watchdog(self, on: bool) -> None:
+        """Feetech motors have none; then a dead bus master is only noticed by this computer."""
+        client, config = self._orca_hand.motor_client, self._orca_hand.config
+        if client is None or config.motor_type != "dynamixel":
+            return
+        ids = list(config.motor_ids)
+        values = [self._watchdog_units if on else 0] * len(ids)
+        client.sync_write(ids, values, BUS_WATCHDOG_REGISTER, 1)
+        self.has_bus_watchdog, self._written_s = on, self._clock()

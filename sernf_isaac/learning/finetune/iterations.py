@@ -1,0 +1,162 @@
+"""Batches from a store that grows: each iteration waits for its data, then keeps them.
+
+An iteration's data, down to the revision of every label, are fixed when it begins. So a learner
+that is killed and resumed draws the batches that would have come next, whatever the robot has added
+or people have relabelled meanwhile; both count from the next iteration on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.normalizer import Normalizer
+from sernf_isaac.data.replay import Mixing, Replay
+from sernf_isaac.data.store.labels import read_label, revisions
+from sernf_isaac.data.store.reader import Commit, RunReader
+from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
+from sernf_isaac.learning.per_step import PerStepReplay
+from sernf_isaac.learning.stages import Stage
+
+ROUNDING_MINUTES = 1e-6
+Manifest = list[tuple[str, int]]
+"""Ids of episodes and the revisions of their labels; 0: as recorded."""
+
+
+@dataclass(frozen=True)
+class IterationPlan:
+    """When an iteration begins, and how long it lasts."""
+
+    updates: int
+    """Per iteration."""
+    minutes: float
+    """New data per iteration: number k (from 0) begins with at least (k + 1) times this."""
+    control_rate_hz: float
+    batch_size: int
+
+
+class IterationSampler:
+    """A `Sampler` over the episodes of a run.
+
+    Args:
+        run: The run's folder.
+        keys: Observation groups to learn from.
+        spec: How to cut episodes.
+        normalizer: Scales batches for the networks.
+        plan: When iterations begin.
+        critic: Kind of the critics; "per_step" has `draw_steps`.
+        mixing: How offline and online windows share a batch.
+        seed: Of all draws.
+        wait: Called with the minutes there are and those needed until there are enough; returns
+            when it is time to look again.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        *,
+        keys: list[str],
+        spec: ChunkSpec,
+        normalizer: Normalizer,
+        plan: IterationPlan,
+        critic: str = "chunk",
+        mixing: Mixing,
+        seed: int,
+        wait: Callable[[float, float], None],
+    ) -> None:
+        self._reader, self._keys, self._spec = RunReader(run), keys, spec
+        self._normalizer, self._plan, self._mixing = normalizer, plan, mixing
+        self._wait = wait
+        self._generator = torch.Generator().manual_seed(seed)
+        self._manifest: Manifest = []
+        self._kind = Replay if critic == "chunk" else PerStepReplay
+        self._replay = self._kind(spec, self._generator, mixing)
+        self._drawn = 0
+
+    @property
+    def iteration(self) -> int:
+        """Number of the iteration the last batch was of; 0 is the first."""
+        return max(self._drawn - 1, 0) // self._plan.updates
+
+    @property
+    def data_minutes(self) -> float:
+        """Robot time in the current iteration's data."""
+        known = dict(self._manifest)
+        return self._minutes([c for c in self._reader.commits() if c.id in known])
+
+    def draw(self, stage: Stage) -> ChunkBatch:
+        """A scaled batch; waits for data at an iteration's first one.
+
+        Raises:
+            ValueError: If the data hold nothing to learn from.
+        """
+        del stage
+        if self._drawn % self._plan.updates == 0:
+            self._begin(self._drawn // self._plan.updates)
+        self._drawn += 1
+        return self._normalizer.normalize_batch(self._replay.sample(self._plan.batch_size))
+
+    def draw_steps(self, count: int) -> ChunkBatch:
+        """Single steps of the current iteration's data, scaled."""
+        assert isinstance(self._replay, PerStepReplay), "only critics per step ask"
+        return self._normalizer.normalize_batch(self._replay.transitions.sample(count))
+
+    def state_dict(self) -> dict:
+        """What the next batches depend on."""
+        return {
+            "drawn": self._drawn,
+            "manifest": [list(entry) for entry in self._manifest],
+            "generator": self._generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from `state_dict()`.
+
+        Raises:
+            ValueError: If an episode or a label of the iteration is gone.
+        """
+        self._drawn = state["drawn"]
+        self._fill([(eid, revision) for eid, revision in state["manifest"]])
+        self._generator.set_state(state["generator"])
+
+    def _begin(self, number: int) -> None:
+        needed = (number + 1) * self._plan.minutes
+        while (there := self._minutes(self._usable())) < needed - ROUNDING_MINUTES:
+            self._wait(there, needed)
+        labelled = [
+            (c.id, max(revisions(self._reader.run, c.id), default=0)) for c in self._usable()
+        ]
+        self._fill(labelled)
+        if not len(self._replay):
+            raise ValueError(f"{self._reader.run}: {len(labelled)} episodes, none long enough")
+
+    def _usable(self) -> list[Commit]:
+        return [commit for commit in self._reader.commits() if self._reader.may_train(commit)]
+
+    def _minutes(self, commits: list[Commit]) -> float:
+        return sum(commit.steps for commit in commits) / self._plan.control_rate_hz / 60.0
+
+    def _fill(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._replay = self._kind(self._spec, self._generator, self._mixing)
+        commits = {commit.id: commit for commit in self._reader.commits()}
+        if missing := sorted({eid for eid, _ in manifest} - set(commits)):
+            raise ValueError(f"{self._reader.run} lost episodes {missing[:3]} of this iteration")
+        for eid, revision in manifest:
+            self._replay.add(self._load(commits[eid], revision), eid)
+
+    def _load(self, commit: Commit, revision: int) -> Episode:
+        episode = self._reader.load(commit, labelled=False)
+        if revision:
+            label = read_label(self._reader.run, commit.id, revision)
+            assert label is not None, "a revision that was listed"
+            episode = label.apply(episode)
+        if missing := [key for key in self._keys if key not in episode.observation]:
+            raise ValueError(f"episode {commit.id} lacks the policy's groups {missing}")
+        episode.observation = {key: episode.observation[key] for key in self._keys}
+        if episode.final_observation:
+            final = episode.final_observation
+            episode.final_observation = {key: final[key] for key in self._keys}
+        return episode

@@ -1,0 +1,268 @@
+"""Fine-tuning beside a robot: learns from a run's episodes as they come, publishes policies.
+
+Learner and robot share the run's folder and nothing else; either may stop at any time. Iterations
+follow the paper's in-hand experiment (C.3): 15 minutes of data, then 1,000 updates; three
+iterations warm up the critics while the policy is frozen, one improves it on all data as offline
+data, three mix offline and online data.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+
+from sernf_isaac.config import CriticConfig, LearnerConfig
+from sernf_isaac.data.replay import Mixing
+from sernf_isaac.data.store.channel import beat, publish_checkpoint, read_checkpoint
+from sernf_isaac.data.store.files import read_json
+from sernf_isaac.learning.build import DrawSteps, learner_of
+from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSampler
+from sernf_isaac.learning.learner import Learner
+from sernf_isaac.learning.staged_training import STATE_FILE, Leg, StagedTraining
+from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, unequal
+from sernf_isaac.models.build import build_any_judge
+from sernf_isaac.policy import ChunkPolicy, load_policy
+from sernf_isaac.spec import Contract
+
+CONFIG_FILE = "config.yaml"
+FOLDER = "learner"
+"""In the run's folder: resume point, metrics and settings."""
+
+
+@dataclass
+class FinetuneRun:
+    """Everything that determines a learner beside a robot."""
+
+    seed: int = 0
+    minutes_per_iteration: float = 15.0
+    """Data before each iteration (paper C.3)."""
+    updates_per_iteration: int = 1_000
+    """Paper C.3."""
+    warm_up_iterations: int = 3
+    """Critics only; paper: 3,000 updates (V-B)."""
+    offline_iterations: int = 1
+    online_iterations: int = 3
+    batch_size: int = 512
+    """Paper G."""
+    critic_updates: int = 1
+    """Steps of the critics in one update, among which its batch is dealt out; the policy learns
+    from the last part. The paper (Alg. 3) has 1."""
+    mixing: Mixing = field(default_factory=lambda: Mixing("proportional"))
+    """Paper G: in proportion to their sizes, offline weight 0.5."""
+    align_to_decisions: bool = True
+    """Learn from windows that begin where the robot decided. Others hold actions that were chosen
+    later, after more was seen: critics may take the answer to a slipping object for its cause."""
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    """Its `policy` is not used: networks and dropout are those of the run's first policy."""
+    keep_sigma: bool = True
+    """Sample with the first policy's sigma instead of `learner.improvement.sigma`."""
+    noise_std: float = 0.01
+    """Noise on imitated actions; paper G: 0.01 on real data."""
+    fresh_critics: bool = True
+    """Start with new critics, also if the first policy brings some."""
+    log_every: int = 50
+    save_every: int = 250
+
+    def __post_init__(self) -> None:
+        if self.critic_updates < 1 or self.batch_size % self.critic_updates:
+            raise ValueError(
+                f"a batch of {self.batch_size} rows cannot be dealt out among "
+                f"{self.critic_updates} critic_updates"
+            )
+
+    def legs(self) -> list[Leg]:
+        """One leg per iteration."""
+        counts = (
+            (WARM_UP, self.warm_up_iterations),
+            (OFFLINE, self.offline_iterations),
+            (ONLINE, self.online_iterations),
+        )
+        return [
+            Leg(unequal(stage, self.critic_updates), self.updates_per_iteration)
+            for stage, count in counts
+            for _ in range(count)
+        ]
+
+
+def load_settings(run: Path) -> FinetuneRun:
+    """The settings a learner was started with.
+
+    Raises:
+        FileNotFoundError: If none was started in this run.
+    """
+    path = run / FOLDER / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"no learner to resume in {run}: there is no {path}")
+    merged = OmegaConf.merge(OmegaConf.structured(FinetuneRun), OmegaConf.load(path))
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
+
+
+def finetune(
+    settings: FinetuneRun,
+    run: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    wait: Callable[[float, float], None],
+) -> Path:
+    """Learn until the last iteration; returns the newest policy file.
+
+    Args:
+        settings: Everything that determines the learner.
+        run: The run's folder; has its first policy.
+        device: Where to learn.
+        resume: Go on from the last resume point.
+        wait: Called while there are too few data; see `IterationSampler`.
+
+    Raises:
+        FileNotFoundError: If there is nothing to resume.
+        ValueError: If the run has no policy, data that do not fit it, a learner that would be lost
+            because `resume` is not given, or another process that learns.
+    """
+    first = load_policy(first_policy(run), device)
+    with _alone(run / FOLDER) as folder:
+        if not resume and (folder / STATE_FILE).is_file():
+            raise ValueError(
+                f"{folder} holds a learner already: go on with --resume, or move that folder"
+            )
+        return _learn(settings, run, *first, device=device, resume=resume, wait=wait)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """Nobody else learns there meanwhile; makes the folder.
+
+    Raises:
+        ValueError: If somebody does.
+    """
+    folder.mkdir(exist_ok=True)
+    lock = os.open(folder / "learner.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"another process learns in {folder}") from error
+        yield folder
+    finally:
+        os.close(lock)
+
+
+def _learn(
+    settings: FinetuneRun,
+    run: Path,
+    first: ChunkPolicy,
+    contract: Contract,
+    *,
+    device: str,
+    resume: bool,
+    wait: Callable[[float, float], None],
+) -> Path:
+    sampler = _sampler(settings, run, first, contract, wait)
+    learner, policy = _build(settings, first, sampler.draw_steps, device)
+    folder = run / FOLDER
+
+    def after_leg(leg: Leg) -> dict[str, float]:
+        found = {"data/minutes": sampler.data_minutes, "iteration": float(sampler.iteration + 1)}
+        path = folder / "policy.pt"
+        policy.save(path, contract, {"stage": leg.stage.name, "update": training.step})
+        if leg.stage.name != WARM_UP.name:  # until then the policy to drive with has not changed
+            publish_checkpoint(run, path, training.step)
+        info: dict = dict(found)
+        beat(run, "learner", info | {"stage": leg.stage.name, "update": training.step}, time.time)
+        return found
+
+    training = StagedTraining(
+        learner,
+        sampler,
+        settings.legs(),
+        folder,
+        log_every=settings.log_every,
+        save_every=settings.save_every,
+        after_leg=after_leg,
+    )
+    if resume:
+        training.resume()
+    else:
+        (folder / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(settings)))
+    training.run()
+    return folder / "policy.pt"
+
+
+def first_policy(run: Path) -> Path:
+    """The policy file the run began with, checked.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    records = sorted((run / "checkpoints").glob("000000000-*.json"))
+    if not records:
+        raise ValueError(f"{run} has no first policy; run_hand.py publishes it")
+    return read_checkpoint(run, records[0].stem).file.check(run)
+
+
+def _build(
+    settings: FinetuneRun, first: ChunkPolicy, draw_steps: DrawSteps, device: str
+) -> tuple[Learner, ChunkPolicy]:
+    """The learner, and the policy that shares its networks."""
+    keep, critic = _keeps_critics(settings, first), _critic(settings, first)
+    improvement = settings.learner.improvement
+    if settings.keep_sigma:
+        improvement = replace(improvement, sigma=first.sigma)
+    config = replace(
+        settings.learner, policy=first.layout.policy, critic=critic, improvement=improvement
+    )
+    layout = replace(first.layout, critic=critic)
+    first.actor.flow.noise_std = settings.noise_std
+    torch.manual_seed(settings.seed)
+    judge = first.judge if keep else None
+    if judge is None:
+        sizes = (layout.spec, layout.features, layout.action_dim)
+        vision = layout.architecture.vision
+        judge = build_any_judge(critic, *sizes, vision=vision, lender=first.actor)
+    learner = learner_of(first.actor, judge, config, draw_steps, seed=settings.seed, device=device)
+    policy = ChunkPolicy(
+        layout, learner.actor, learner.judge, first.normalizer, sigma=config.improvement.sigma
+    )
+    return learner, policy
+
+
+def _keeps_critics(settings: FinetuneRun, first: ChunkPolicy) -> bool:
+    return first.judge is not None and not settings.fresh_critics
+
+
+def _critic(settings: FinetuneRun, first: ChunkPolicy) -> CriticConfig:
+    """Of the critics that will learn."""
+    return first.layout.critic if _keeps_critics(settings, first) else settings.learner.critic
+
+
+def _sampler(
+    settings: FinetuneRun,
+    run: Path,
+    policy: ChunkPolicy,
+    contract: Contract,
+    wait: Callable[[float, float], None],
+) -> IterationSampler:
+    rate_hz = float(read_json(run / "run.json").get("control_rate_hz", contract.control_rate_hz))
+    plan = IterationPlan(
+        settings.updates_per_iteration,
+        settings.minutes_per_iteration,
+        rate_hz,
+        settings.batch_size,
+    )
+    return IterationSampler(
+        run,
+        keys=[*policy.layout.features, *policy.layout.architecture.vision.cameras],
+        spec=replace(policy.layout.spec, align_to_decisions=settings.align_to_decisions),
+        normalizer=policy.normalizer.to("cpu"),
+        plan=plan,
+        critic=_critic(settings, policy).kind,
+        mixing=settings.mixing,
+        seed=settings.seed,
+        wait=wait,
+    )

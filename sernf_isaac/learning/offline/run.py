@@ -1,0 +1,176 @@
+"""The imitation route: from stored demonstrations through stages I to III to a policy file."""
+
+import math
+import warnings
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+
+from sernf_isaac.config import LearnerConfig
+from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.images.bank import ImageBank
+from sernf_isaac.data.normalizer import ACTION, Normalizer
+from sernf_isaac.data.sources import load_episodes, return_range
+from sernf_isaac.learning.build import build_learner
+from sernf_isaac.learning.learner import Learner
+from sernf_isaac.learning.offline.config import CONFIG_FILE, OfflineRun, load_run
+from sernf_isaac.learning.offline.data import OfflineSampler, Sizes, fit_normalizer, sizes_of
+from sernf_isaac.learning.staged_training import Leg, StagedTraining
+from sernf_isaac.learning.stages import IMITATION, OFFLINE, WARM_UP
+from sernf_isaac.models.architecture import Architecture
+from sernf_isaac.models.build import encoder_of
+from sernf_isaac.models.eyes import compute_features, eye_of, untrained_warning
+from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout
+from sernf_isaac.spec import Contract
+
+__all__ = ["CONFIG_FILE", "POLICY_FILE", "OfflineRun", "OfflineSampler", "load_run", "train"]
+
+POLICY_FILE = "policy.pt"
+
+
+def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool = False) -> Path:
+    """Train, or continue training, and return the policy file; one more is written per stage.
+
+    Raises:
+        FileNotFoundError: If data, weights of a backbone or a resume point are missing.
+        ValueError: If data or settings do not fit together.
+    """
+    run.check()
+    episodes = load_episodes(run.data, run.keys)
+    sizes = sizes_of(episodes)
+    normalizer = fit_normalizer(episodes.values(), sizes.features, run.min_range, run.spec)
+    config = _with_support(run, episodes)
+    layout = layout_of(run, sizes, config)
+    learner = _build_learner(run, layout, config, device)
+    bank = make_bank(layout.architecture, learner)
+    sampler = OfflineSampler(run, episodes, normalizer, bank)
+    if bank.cameras:
+        print(f"images     {bank.num_bytes / 1e9:.2f} GB of {', '.join(bank.cameras)}")
+    contract = contract_of(run, layout, normalizer)
+
+    def export(leg: Leg) -> dict[str, float]:
+        policy = _policy_of(learner, layout, normalizer, judged=leg.stage.critic)
+        for name in (f"policy_{leg.stage.name}.pt", POLICY_FILE):
+            policy.save(run_dir / name, contract, {"stage": leg.stage.name, "run": asdict(run)})
+        return {}
+
+    training = StagedTraining(
+        learner,
+        sampler,
+        [
+            Leg(IMITATION, run.imitation_steps),
+            Leg(WARM_UP, run.warm_up_steps),
+            Leg(OFFLINE, run.offline_steps),
+        ],
+        run_dir,
+        log_every=run.log_every,
+        save_every=run.save_every,
+        after_leg=export,
+    )
+    if resume:
+        training.resume()
+    else:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        (run_dir / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(run)))
+    training.run()
+    return run_dir / POLICY_FILE
+
+
+def layout_of(run: OfflineRun, sizes: Sizes, config: LearnerConfig) -> PolicyLayout:
+    """What the run's networks are built from, cameras as they are in the data.
+
+    Raises:
+        ValueError: If a camera is to be seen as history.
+    """
+    if past := [name for name in run.spec.history_keys if name in sizes.cameras]:
+        raise ValueError(f"history_keys {past} are cameras; only groups of numbers have histories")
+    vision = replace(run.architecture.vision, cameras=sizes.cameras)
+    return PolicyLayout(
+        sizes.features,
+        sizes.action_dim,
+        run.spec,
+        config.policy,
+        config.critic,
+        run.seed,
+        replace(run.architecture, vision=vision),
+    )
+
+
+def make_bank(architecture: Architecture, learner: Learner) -> ImageBank:
+    """Where images are kept: as they are, or as what the policy's frozen backbone makes of them."""
+    vision = architecture.vision
+    if not vision.cache:
+        return ImageBank(vision.cameras)
+    eyes, names = encoder_of(learner.actor).backbones, eye_of(vision)
+
+    def features_of(camera: str, images: torch.Tensor) -> torch.Tensor:
+        return compute_features(eyes[names[camera]], images)
+
+    return ImageBank(vision.cameras, features_of)
+
+
+def contract_of(run: OfflineRun, layout: PolicyLayout, normalizer: Normalizer) -> Contract:
+    """What a machine must offer to run this policy; limits are those the data filled.
+
+    Raises:
+        ValueError: If there are names for another number of action dimensions.
+    """
+    names = run.action_names or [f"action_{index}" for index in range(layout.action_dim)]
+    if len(names) != layout.action_dim:
+        raise ValueError(f"{len(names)} action_names for {layout.action_dim} action dimensions")
+    state = normalizer.state_dict()
+    centre, half = state[f"{ACTION}.centre"], state[f"{ACTION}.half_range"]
+    cameras = layout.architecture.vision.cameras
+    return Contract(
+        kind=KIND,
+        task=run.name,
+        joint_names=tuple(names),
+        joint_lower_rad=tuple((centre - half).tolist()),
+        joint_upper_rad=tuple((centre + half).tolist()),
+        control_rate_hz=run.control_rate_hz,
+        quaternion_order="xyzw",
+        observations=layout.features | {name: math.prod(size) for name, size in cameras.items()},
+        action={
+            "history": run.spec.history,
+            "history_keys": list(run.spec.history_keys),
+            "prefix": run.spec.prefix,
+            "horizon": run.spec.horizon,
+        }
+        | ({"pose_frame": run.spec.pose_frame} if run.spec.pose_frame else {}),
+    )
+
+
+def _build_learner(
+    run: OfflineRun, layout: PolicyLayout, config: LearnerConfig, device: str
+) -> Learner:
+    """Fresh networks; the same seed gives the same weights."""
+    if warning := untrained_warning(layout.architecture.vision):
+        warnings.warn(warning, stacklevel=3)
+    return build_learner(
+        config,
+        layout.spec,
+        features=layout.features,
+        action_dim=layout.action_dim,
+        architecture=layout.architecture,
+        seed=run.seed,
+        device=device,
+    )
+
+
+def _policy_of(
+    learner: Learner, layout: PolicyLayout, normalizer: Normalizer, *, judged: bool
+) -> ChunkPolicy:
+    sigma = learner.config.improvement.sigma
+    judge = learner.judge if judged else None
+    return ChunkPolicy(layout, learner.actor, judge, normalizer, sigma=sigma)
+
+
+def _with_support(run: OfflineRun, episodes: dict[str, Episode]) -> LearnerConfig:
+    """The learner's configuration with the critics' support as the run asks."""
+    if not run.support_from_data:
+        return run.learner
+    low, high = return_range(episodes.values(), run.spec.discount)
+    support = (run.support_headroom * low, run.support_headroom * high)
+    return replace(run.learner, critic=replace(run.learner.critic, support=support))

@@ -1,0 +1,15 @@
+"""Where the files shipped with the project are: grasps, trained policies, the cube's pictures."""
+
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+
+DEFAULT_BANK = ASSETS / "grasps.npz"
+"""Stable grasps that episodes start from."""
+DEFAULT_TEACHER = ASSETS / "teacher.pt"
+SMOOTH_TEACHER = ASSETS / "teacher_smooth.pt"
+"""The same, trained on for steadier actions and more latency; the shipped student's teacher."""
+DEFAULT_STUDENT = ASSETS / "student.pt"
+DEFAULT_DETECTOR = ASSETS / "detector.pt"
+CUBE_FOLDER = ASSETS / "cube"
+"""Texture, mesh and page to print."""

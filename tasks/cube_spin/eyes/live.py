@@ -1,0 +1,121 @@
+"""Poses from pictures for a session: camera, detector and tracker behind the runner's interface."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from perception.calibration.file import load_rig
+from perception.cameras.calibrated import CalibratedCamera
+from perception.cameras.frames import FrameSource
+from perception.cameras.oak import OakCamera
+from perception.cameras.rendered import LiveRig, Rig, camera_of_rig
+from perception.detector.detector import CornerDetector
+from perception.detector.files import load_detector
+from perception.report.evaluation import tracker_config
+from perception.synthetic.mujoco_renderer import MujocoRenderer, SceneState
+from perception.tracking.source import SILENCE_S, CameraPoseSource, SteppedPoseSource
+from perception.tracking.tracker import CubeTracker, PoseEstimate
+from sernf_isaac.deploy.loop.messages import HandLink
+from sernf_isaac.deploy.protocols import Clock, PoseReading
+from tasks.cube_spin.hand.settings import HandRun
+from tasks.cube_spin.pictures.scene import picture_model
+from tasks.rendering import choose_gl_backend
+
+SIZE = (320, 240)
+BEFORE_BLIND = 0.5
+"""Of the time after which an object without a pose counts as dropped."""
+
+
+class Estimates(Protocol):
+    """What follows the cube."""
+
+    def latest(self) -> PoseEstimate | None: ...
+    def reset(self) -> None: ...
+
+
+class CameraReadings:
+    """The tracker's estimates as a `PoseSource`: while the cube is lost, the last one gets older.
+
+    Args:
+        source: What follows the cube, in the hand's frame.
+    """
+
+    def __init__(self, source: Estimates) -> None:
+        self._source = source
+        self._last: PoseReading | None = None
+
+    def latest(self) -> PoseReading | None:
+        """The cube now, dated by the newest picture that counted."""
+        if (found := self._source.latest()) is not None:
+            seen_s = found.time_s - found.age_s
+            self._last = PoseReading(seen_s, found.position_m, found.quaternion)
+        return self._last
+
+    def reset(self) -> None:
+        """A new episode begins."""
+        self._source.reset()
+        self._last = None
+
+
+@contextmanager
+def camera_poses(run: HandRun, hand: HandLink, clock: Clock) -> Iterator[CameraReadings]:
+    """Poses from pictures, in a thread beside the session.
+
+    A real camera counts as gone before an object that nobody sees counts as dropped.
+    """
+    camera, place = _camera(run, hand, clock.now, rate_hz=run.camera.rate_hz)
+    silence_s = None if run.hand == "twin" else min(SILENCE_S, BEFORE_BLIND * run.runner.blind_s)
+    tracker = _tracker(run, place)
+    with CameraPoseSource(camera, tracker, clock.now, silence_s=silence_s) as source:
+        yield CameraReadings(source)
+
+
+@contextmanager
+def stepped_camera_poses(run: HandRun, hand: HandLink, clock: Clock) -> Iterator[CameraReadings]:
+    """The same on a clock that does not wait, for the twin."""
+    camera, place = _camera(run, hand, clock.now, rate_hz=None)
+    rate_hz, latency_s = run.camera.rate_hz, run.camera.latency_s
+    source = SteppedPoseSource(
+        camera, _tracker(run, place), clock.now, rate_hz=rate_hz, latency_s=latency_s
+    )
+    yield CameraReadings(source)
+
+
+def _tracker(run: HandRun, T_hand_camera: np.ndarray) -> CubeTracker:
+    file = load_detector(Path(run.detector))
+    detector = CornerDetector(file.network, file.config)
+    return CubeTracker(detector, tracker_config(file), T_hand_camera)
+
+
+def _camera(
+    run: HandRun, hand: HandLink, now: Callable[[], float], *, rate_hz: float | None
+) -> tuple[FrameSource, np.ndarray]:
+    """The camera and its place at the hand (4, 4)."""
+    if run.hand != "twin":
+        rig = load_rig(Path(run.calibration))
+        if rig.T_hand_camera is None:
+            raise ValueError(f"{run.calibration} lacks the camera's place: calibrate --fixture")
+        if rig.oak is None:
+            raise ValueError(
+                f"{run.calibration} does not say how the OAK was set: take its pictures with "
+                "calibrate_camera.py --capture"
+            )
+        camera = OakCamera(rig.oak, clock=now)
+        calibrated = CalibratedCamera(camera, rig.intrinsics, rig.distortion, rig.size)
+        return calibrated, rig.T_hand_camera
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # software rendering without threads of its own
+    choose_gl_backend()
+
+    def make() -> Rig:
+        return Rig(MujocoRenderer(picture_model(), SIZE), seed=run.seed)
+
+    def scene() -> tuple[float, SceneState]:
+        state = hand.state()
+        assert state.cube is not None, "the twin knows its cube"
+        return now(), SceneState(state.joint_pos, state.cube[:3], state.cube[3:])
+
+    return LiveRig(make, scene, rate_hz=rate_hz), camera_of_rig(SIZE, run.seed).T_world_camera

@@ -1,0 +1,248 @@
+"""Builds everything a session of robot time needs, from settings to the session itself."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from sernf_isaac.checkpoint import load_checkpoint
+from sernf_isaac.data.store.channel import publish_checkpoint, wanted_checkpoint
+from sernf_isaac.data.store.files import sha256_of
+from sernf_isaac.data.store.writer import RunWriter, create_run
+from sernf_isaac.deploy.actor.clock import MonotonicClock
+from sernf_isaac.deploy.actor.operators import Keyboard, Unattended
+from sernf_isaac.deploy.actor.runner import Station
+from sernf_isaac.deploy.actor.session import Poses, Session
+from sernf_isaac.deploy.actor.virtual import InProcessHand, InstantPolicy, VirtualClock
+from sernf_isaac.deploy.hand.orca import OrcaDriver
+from sernf_isaac.deploy.hand.process import HandProcess, HandSetup
+from sernf_isaac.deploy.hand.server import HandServer
+from sernf_isaac.deploy.loop.messages import HandLink
+from sernf_isaac.deploy.policy.follower import CheckpointFollower
+from sernf_isaac.deploy.policy.local import (
+    Check,
+    LoadReport,
+    LocalPolicy,
+    PolicyLink,
+)
+from sernf_isaac.deploy.policy.worker import WorkerPolicy
+from sernf_isaac.deploy.protocols import Clock, HandDriver, Operator, PoseSource
+from tasks.cube_spin.hand.pose_sources import StillPose, TwinCamera
+from tasks.cube_spin.hand.settings import HandRun
+from tasks.cube_spin.hand.task import OPEN_POSE, CubeSpin, check_student, grasp_pose, sees_symmetric
+from tasks.cube_spin.hand.twin_world import twin_driver, twin_settings
+from tasks.cube_spin.physics import load_physics
+from tasks.orca.description import HAND
+
+MakePoseSource = Callable[["HandRun", HandLink, Clock], AbstractContextManager[PoseSource]]
+"""Poses from pictures; told the run, the hand and the clock."""
+
+
+def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
+    """Make the run's folder, and publish the policy it begins with.
+
+    Raises:
+        ValueError: If it is another run's folder, or there is no policy to drive with.
+        FileNotFoundError: If the policy file does not exist.
+    """
+    info: dict[str, object] = {
+        "task": "cube_spin",
+        "hand": run.hand,
+        "joint_names": list(HAND.joint_names),
+        "control_rate_hz": run.runner.control_rate_hz,
+        "guard": asdict(run.guard),
+        "hand_config": sha256_of(Path(run.hand_config)) if run.hand_config else "packaged",
+    }
+    create_run(folder, info)
+    if wanted_checkpoint(folder) is not None:
+        return
+    if policy is None:
+        raise ValueError(f"{folder} has no policy yet; give one with --policy")
+    load_checkpoint(policy)
+    publish_checkpoint(folder, policy, 0)
+
+
+@contextmanager
+def open_session(
+    run: HandRun,
+    folder: Path,
+    tell: Callable[[str], None],
+    camera: MakePoseSource | None = None,
+) -> Iterator[Session]:
+    """A session with its processes; all end with it, and the hand opens and loses its torque.
+
+    Args:
+        run: Settings.
+        folder: Of the run; prepared.
+        tell: Where messages go.
+        camera: Makes poses from pictures, for `pose="camera"`.
+
+    Raises:
+        RuntimeError: If hand, terminal or policy process are not there.
+        ValueError: If no policy passes its tests.
+    """
+    clock, rate_hz = MonotonicClock(), run.runner.control_rate_hz
+    check = student_check(run, folder)
+    with (
+        RunWriter(folder, run.actor) as writer,
+        HandProcess(_setup(run, folder)) as hand,
+        WorkerPolicy(run.decisions, check, rate_hz) as policy,
+        pose_source(run, hand, clock, camera) as source,
+    ):
+        operator = _operator(run, hand, tell)
+        yield session_at(run, folder, writer, hand, policy, source, operator, clock)
+
+
+def session_at(
+    run: HandRun,
+    folder: Path,
+    writer: RunWriter,
+    hand: HandLink,
+    policy: PolicyLink,
+    source: PoseSource,
+    operator: Operator,
+    clock: Clock,
+) -> Session:
+    """A session with these parts, with episodes recovered and the run's policy loaded.
+
+    Raises:
+        ValueError: If no policy passes its tests.
+    """
+    if recovered := writer.recover():
+        operator.tell(f"recovered {len(recovered)} episodes that were cut off")
+    task = CubeSpin(symmetric_rotation=_symmetric(folder))
+    station = Station(hand, HAND, policy, source, task, operator, clock)
+    loaded: list[LoadReport] = []
+    follower = CheckpointFollower(
+        folder, lambda path: loaded.append(policy.load(path)), run.rollback
+    )
+    message = follower.refresh()
+    if not loaded:
+        raise ValueError(message)
+    operator.tell(f"{message}; a decision takes {1e3 * loaded[-1].p99_s:.0f} ms (p99)")
+    poses = Poses(OPEN_POSE, grasp_pose())
+    return Session(
+        station,
+        run.runner,
+        poses,
+        writer,
+        follower,
+        lambda: loaded[-1].spec,
+        actor=run.actor,
+    )
+
+
+def student_check(run: HandRun, folder: Path) -> Check:
+    """Whether a policy may drive this hand, as the run's first one did."""
+    return partial(
+        check_student,
+        symmetric_rotation=_symmetric(folder),
+        smoothing=run.guard.smoothing,
+    )
+
+
+def _symmetric(folder: Path) -> bool:
+    wanted = wanted_checkpoint(folder)
+    assert wanted is not None, "prepared before"
+    return sees_symmetric(load_checkpoint(wanted.file.check(folder)).contract)
+
+
+def _setup(run: HandRun, folder: Path) -> HandSetup:
+    return HandSetup(
+        hand_driver(run),
+        HAND,
+        tuple(OPEN_POSE.tolist()),
+        limits=run.guard,
+        timing=run.safety,
+        log=folder / f"hand-{run.actor}.log",
+    )
+
+
+def hand_driver(run: HandRun) -> Callable[[], HandDriver]:
+    """What makes the run's driver."""
+    if run.hand == "twin":
+        settings = twin_settings(
+            load_physics(run.twin.physics),
+            seed=run.seed,
+            support_s=run.twin.support_s,
+            backlash_rad=run.twin.backlash_rad,
+        )
+        return twin_driver(settings)
+    config = run.hand_config or None
+    return partial(OrcaDriver, HAND, mock=run.hand == "mock", config_path=config)
+
+
+def pose_source(
+    run: HandRun, hand: HandLink, clock: Clock, camera: MakePoseSource | None
+) -> AbstractContextManager[PoseSource]:
+    """Where the run's poses come from.
+
+    Raises:
+        ValueError: If they come from pictures and nobody looks at them.
+    """
+    if run.pose == "camera":
+        if camera is None:
+            raise ValueError("pose=camera: no camera was handed in")
+        return camera(run, hand, clock)
+    if run.pose == "still":
+        return nullcontext(StillPose(clock))
+    truth = TwinCamera(lambda: (clock.now(), hand.state().cube), run.camera, seed=run.seed)
+    return nullcontext(truth)
+
+
+def _operator(run: HandRun, hand: HandProcess, tell: Callable[[str], None]) -> Operator:
+    if run.hand == "orca":
+        return Keyboard(hand.stop, hand.clear)
+    return Unattended(hand.clear, tell)
+
+
+DECISION_LATENCY_S = 0.06
+"""How long a decision is made to take: what the shipped student needs on a laptop, and a margin."""
+
+
+@contextmanager
+def open_virtual_session(
+    run: HandRun,
+    folder: Path,
+    tell: Callable[[str], None],
+    *,
+    latency_s: float = DECISION_LATENCY_S,
+    camera: MakePoseSource | None = None,
+) -> Iterator[Session]:
+    """A session of `open_session` in this process, on a clock of its own.
+
+    Args:
+        run: Settings; the hand must be the twin.
+        folder: Of the run; prepared.
+        tell: Where messages go.
+        latency_s: From an observation to its chunk.
+        camera: Makes poses from pictures, for `pose="camera"`; must not wait.
+
+    Raises:
+        ValueError: If the hand is real, or no policy passes its tests.
+    """
+    if run.hand != "twin":
+        raise ValueError(f"time cannot be skipped for a '{run.hand}' hand; only the twin's can")
+    clock = VirtualClock()
+    driver = hand_driver(run)()
+    driver.connect()
+    server = HandServer(
+        driver,
+        HAND,
+        limits=run.guard,
+        timing=run.safety,
+        open_pose=np.asarray(OPEN_POSE),
+    )
+    with RunWriter(folder, run.actor) as writer:
+        hand = InProcessHand(server, clock)
+        local = LocalPolicy(run.decisions, student_check(run, folder))
+        policy = InstantPolicy(local, clock.now, latency_s)
+        operator = Unattended(hand.clear, tell)
+        try:
+            with pose_source(run, hand, clock, camera) as source:
+                yield session_at(run, folder, writer, hand, policy, source, operator, clock)
+        finally:
+            hand.close()

@@ -1,0 +1,64 @@
+"""Settings of a session on a hand: which hand, which poses, limits and patience."""
+
+from dataclasses import dataclass, field
+
+from sernf_isaac.deploy.actor.runner import RunnerSettings
+from sernf_isaac.deploy.hand.guard import GuardLimits
+from sernf_isaac.deploy.loop.states import SafetyTiming
+from sernf_isaac.deploy.policy.follower import RollbackRule
+from sernf_isaac.deploy.policy.local import DecisionSettings
+from tasks.cube_spin.hand.pose_sources import CameraErrors
+
+HANDS = ("twin", "mock", "orca")
+
+
+POSES = ("truth", "camera", "still")
+
+
+@dataclass
+class TwinOptions:
+    """The simulated hand."""
+
+    physics: str = "hard"
+    """A preset or a YAML file, as for evaluate.py."""
+    backlash_rad: float = 0.01
+    """Play between servo and joint; training has none."""
+    support_s: float = 6.0
+    """The platform holds a placed cube for this long (paper F.4a)."""
+
+
+@dataclass
+class HandRun:
+    """Everything that determines a session."""
+
+    hand: str = "twin"
+    """"twin", "mock" (orca_core's: goes where it is told at once) or "orca"."""
+    pose: str = "truth"
+    """"truth": the twin's, with a camera's errors; "camera": from pictures, rendered ones for the
+    twin; "still": always at the origin, for dry runs of hands without a camera."""
+    detector: str = "assets/detector.pt"
+    """File of train_detector.py, for poses from pictures."""
+    calibration: str = ""
+    """File of calibrate_camera.py with the camera's place at the hand; the twin knows it."""
+    hand_config: str = ""
+    """orca_core's config.yaml of this very hand; empty: the packaged one."""
+    seed: int = 0
+    actor: str = "actor"
+    """Who writes; several robots may share a run."""
+    runner: RunnerSettings = field(default_factory=RunnerSettings)
+    decisions: DecisionSettings = field(default_factory=DecisionSettings)
+    guard: GuardLimits = field(default_factory=GuardLimits)
+    safety: SafetyTiming = field(default_factory=SafetyTiming)
+    camera: CameraErrors = field(default_factory=CameraErrors)
+    rollback: RollbackRule = field(default_factory=RollbackRule)
+    twin: TwinOptions = field(default_factory=TwinOptions)
+
+    def __post_init__(self) -> None:
+        if self.hand not in HANDS:
+            raise ValueError(f"hand must be one of {HANDS}, not '{self.hand}'")
+        if self.pose not in POSES:
+            raise ValueError(f"pose must be one of {POSES}, not '{self.pose}'")
+        if self.pose == "truth" and self.hand != "twin":
+            raise ValueError(f"only the twin knows the true pose; a '{self.hand}' hand does not")
+        if self.pose == "camera" and self.hand != "twin" and not self.calibration:
+            raise ValueError("a real camera needs calibration=FILE (scripts/calibrate_camera.py)")

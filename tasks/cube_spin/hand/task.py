@@ -1,0 +1,83 @@
+"""The cube-spin task on a machine that does not wait: the hand as the robot side sees it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from sernf_isaac.deploy.protocols import Array, PoseReading
+from sernf_isaac.policy import ChunkPolicy
+from sernf_isaac.spec import Contract
+from tasks.cube_spin.config import CUBE_ORIGIN_M, ActionConfig, EpisodeConfig
+from tasks.cube_spin.grasps import GraspBank, load_grasps
+from tasks.cube_spin.rotations import reduced_rotation
+from tasks.cube_spin.student.environment import FEATURES
+from tasks.cube_spin.student.policy import student_contract
+from tasks.orca.joints import JOINTS
+
+OPEN_POSE = np.zeros(len(JOINTS))
+"""Fingers straight [rad]: lets go of whatever it held."""
+
+
+class CubeSpin:
+    """The task on a real hand: what the student sees there, the same as in `StudentEnv`.
+
+    Args:
+        symmetric_rotation: Whether the policy was distilled with the rotation reduced by the
+            cube's symmetries; its contract says so.
+    """
+
+    features: Mapping[str, int] = FEATURES
+
+    def __init__(self, *, symmetric_rotation: bool = True) -> None:
+        self.symmetric_rotation = symmetric_rotation
+        self._origin = np.array(CUBE_ORIGIN_M)
+        self._limits = EpisodeConfig()
+
+    def observe(
+        self, joint_pos: Array, sent: Array, previous_action: Array, pose: PoseReading, goal: float
+    ) -> dict[str, Array]:
+        """Groups of one step, float32."""
+        quat = pose.quaternion
+        if self.symmetric_rotation:
+            quat = reduced_rotation(torch.from_numpy(quat)[None])[0].numpy()
+        quat = -quat if quat[3] < 0.0 else quat
+        groups = {
+            "history": np.concatenate([joint_pos, pose.position_m - self._origin, quat]),
+            "command": np.concatenate([previous_action, sent]),
+            "goal": np.array([goal]),
+        }
+        return {name: value.astype(np.float32) for name, value in groups.items()}
+
+    def lost(self, pose: PoseReading) -> bool:
+        """As in the simulations: far under its origin or beside it."""
+        offset = pose.position_m - self._origin
+        beside = np.hypot(offset[0], offset[1]) >= self._limits.lost_beside_m
+        return bool(offset[2] <= -self._limits.lost_below_m or beside)
+
+
+def sees_symmetric(contract: Contract) -> bool:
+    """Whether a student's rotation is reduced by the cube's symmetries."""
+    return "history.cube_rotation_of_24" in contract.observations
+
+
+def check_student(
+    policy: ChunkPolicy, contract: Contract, *, symmetric_rotation: bool, smoothing: float
+) -> None:
+    """Nothing if the policy may drive this hand.
+
+    Raises:
+        ValueError: If joints, limits, rate, observations or the meaning of actions differ.
+    """
+    expected = student_contract(
+        policy.layout.spec,
+        ActionConfig(smoothing=smoothing),
+        symmetric_rotation=symmetric_rotation,
+    )
+    if differences := contract.differences(expected):
+        raise ValueError(f"the policy does not fit this hand: {'; '.join(differences)}")
+
+
+def grasp_pose(bank: GraspBank | None = None) -> Array:
+    """(17,) targets [rad] that close the hand around a cube: the mean of the grasp bank."""
+    return (bank or load_grasps()).mean_target.double().numpy()

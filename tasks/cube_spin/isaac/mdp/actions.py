@@ -1,0 +1,79 @@
+"""Action term: smoothed joint targets, held back by the latency if there is one."""
+
+import torch
+from isaaclab.envs import ManagerBasedRLEnv
+from isaaclab.managers import ActionTerm, ActionTermCfg
+from isaaclab.utils import configclass
+from torch import Tensor
+
+from tasks.cube_spin import terms
+from tasks.cube_spin.isaac.mdp.state import NUM_JOINTS, tracker
+from tasks.orca.joints import JOINT_NAMES
+
+
+class JointTargetAction(ActionTerm):
+    """Servo targets by `terms.joint_targets`; nominal limits, whatever was randomised."""
+
+    def __init__(self, cfg: "JointTargetActionCfg", env: ManagerBasedRLEnv) -> None:
+        super().__init__(cfg, env)
+        self._tracker = tracker(env)
+        self._raw = torch.zeros(self.num_envs, NUM_JOINTS, device=self.device)
+        longest = int(self._tracker.physics.action_delay_steps[1])
+        self._sent = torch.zeros(longest + 1, self.num_envs, NUM_JOINTS, device=self.device)
+        self._delay = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
+        self._envs = torch.arange(self.num_envs, device=self.device)
+
+    @property
+    def action_dim(self) -> int:
+        """A."""
+        return NUM_JOINTS
+
+    @property
+    def raw_actions(self) -> Tensor:
+        """Actions (N, 17) as the policy gave them."""
+        return self._raw
+
+    @property
+    def processed_actions(self) -> Tensor:
+        """Servo targets (N, 17) [rad] of this step."""
+        return self._sent[self._delay, self._envs]
+
+    def process_actions(self, actions: Tensor) -> None:
+        """Smooth the targets of actions (N, 17).
+
+        Raises:
+            ValueError: If an action is not finite.
+        """
+        if not torch.isfinite(actions).all():
+            env, joint = (~torch.isfinite(actions)).nonzero()[0].tolist()
+            raise ValueError(f"action of environment {env}, {JOINT_NAMES[joint]} is not finite")
+        shared = self._tracker
+        smoothing = shared.task.action.smoothing
+        self._raw[:] = actions
+        target = terms.joint_targets(actions, shared.joint_target, shared.constants, smoothing)
+        shared.joint_target = target
+        self._sent = torch.cat([target[None], self._sent[:-1]])
+
+    def apply_actions(self) -> None:
+        """Called before every physics step."""
+        self._asset.set_joint_position_target_index(
+            target=self.processed_actions, joint_ids=self._tracker.joint_ids
+        )
+
+    def reset(self, env_ids: Tensor | slice | None = None) -> None:
+        """The reset event has set the targets already; nothing older is under way."""
+        envs = self._envs if env_ids is None else self._envs[env_ids]
+        self._raw[envs] = 0.0
+        shared = self._tracker
+        self._sent = self._sent.clone()  # it may come from inference mode
+        self._sent[:, envs] = shared.joint_target[envs]
+        delay = shared.physics.sample("action_delay_steps", (len(envs),), shared.generator)
+        self._delay[envs] = delay.long()
+
+
+@configclass
+class JointTargetActionCfg(ActionTermCfg):
+    """Settings of the action live in `TaskConfig.action`."""
+
+    class_type: type = JointTargetAction
+    asset_name: str = "robot"

@@ -1,0 +1,89 @@
+"""The cube-spin scene with a camera under the palm, for synthetic pictures."""
+
+import math
+
+import isaaclab.sim as sim_utils
+import numpy as np
+from isaaclab.assets import RigidObjectCfg
+from isaaclab.sensors import CameraCfg
+from isaaclab.utils import configclass
+from isaaclab_newton.renderers import NewtonWarpRendererCfg
+from scipy.spatial.transform import Rotation
+
+from tasks.cube_spin.config import CUBE_ORIGIN_M
+from tasks.cube_spin.isaac.cube_usd import cube_usd
+from tasks.cube_spin.isaac.env_cfg import CubeSpinEnvCfg
+from tasks.cube_spin.isaac.platform import platform_cfg
+from tasks.cube_spin.isaac.scene_cfg import CubeSpinSceneCfg, cube_cfg
+from tasks.orca.isaac import ROOT_HEIGHT_M
+
+IMAGE_SIZE = (320, 240)
+DATA_TYPES = ["rgb", "albedo", "normals", "depth", "semantic_segmentation"]
+EYE_FROM_CUBE_M = (0.02, -0.04, -0.27)
+VERTICAL_FIELD_OF_VIEW_DEG = 38.0
+FOCAL_LENGTH_MM = 24.0
+
+
+def below_camera_cfg() -> CameraCfg:
+    """A camera under the palm that looks up at the cube; `set_world_poses` moves it."""
+    width, height = IMAGE_SIZE
+    backward = np.array(EYE_FROM_CUBE_M) / np.linalg.norm(EYE_FROM_CUBE_M)
+    right = np.cross([0.0, 0.0, 1.0], backward)
+    right /= np.linalg.norm(right)
+    axes = np.stack([right, np.cross(backward, right), backward], axis=1)
+    eye = np.array(CUBE_ORIGIN_M) + EYE_FROM_CUBE_M + np.array([0.0, 0.0, ROOT_HEIGHT_M])
+    half_angle = math.radians(VERTICAL_FIELD_OF_VIEW_DEG) / 2.0
+    return CameraCfg(
+        prim_path="{ENV_REGEX_NS}/Camera",
+        offset=CameraCfg.OffsetCfg(
+            pos=tuple(eye.tolist()),
+            rot=tuple(Rotation.from_matrix(axes).as_quat().tolist()),
+            convention="opengl",
+        ),
+        width=width,
+        height=height,
+        data_types=DATA_TYPES,
+        colorize_semantic_segmentation=False,
+        spawn=sim_utils.PinholeCameraCfg(
+            focal_length=FOCAL_LENGTH_MM,
+            horizontal_aperture=2.0 * FOCAL_LENGTH_MM * math.tan(half_angle) * width / height,
+            clipping_range=(0.01, 5.0),
+        ),
+        renderer_cfg=NewtonWarpRendererCfg(),
+    )
+
+
+def marked_cube_cfg() -> RigidObjectCfg:
+    """The cube with its glyphs, in place of the plain one."""
+    plain = cube_cfg()
+    return plain.replace(
+        spawn=sim_utils.UsdFileCfg(
+            usd_path=str(cube_usd()),
+            mass_props=[sim_utils.MassCfg(mass=0.05)],
+            semantic_tags=[("class", "cube")],
+        )
+    )
+
+
+@configclass
+class CubeSpinRenderSceneCfg(CubeSpinSceneCfg):
+    """With a camera; the platform is there but cannot be seen."""
+
+    camera = below_camera_cfg()
+    platform = platform_cfg(visible=False)
+
+
+@configclass
+class CubeSpinRenderEnvCfg(CubeSpinEnvCfg):
+    """Few environments that look through their cameras."""
+
+    scene: CubeSpinRenderSceneCfg = CubeSpinRenderSceneCfg()
+
+    def __post_init__(self) -> None:
+        self.scene.num_envs = 16
+        self.randomization = "nominal"
+
+    def validate_config(self) -> None:
+        """As for training, but with the cube that cameras know."""
+        super().validate_config()
+        self.scene.cube = marked_cube_cfg()

@@ -1,0 +1,89 @@
+"""What stands in the Isaac Lab scene: hand, cube, platform, light; and the physics engines."""
+
+import isaaclab.sim as sim_utils
+from isaaclab.assets import ArticulationCfg, AssetBaseCfg, RigidObjectCfg
+from isaaclab.scene import InteractiveSceneCfg
+from isaaclab.utils import configclass
+from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg
+from isaaclab_newton.sim.schemas import MujocoCollisionCfg
+from isaaclab_physx.physics import PhysxCfg
+from isaaclab_tasks.utils import PresetCfg
+
+from tasks.cube_spin.config import CUBE_ORIGIN_M, CUBE_SIZE_M
+from tasks.cube_spin.isaac.mdp.friction import CUBE_PRIORITY
+from tasks.cube_spin.isaac.platform import platform_cfg
+from tasks.cube_spin.physics import Physics
+from tasks.orca.isaac import ROOT_HEIGHT_M, hand_cfg
+
+
+@configclass
+class CubeSpinPhysicsCfg(PresetCfg):
+    """Physics engines; choose one with `physics=NAME`."""
+
+    newton_mjwarp = NewtonCfg(
+        solver_cfg=MJWarpSolverCfg(
+            solver="newton",
+            integrator="implicitfast",
+            cone="pyramidal",  # the elliptic cone is seven times slower on a CPU
+            impratio=10.0,  # without it a held cube creeps out of the grasp
+            njmax=200,
+            nconmax=70,
+        )
+    )
+    isaacsim_physx = PhysxCfg(
+        bounce_threshold_velocity=0.2,
+        gpu_max_rigid_contact_count=2**23,
+        gpu_max_rigid_patch_count=2**23,
+    )
+    default = newton_mjwarp
+
+
+def cube_cfg(size_m: float = CUBE_SIZE_M, mass_kg: float = 0.05) -> RigidObjectCfg:
+    """The cube, a uniform solid box."""
+    return RigidObjectCfg(
+        prim_path="{ENV_REGEX_NS}/Cube",
+        spawn=sim_utils.CuboidCfg(
+            size=(size_m, size_m, size_m),
+            rigid_props=[sim_utils.UsdPhysicsRigidBodyCfg()],
+            mass_props=[sim_utils.MassCfg(mass=mass_kg)],
+            collision_props=[
+                sim_utils.UsdPhysicsCollisionCfg(),
+                MujocoCollisionCfg(priority=CUBE_PRIORITY),
+            ],
+            visual_material=sim_utils.PreviewSurfaceCfg(diffuse_color=(0.85, 0.55, 0.2)),
+            semantic_tags=[("class", "cube")],
+        ),
+        init_state=RigidObjectCfg.InitialStateCfg(
+            pos=(CUBE_ORIGIN_M[0], CUBE_ORIGIN_M[1], ROOT_HEIGHT_M + CUBE_ORIGIN_M[2])
+        ),
+    )
+
+
+@configclass
+class CubeSpinSceneCfg(InteractiveSceneCfg):
+    """Hand, cube, platform and light; `configure_scene` puts hand and cube in."""
+
+    num_envs = 8192  # paper F.4a
+    env_spacing = 0.6
+    robot: ArticulationCfg | None = None
+    cube: RigidObjectCfg = cube_cfg()
+    platform: RigidObjectCfg = platform_cfg()
+    light = AssetBaseCfg(
+        prim_path="/World/Light",
+        spawn=sim_utils.DomeLightCfg(intensity=2000.0, color=(0.75, 0.75, 0.75)),
+    )
+
+
+def configure_scene(scene: CubeSpinSceneCfg, physics: Physics) -> None:
+    """Hand and cube as the physics table says.
+
+    Raises:
+        ValueError: If the cube's size is a range: all environments share one shape here.
+    """
+    smallest, largest = physics.cube_size_m
+    if smallest != largest:
+        raise ValueError(
+            f"cube_size_m = {physics.cube_size_m}: Isaac Lab needs one size for all environments"
+        )
+    scene.robot = hand_cfg(collisions=physics.collisions)
+    scene.cube = cube_cfg(largest)

@@ -1,0 +1,241 @@
+"""Puts a distillation together: teacher, environments, student, folder, evaluation."""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import asdict
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+from tensordict import TensorDict
+from torch import Tensor
+
+from sernf_isaac.learning.build import build_learner
+from sernf_isaac.learning.distill.distiller import Distiller
+from sernf_isaac.learning.distill.workers import Workers, seed_of
+from sernf_isaac.metrics import read_metrics
+from sernf_isaac.policy import ChunkPolicy
+from sernf_isaac.run_folder import git_commit, new_run_dir
+from tasks.cube_spin.config import evaluation_task
+from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
+from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
+from tasks.cube_spin.student.environment import FEATURES, StudentEnv, radian_constants
+from tasks.cube_spin.student.policy import save_student, student_layout, student_normalizer
+from tasks.cube_spin.student.settings import (
+    CONFIG_FILE,
+    StudentRun,
+    physics_file,
+    physics_of,
+    task_of,
+)
+from tasks.cube_spin.teacher.policy import OBSERVATION_GROUP, TeacherPolicy, load_teacher
+from tasks.cube_spin.terms import TaskConstants, observation_sizes
+from tasks.cube_spin.twin.environment import CubeSpinTwin
+from tasks.orca.joints import JOINT_NAMES, NUM_JOINTS
+
+POLICY_FILE = "student.pt"
+_LAST = "previous_action"
+_SHOWN = (
+    *("rpm_in_hand", "spin_ratio", "drop_fraction", "drops_per_minute"),
+    *("hold_median_s", "turns_per_run"),
+)
+"""What is logged of an evaluation, as `eval/<name>` and `eval_teacher/<name>`."""
+
+
+def label_with(teacher: TeacherPolicy) -> Callable[[Mapping[str, Tensor]], Tensor]:
+    """The teacher as the distiller asks it: observation groups to joint targets (N, 17) [rad].
+
+    The environments' actions are joint targets; the teacher sees the last one in its own units.
+    """
+    constants, sizes = teacher.constants, observation_sizes(teacher.task.observation)
+    first = sum(size for _, size in takewhile(lambda term: term[0] != _LAST, sizes.items()))
+    columns = slice(first, first + sizes[_LAST])
+
+    def label(observations: Mapping[str, Tensor]) -> Tensor:
+        seen = observations[OBSERVATION_GROUP].clone()
+        last = (seen[:, columns] - constants.action_centre) / constants.action_scale
+        seen[:, columns] = torch.where(observations["fresh"][:, None], 0.0, last)
+        action = teacher(TensorDict({OBSERVATION_GROUP: seen}, batch_size=[len(seen)]))
+        wanted = constants.action_centre + constants.action_scale * action
+        return wanted.clamp(constants.joint_lower, constants.joint_upper)
+
+    return label
+
+
+def distil(
+    run: StudentRun,
+    root: Path,
+    *,
+    sim: str = "twin",
+    device: str = "cpu",
+    threads: int | None = None,
+    resume: Path | None = None,
+) -> Path | None:
+    """Distil, or go on, and return the student's file; None in processes that do not write it.
+
+    Args:
+        run: Settings.
+        root: Folder of the runs.
+        sim: "twin" or "isaac".
+        device: "cpu" or "cuda:N", of Isaac Lab and of the learning.
+        threads: Physics threads of the twin.
+        resume: A run's folder to go on in.
+
+    Raises:
+        FileNotFoundError: If there is nothing to resume, or no teacher.
+        ValueError: If settings do not fit together.
+    """
+    workers = Workers.from_environment(device)
+    try:
+        run_dir = workers.agree(resume or (new_run_dir(root) if workers.rank == 0 else root))
+        teacher = load_teacher(run.teacher)
+        seed = seed_of(run.seed, workers.rank)
+        with closing(make_env(run, teacher, sim, run_dir, seed, device, threads)) as env:
+            distiller = _distiller(run, run_dir, env, teacher, workers, device)
+            if resume:
+                distiller.resume()
+            elif workers.rank == 0:
+                (run_dir / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(run)))
+            distiller.after_save = partial(_after_save, run=run, teacher=teacher, threads=threads)
+            distiller.run(run.max_minutes * 60.0)
+    finally:
+        workers.close()
+    return run_dir / POLICY_FILE if workers.rank == 0 else None
+
+
+def make_env(
+    run: StudentRun,
+    teacher: TeacherPolicy,
+    sim: str,
+    run_dir: Path,
+    seed: int,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> StudentEnv:
+    """The environments of one process, somewhere within their first episodes.
+
+    Raises:
+        ValueError: For an unknown simulator.
+    """
+    if sim not in ("twin", "isaac"):
+        raise ValueError(f"sim must be 'twin' or 'isaac', not '{sim}'")
+    task, constants = task_of(run, teacher), radian_constants(teacher.constants)
+    if sim == "twin":
+        inner = CubeSpinTwin(
+            run.num_envs,
+            task,
+            physics_of(run),
+            seed=seed,
+            threads=threads,
+            student=True,
+            teacher_sensed=False,
+            constants=constants,
+        )
+    else:
+        from tasks.cube_spin.isaac.environment import make_isaac_env  # starts a simulator
+
+        inner = make_isaac_env(
+            "Sernf-Orca-CubeSpin-Distill",
+            run.num_envs,
+            seed=seed,
+            device=device,
+            physics=physics_file(run, run_dir),
+            task=task,
+            constants=constants,
+        )
+    # So that not all episodes end at the same time.
+    draw = torch.Generator().manual_seed(seed)
+    passed = torch.randint(int(inner.max_episode_length), (run.num_envs,), generator=draw)
+    inner.episode_length_buf = passed.to(device)
+    constants = TaskConstants(**{name: value.to(device) for name, value in vars(constants).items()})
+    return StudentEnv(inner, constants, run.observation, seed=seed, device=device)
+
+
+def _distiller(
+    run: StudentRun,
+    run_dir: Path,
+    env: StudentEnv,
+    teacher: TeacherPolicy,
+    workers: Workers,
+    device: str,
+) -> Distiller:
+    layout = student_layout(run.spec, run.learner.policy, run.learner.critic, run.seed, run.kind)
+    learner = build_learner(
+        run.learner,
+        run.spec,
+        features=FEATURES,
+        action_dim=NUM_JOINTS,
+        architecture=layout.architecture,
+        seed=run.seed,
+        device=device,
+    )
+    sigma = run.learner.improvement.sigma
+    symmetric = run.observation.symmetric_rotation
+    normalizer = student_normalizer(symmetric_rotation=symmetric).to(device)
+    return Distiller(
+        env,
+        label_with(teacher.to(device)),
+        ChunkPolicy(layout, learner.actor, None, normalizer, sigma=sigma),
+        learner,
+        run.distill,
+        run_dir,
+        action_names=JOINT_NAMES,
+        seed=run.seed,
+        workers=workers,
+    )
+
+
+def _after_save(
+    distiller: Distiller,
+    last: bool,
+    *,
+    run: StudentRun,
+    teacher: TeacherPolicy,
+    threads: int | None,
+) -> dict[str, float]:
+    """Export the student at every resume point, and evaluate it now and then and in the end."""
+    settings = asdict(run) | {"teacher": Path(run.teacher).name}  # not where it lay
+    notes = {"run": settings, "commit": git_commit(), "iteration": distiller.iteration}
+    notes |= {"minutes": distiller.wall_s / 60.0}
+    path = distiller.run_dir / POLICY_FILE
+    save_student(path, distiller.policy, task_of(run, teacher), run.observation, notes)
+    if not run.eval_every or not (last or distiller.iteration % run.eval_every == 0):
+        return {}
+    summary, _ = evaluate(_evaluation(path, run, threads))
+    found = {f"eval/{name}": float(summary[name]) for name in _SHOWN}
+    if not read_metrics(distiller.run_dir, f"eval_teacher/{_SHOWN[0]}"):
+        found |= _evaluate_teacher(run, threads)
+    return found
+
+
+def _evaluation(path: Path, run: StudentRun, threads: int | None) -> EvaluationRequest:
+    """On the twin, whatever was distilled on; under the run's physics and camera."""
+    return EvaluationRequest(
+        path,
+        episodes=run.eval_episodes,
+        seed=10_000 + run.seed,
+        physics=run.physics,
+        threads=threads,
+        pose_noise=True,
+    )
+
+
+def _evaluate_teacher(run: StudentRun, threads: int | None) -> dict[str, float]:
+    """The same episodes with the teacher, which sees the truth as it does when it labels."""
+    teacher = load_teacher(run.teacher)
+    request = _evaluation(Path(run.teacher), run, threads)
+    twin = CubeSpinTwin(
+        min(request.num_envs, request.episodes),
+        evaluation_task(teacher.task),
+        load_physics(request.physics),
+        seed=request.seed,
+        threads=threads,
+        teacher_sensed=False,
+        constants=teacher.constants,
+    )
+    with closing(twin):
+        summary = summarise(run_episodes(twin, teacher, request.episodes, "its teacher"))
+    return {f"eval_teacher/{name}": float(summary[name]) for name in _SHOWN}  # type: ignore[arg-type]  # single numbers

@@ -1,0 +1,111 @@
+"""To compare the student with: RSL-RL's own distillation of an MLP that decides every step.
+
+It leaves no policy file and is only measured.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import torch
+from rsl_rl.algorithms import Distillation
+from rsl_rl.models import MLPModel
+from rsl_rl.storage import RolloutStorage
+from tensordict import TensorDict
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from sernf_isaac.data.normalizer import ACTION
+from tasks.cube_spin.config import TaskConfig
+from tasks.cube_spin.runs.distill import label_with, make_env
+from tasks.cube_spin.student.environment import FEATURES, StudentObservationConfig
+from tasks.cube_spin.student.policy import student_normalizer
+from tasks.cube_spin.student.settings import StudentRun, task_of
+from tasks.cube_spin.teacher.policy import load_teacher
+from tasks.orca.joints import NUM_JOINTS
+
+MLP_HIDDEN = (512, 256, 128)
+MLP_EPOCHS = 8
+MLP_STEPS_PER_GRADIENT = 1
+
+
+class MlpStudent:
+    """A network that sees what the student sees, except a prefix, and decides every step.
+
+    Args:
+        network: Scaled numbers (N, 131) to scaled joint targets (N, 17).
+        task, observation: As for `Student`.
+    """
+
+    def __init__(
+        self, network: nn.Module, task: TaskConfig, observation: StudentObservationConfig
+    ) -> None:
+        self.network, self.task, self.observation = network, task, observation
+        self._normalizer = student_normalizer()
+
+    def __call__(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Joint targets (N, 17) [rad] before smoothing."""
+        flat = TensorDict(
+            {"student": flat_observation(observations)}, batch_size=[len(observations["goal"])]
+        )
+        with torch.no_grad():
+            return self._normalizer.denormalize(ACTION, self.network(flat).clamp(-1.0, 1.0))
+
+
+def distil_mlp(run: StudentRun, run_dir: Path, threads: int | None = None) -> MlpStudent:
+    """RSL-RL's `Distillation` on the run's environments: the student acts, the teacher labels."""
+    teacher, normalizer = load_teacher(run.teacher), student_normalizer()
+    torch.manual_seed(run.seed)
+    with closing(make_env(run, teacher, "twin", run_dir, run.seed, threads=threads)) as env:
+        label = label_with(teacher)
+        seen = _with_flat(env.get_observations())
+        groups = {"student": ["student"], "teacher": ["teacher"]}
+        student = MLPModel(seen, groups, "student", NUM_JOINTS, list(MLP_HIDDEN), "elu")
+        steps = run.distill.rollout_steps
+        storage = RolloutStorage("distillation", run.num_envs, steps, seen, [NUM_JOINTS], "cpu")
+        algorithm = Distillation(
+            student,
+            _Labels(lambda groups: normalizer.normalize(ACTION, label(groups))),  # type: ignore[arg-type]  # called only
+            storage,
+            num_learning_epochs=MLP_EPOCHS,
+            gradient_length=MLP_STEPS_PER_GRADIENT,
+            max_grad_norm=1.0,
+        )
+        algorithm.train_mode()
+        for _ in (bar := tqdm(range(run.distill.iterations), desc="mlp student", unit="it")):
+            for _ in range(steps):
+                action = normalizer.denormalize(ACTION, algorithm.act(seen).clamp(-1.0, 1.0))
+                observations, rewards, dones, extras = env.step(action)
+                seen = _with_flat(observations)
+                algorithm.process_env_step(seen, rewards, dones, extras)
+            bar.set_postfix({name: f"{v:.3g}" for name, v in algorithm.update().items()})
+        algorithm.eval_mode()
+    return MlpStudent(student, task_of(run, teacher), run.observation)
+
+
+def flat_observation(observations: Mapping[str, Tensor]) -> Tensor:
+    """All of the student's numbers, scaled, as one vector (N, 131)."""
+    normalizer = student_normalizer()
+    parts = [normalizer.normalize(name, observations[name]).flatten(1) for name in FEATURES]
+    return torch.cat(parts, dim=1)
+
+
+def _with_flat(observations: TensorDict) -> TensorDict:
+    return observations.clone().set("student", flat_observation(observations))
+
+
+class _Labels(nn.Module):
+    """The teacher with the interface of a model of RSL-RL."""
+
+    def __init__(self, label: Callable[[Mapping[str, Tensor]], Tensor]) -> None:
+        super().__init__()
+        self._label = label
+
+    def forward(self, observations: TensorDict) -> Tensor:
+        return self._label(observations)  # type: ignore[arg-type]  # indexed only
+
+    def reset(self, *_: object, **__: object) -> None:
+        """It has no memory."""
+
+    def get_hidden_state(self) -> None:
+        """It has none."""

@@ -1,0 +1,148 @@
+"""Pictures and videos of the twin: hand and cube from below and from the side."""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import imageio.v3 as iio
+import mujoco
+import mujoco.viewer
+import numpy as np
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+from tqdm import tqdm
+
+from tasks.cube_spin.config import CONTROL_DT_S, CommandConfig, evaluation_task
+from tasks.cube_spin.evaluation.figures import episode_figure
+from tasks.cube_spin.grasps import load_grasps, task_constants
+from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.student.environment import StudentEnv, radian_constants
+from tasks.cube_spin.student.policy import Student
+from tasks.cube_spin.teacher.policy import TeacherPolicy
+from tasks.cube_spin.twin.camera import Camera, show
+from tasks.cube_spin.twin.environment import CubeSpinTwin
+from tasks.cube_spin.twin.scene import twin_model
+
+
+def film_policy(
+    policy: TeacherPolicy | Student,
+    video: Path,
+    *,
+    seconds: float = 20.0,
+    seed: int = 7,
+    physics: str = "nominal",
+    spin_rad_s: float | None = None,
+    support_s: float = 2.0,
+) -> None:
+    """A video of one episode and a plot of its spin beside it.
+
+    Args:
+        policy: A loaded teacher or student; a student sees through its camera.
+        video: Target (.mp4); the plot gets the same name.
+        seconds: Length.
+        seed: Seed of the episode.
+        physics: Preset or YAML file.
+        spin_rad_s: Fixed command; drawn as the task does when None.
+        support_s: Time on the platform.
+    """
+    twin, env = _stage(policy, seed, physics, spin_rad_s, support_s)
+    trace = film(twin, policy, video, seconds, acting=env)
+    episode_figure(video.with_suffix(".png"), trace, video.stem)
+
+
+def view_policy(
+    policy: TeacherPolicy | Student,
+    *,
+    seed: int,
+    physics: str,
+    spin_rad_s: float | None,
+    support_s: float,
+) -> None:
+    """Run a policy in MuJoCo's interactive viewer, in real time, until the window is closed.
+
+    Raises:
+        ValueError: Where there is no display.
+    """
+    if platform.system() == "Linux" and not os.environ.get("DISPLAY"):
+        raise ValueError("--view needs a display; without --view a video is written instead")
+    twin, env = _stage(policy, seed, physics, spin_rad_s, support_s)
+    model = twin_model(visual=True)
+    data = mujoco.MjData(model)
+    with mujoco.viewer.launch_passive(model, data) as window:
+        while window.is_running():
+            started = time.monotonic()
+            env.step(policy(env.get_observations()))
+            show(twin, 0, model, data)
+            window.sync()
+            time.sleep(max(0.0, CONTROL_DT_S - (time.monotonic() - started)))
+
+
+def _stage(
+    policy: TeacherPolicy | Student,
+    seed: int,
+    physics: str,
+    spin_rad_s: float | None,
+    support_s: float,
+) -> tuple[CubeSpinTwin, CubeSpinTwin | StudentEnv]:
+    """One world under the evaluation's task, and the environment the policy acts in."""
+    task = evaluation_task(policy.task)
+    task = replace(task, episode=replace(task.episode, support_s=(support_s, support_s)))
+    if spin_rad_s is not None:
+        task = replace(task, command=CommandConfig.fixed(spin_rad_s))
+    world = load_physics(physics)
+    if isinstance(policy, TeacherPolicy):
+        twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, constants=policy.constants)
+        return twin, twin
+    constants = radian_constants(task_constants(task, load_grasps()))
+    twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, student=True, constants=constants)
+    return twin, StudentEnv(twin, constants, policy.observation, seed=seed)
+
+
+@torch.inference_mode()
+def film(
+    twin: CubeSpinTwin,
+    policy: Callable[[TensorDict], Tensor],
+    path: Path,
+    seconds: float,
+    env: int = 0,
+    every: int = 2,
+    acting: StudentEnv | CubeSpinTwin | None = None,
+) -> dict[str, np.ndarray]:
+    """Run a policy and write a real-time video of environment `env`, a frame every `every` steps.
+
+    A policy that does not act in the twin itself acts in `acting`, an environment around it.
+
+    Returns:
+        What happened, one entry per step: time_s, command_rad_s, mean_spin_rad_s, turns, aloft.
+    """
+    camera, frames = Camera(), []
+    trace: dict[str, list[float]] = {
+        name: [] for name in ("time_s", "command_rad_s", "mean_spin_rad_s", "turns", "aloft")
+    }
+    turned = 0.0
+    acting = acting or twin
+    observations = acting.get_observations()
+    for step in tqdm(
+        range(round(seconds / CONTROL_DT_S)), desc="filming", unit="frame", leave=False
+    ):
+        observations, *_ = acting.step(policy(observations))
+        turned += float(twin.state.spin[env, 2]) * CONTROL_DT_S / (2 * np.pi)
+        row = (
+            (step + 1) * CONTROL_DT_S,
+            float(twin.command[env]),
+            float(twin.state.mean_spin[env]),
+            turned,
+            float(twin.support_left_s[env] <= 0.0),
+        )
+        for name, value in zip(trace, row, strict=True):
+            trace[name].append(value)
+        if step % every == 0:
+            frames.append(camera.picture(twin, env))
+    camera.close()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    iio.imwrite(path, np.stack(frames), fps=round(1 / (CONTROL_DT_S * every)), codec="libx264")
+    return {name: np.array(values) for name, values in trace.items()}

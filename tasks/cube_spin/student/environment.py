@@ -1,0 +1,197 @@
+"""The cube-spin environments as the student knows them: physical units in, joint targets out.
+
+Wraps either simulator. The student's action is the joint target [rad] before smoothing, whatever
+the teacher's actions mean; its observations are what a real hand and a camera can tell.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from tasks.cube_spin import rotations
+from tasks.cube_spin.config import HISTORY, TaskConfig
+from tasks.cube_spin.episodes import EpisodeRecords
+from tasks.cube_spin.student.pose_noise import PoseNoise, PoseNoiseConfig
+from tasks.cube_spin.terms import TaskConstants
+from tasks.orca.joints import NUM_JOINTS
+
+FEATURES = {"history": NUM_JOINTS + 7, "command": 2 * NUM_JOINTS, "goal": 1}
+"""Numbers per step of the student's groups (paper F.3, Fig. 7).
+
+`history` (N, 4, 24), oldest first: joint angles [rad] 17, cube position relative to its origin [m]
+3, its rotation (xyzw, w >= 0) 4. `command` (N, 34): the last action [rad] 17, the smoothed target
+the servos follow [rad] 17. `goal` (N, 1): commanded spin [rad/s].
+"""
+
+CAMERA_SEED = 500_009
+"""Added to a seed, so that cameras and simulators do not draw the same numbers."""
+
+
+@dataclass
+class StudentObservationConfig:
+    """How the student's observations are made of what the sensors report."""
+
+    symmetric_rotation: bool = True
+    """Report the smallest of the 24 rotations that look alike on an unmarked cube. Off: the full
+    rotation (paper F.3)."""
+    pose_noise: PoseNoiseConfig = field(default_factory=PoseNoiseConfig)
+    """What the camera does to the pose, beside the noise of the physics preset."""
+
+
+class SimulatedHand(Protocol):
+    """The twin or Isaac Lab, with the groups "student_history" and "student_current"."""
+
+    num_envs: int
+
+    @property
+    def finished(self) -> EpisodeRecords | None: ...
+    def get_observations(self) -> TensorDict: ...
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]: ...
+    def use_task(self, task: TaskConfig) -> None: ...
+    def close(self) -> None: ...
+
+
+class StudentEnv:
+    """N environments; groups as in `FEATURES`, and "teacher", "hold" (N, 17), "fresh" (N,) bool.
+
+    Args:
+        inner: The simulator.
+        constants: The ones `inner` was built with, see `radian_constants`, on its device.
+        config: How observations are made.
+        seed: Seed of the camera's draws.
+        device: Of the simulator.
+    """
+
+    def __init__(
+        self,
+        inner: SimulatedHand,
+        constants: TaskConstants,
+        config: StudentObservationConfig,
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.inner, self.constants, self.config = inner, constants, config
+        self.num_envs = inner.num_envs
+        self._generator = torch.Generator(device).manual_seed(seed + CAMERA_SEED)
+        self._camera = PoseNoise(self.num_envs, config.pose_noise, self._generator)
+        self._history = torch.zeros(self.num_envs, HISTORY, NUM_JOINTS + 7, device=device)
+        self._begin()
+
+    @property
+    def finished(self) -> EpisodeRecords | None:
+        """Records of the episodes that ended in the last step, by ascending environment."""
+        return self.inner.finished
+
+    def get_observations(self) -> TensorDict:
+        """Observation groups after the last step or reset."""
+        return self._observations
+
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:
+        """One control step of 50 ms with joint targets (N, 17) [rad] before smoothing.
+
+        Raises:
+            ValueError: As the simulator does.
+        """
+        observations, reward, dones, extras = self.inner.step(actions)
+        self._observations = self._observe(observations, dones > 0)
+        return self._observations, reward, dones, extras
+
+    def use_task(self, task: TaskConfig) -> None:
+        """Go on with other commands or episodes, from new episodes."""
+        self.inner.use_task(task)
+        self._begin()
+
+    def close(self) -> None:
+        """End the simulation."""
+        self.inner.close()
+
+    def state_dict(self) -> dict:
+        """All that later steps depend on; empty if the simulator cannot tell."""
+        saved = getattr(self.inner, "state_dict", dict)()
+        if not saved:
+            return {}
+        return {
+            "inner": saved,
+            "camera": self._camera.state_dict(),
+            "history": self._history.clone(),
+            "observations": {name: value.clone() for name, value in self._observations.items()},
+            "generator": self._generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from `state_dict()`; from new episodes if it is empty.
+
+        Raises:
+            ValueError: If it is of another number of environments.
+        """
+        if not state:
+            return
+        if len(state["history"]) != self.num_envs:
+            raise ValueError(
+                f"the state is of {len(state['history'])} environments, not {self.num_envs}"
+            )
+        getattr(self.inner, "load_state_dict")(state["inner"])  # noqa: B009  # the twin has it
+        self._camera.load_state_dict(state["camera"])
+        self._history = state["history"].clone()
+        self._observations = TensorDict(state["observations"], batch_size=[self.num_envs])
+        self._generator.set_state(state["generator"])
+
+    def _begin(self) -> None:
+        fresh = torch.ones(self.num_envs, dtype=torch.bool, device=self._history.device)
+        self._observations = self._observe(self.inner.get_observations(), fresh)
+
+    def _observe(self, seen: Mapping[str, Tensor], fresh: Tensor) -> TensorDict:
+        constants = self.constants
+        row, current = seen["student_history"][:, -1], seen["student_current"]
+        if fresh.any():
+            self._camera.reset(fresh.nonzero()[:, 0])
+        pose = self._camera.see(row[:, NUM_JOINTS:])
+        row = torch.cat(
+            [in_radians(row[:, :NUM_JOINTS], constants), pose[:, :3], self._turn(pose)], 1
+        )
+        self._history = torch.cat([self._history[:, 1:], row[:, None]], dim=1)
+        self._history[fresh] = row[fresh, None]
+        target = in_radians(current[:, NUM_JOINTS : 2 * NUM_JOINTS], constants)
+        # Where nothing has been done yet, the hand holds still.
+        previous = torch.where(fresh[:, None], target, current[:, :NUM_JOINTS])
+        groups = {
+            "history": self._history,
+            "command": torch.cat([previous, target], dim=1),
+            "goal": current[:, 2 * NUM_JOINTS :],
+            "hold": target,
+            "fresh": fresh,
+            "teacher": seen["teacher"],
+        }
+        return TensorDict(groups, batch_size=[self.num_envs])
+
+    def _turn(self, pose: Tensor) -> Tensor:
+        """Rotations (N, 4), w >= 0, of poses (N, 7)."""
+        quat = pose[:, 3:]
+        if self.config.symmetric_rotation:
+            return rotations.reduced_rotation(quat)
+        return quat * torch.where(quat[:, 3:] < 0, -1.0, 1.0)
+
+
+def in_radians(normalised: Tensor, constants: TaskConstants) -> Tensor:
+    """The inverse of `terms.normalised_joints`: (N, 17) from [-1, 1] to [rad]."""
+    span = constants.joint_upper - constants.joint_lower
+    return constants.joint_lower + 0.5 * (normalised + 1.0) * span
+
+
+def radian_constants(constants: TaskConstants) -> TaskConstants:
+    """The same task with joint targets [rad] before smoothing as its actions.
+
+    A simulator built with these executes exactly what the student, or a hand, was told.
+    """
+    return TaskConstants(
+        constants.joint_lower,
+        constants.joint_upper,
+        constants.cube_origin,
+        torch.zeros_like(constants.action_centre),
+        torch.ones_like(constants.action_scale),
+    )

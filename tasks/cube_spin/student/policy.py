@@ -1,0 +1,207 @@
+"""The student as a file, and at work: what it promises, how its numbers are scaled, how it acts."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from torch import Tensor
+
+from sernf_isaac.checkpoint import load_checkpoint
+from sernf_isaac.chunk_queue import ChunkActor
+from sernf_isaac.config import CriticConfig, PolicyConfig
+from sernf_isaac.data.normalizer import ACTION, Normalizer
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.models.architecture import Architecture
+from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout, load_policy
+from sernf_isaac.spec import Contract
+from tasks.assets import DEFAULT_STUDENT
+from tasks.cube_spin.config import CONTROL_DT_S, ActionConfig, TaskConfig
+from tasks.cube_spin.student.environment import FEATURES, StudentObservationConfig
+from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER, NUM_JOINTS
+
+POSITION_RANGE_M = 0.02
+"""Cube positions this far from the origin are scaled to ±1."""
+SPIN_RANGE_RAD_S = 1.5
+"""The same for commanded spins (paper F.4b)."""
+TYPICAL_JOINTS_RAD = (
+    *(0.03, 0.14, -0.29, 0.91, 1.57),  # wrist, thumb
+    *(-0.09, 1.27, 0.78),  # index: abd, mcp, pip
+    *(0.0, 1.02, 0.49),  # middle
+    *(0.0, 0.87, 0.69),  # ring
+    *(-0.31, 1.21, 0.66),  # pinky
+)
+"""Mean joint angles of a hand that spins the cube, in the order of `JOINT_NAMES`."""
+JOINT_RANGES_RAD = (0.25, 0.5, 0.35)
+"""Measured angles, last actions and smoothed targets this far from them are scaled to ±1."""
+SYMMETRIC_ROTATION = (0.0, 0.0, 0.0, 0.95), (0.15, 0.15, 0.45, 0.05)
+"""Centre and range (xyzw) of the smallest of the 24 rotations that look alike."""
+
+
+def student_normalizer(*, symmetric_rotation: bool = True) -> Normalizer:
+    """Scaling of the student's groups and actions; from known ranges, so that no data are needed.
+
+    Observations are scaled by about two standard deviations of a spinning hand: within its joint
+    limits it uses a few tenths of the range. Actions are scaled by the joints' nominal limits.
+
+    Args:
+        symmetric_rotation: Of the 24 rotations that look alike the smallest is observed.
+    """
+    joints = np.array(TYPICAL_JOINTS_RAD)
+    rotation = SYMMETRIC_ROTATION if symmetric_rotation else (0.0, 1.0)
+    turned, turn = (np.broadcast_to(value, 4) for value in rotation)
+    centre = np.concatenate([joints, np.zeros(3), turned])
+    measured, told, smoothed = (np.full(NUM_JOINTS, spread) for spread in JOINT_RANGES_RAD)
+    spread = np.concatenate([measured, np.full(3, POSITION_RANGE_M), turn])
+    commands, spin = np.concatenate([told, smoothed]), np.full(1, SPIN_RANGE_RAD_S)
+    return Normalizer(
+        {
+            "history": (centre - spread, centre + spread),
+            "command": (np.tile(joints, 2) - commands, np.tile(joints, 2) + commands),
+            "goal": (-spin, spin),
+            ACTION: (JOINT_LOWER.astype(float), JOINT_UPPER.astype(float)),
+        },
+        min_range=0.0,
+    )
+
+
+def student_layout(
+    spec: ChunkSpec, policy: PolicyConfig, critic: CriticConfig, seed: int, kind: str = "flow"
+) -> PolicyLayout:
+    """Sizes of a student.
+
+    Raises:
+        ValueError: If the history is not the environments'.
+    """
+    steps = spec.history, tuple(spec.history_keys)
+    if steps != (4, ("history",)):
+        raise ValueError(f"the student's history is 4 steps of 'history', not {steps}")
+    architecture = Architecture(kind)
+    return PolicyLayout(dict(FEATURES), NUM_JOINTS, spec, policy, critic, seed, architecture)
+
+
+def student_contract(
+    spec: ChunkSpec, action: ActionConfig, *, symmetric_rotation: bool
+) -> Contract:
+    """What a student's file promises and a hand must offer."""
+    rotation = "cube_rotation_of_24" if symmetric_rotation else "cube_rotation"
+    return Contract(
+        kind=KIND,
+        task="cube_spin",
+        joint_names=JOINT_NAMES,
+        joint_lower_rad=tuple(JOINT_LOWER.tolist()),
+        joint_upper_rad=tuple(JOINT_UPPER.tolist()),
+        control_rate_hz=1.0 / CONTROL_DT_S,
+        quaternion_order="xyzw",
+        observations={
+            "history.joint_pos": NUM_JOINTS,
+            "history.cube_pos": 3,
+            f"history.{rotation}": 4,
+            "command.previous_action": NUM_JOINTS,
+            "command.joint_target": NUM_JOINTS,
+            "goal.spin": 1,
+        },
+        action={
+            "mode": "joint_target",
+            "smoothing": action.smoothing,
+            "history": spec.history,
+            "history_keys": list(spec.history_keys),
+            "prefix": spec.prefix,
+            "horizon": spec.horizon,
+        },
+    )
+
+
+def is_student(path: Path | str) -> bool:
+    """Whether a policy file holds a chunk policy rather than a teacher.
+
+    Raises:
+        FileNotFoundError, ValueError: As `load_checkpoint`.
+    """
+    return load_checkpoint(path).contract.kind == KIND
+
+
+class Student:
+    """A student that acts in a `StudentEnv`: one call per step, decisions where they are due.
+
+    Args:
+        policy: Its networks.
+        task: The task it was distilled for; says how actions are smoothed.
+        observation: How its observations are made.
+        candidates: K chunks drawn per decision (paper G: 128 in simulation, 64 on the hand).
+        rank: "likelihood", or "value" for a policy with critics.
+        seed: Seed of the candidates.
+    """
+
+    def __init__(
+        self,
+        policy: ChunkPolicy,
+        task: TaskConfig,
+        observation: StudentObservationConfig,
+        *,
+        candidates: int = 1,
+        rank: str = "likelihood",
+        seed: int = 0,
+    ) -> None:
+        self.policy, self.task, self.observation = policy, task, observation
+        generator = torch.Generator(next(policy.actor.parameters()).device).manual_seed(seed)
+        decide = partial(policy.decide, candidates=candidates, rank=rank, generator=generator)
+        self._act = ChunkActor(decide, policy.layout.spec)
+
+    def __call__(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Joint targets (N, 17) [rad] before smoothing."""
+        seen = {name: observations[name] for name in self.policy.layout.features}
+        return self._act(seen, observations["hold"], observations["fresh"])
+
+
+def save_student(
+    path: Path,
+    policy: ChunkPolicy,
+    task: TaskConfig,
+    observation: StudentObservationConfig,
+    notes: dict[str, object],
+) -> None:
+    """Write a student's file; `notes` say where it came from.
+
+    Raises:
+        ValueError: If a weight is not finite.
+    """
+    contract = student_contract(
+        policy.layout.spec, task.action, symmetric_rotation=observation.symmetric_rotation
+    )
+    kept = {"task": asdict(task), "observation": asdict(observation)}
+    policy.save(path, contract, notes | kept)
+
+
+def load_student(path: Path | str = DEFAULT_STUDENT, **acting: object) -> Student:
+    """Read a student's file and hold it against this task; `acting` goes to `Student`.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is no student's file, or joints, limits, rate or observations differ; the
+            message names each difference.
+    """
+    policy, contract = load_policy(path)
+    notes = load_checkpoint(path).config["notes"]
+    if missing := {"task", "observation"} - set(notes):
+        raise ValueError(f"{path} is no student of the cube spin: its notes lack {sorted(missing)}")
+    task = _merged(path, TaskConfig, notes["task"])
+    observation = _merged(path, StudentObservationConfig, notes["observation"])
+    expected = student_contract(
+        policy.layout.spec, task.action, symmetric_rotation=observation.symmetric_rotation
+    )
+    if differences := contract.differences(expected):
+        raise ValueError(f"{path} does not fit this task: {'; '.join(differences)}")
+    return Student(policy, task, observation, **acting)  # type: ignore[arg-type]  # keywords as given
+
+
+def _merged[Config](path: Path | str, kind: type[Config], values: dict) -> Config:
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(kind), values)
+    except OmegaConfBaseException as error:
+        raise ValueError(f"{path} holds settings this version does not know: {error}") from error
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf

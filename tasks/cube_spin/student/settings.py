@@ -1,0 +1,146 @@
+"""Everything that determines a distillation, and its two presets."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from sernf_isaac.config import (
+    CriticConfig,
+    ImprovementConfig,
+    LearnerConfig,
+    OptimizerConfig,
+    PolicyConfig,
+)
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.learning.distill.config import DistillConfig
+from tasks.assets import DEFAULT_TEACHER, SMOOTH_TEACHER
+from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig
+from tasks.cube_spin.physics import PRESETS, Physics, load_physics
+from tasks.cube_spin.student.environment import StudentObservationConfig
+from tasks.cube_spin.student.pose_noise import PoseNoiseConfig
+from tasks.cube_spin.teacher.policy import TeacherPolicy
+
+CONFIG_FILE = "config.yaml"
+
+
+@dataclass
+class StudentRun:
+    """Everything that determines a distillation."""
+
+    teacher: str = str(DEFAULT_TEACHER)
+    """Policy file of the teacher."""
+    kind: str = "flow"
+    """Of the student: "flow" or, to compare with, "gaussian" of the same size."""
+    seed: int = 0
+    num_envs: int = 1024
+    max_minutes: float = float("inf")
+    """Stop after this much time, whatever comes first."""
+    physics: str = "distillation"
+    """Preset or YAML file: what is randomised, and how noisy the sensors are (F.5)."""
+    latency_steps: int = 1
+    """Largest action latency, drawn per episode [control steps of 50 ms]."""
+    eval_every: int = 20
+    """Iterations between evaluations on the twin, under the run's noise, made where it saves; the
+    last iteration is evaluated too. 0 switches them off."""
+    eval_episodes: int = 64
+    command: CommandConfig = field(default_factory=CommandConfig)
+    episode: EpisodeConfig = field(
+        default_factory=lambda: EpisodeConfig(
+            length_s=16.0, support_s=(0.0, 6.0), finite_horizon=False
+        )
+    )
+    observation: StudentObservationConfig = field(default_factory=StudentObservationConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
+    spec: ChunkSpec = field(default_factory=ChunkSpec)
+    learner: LearnerConfig = field(
+        default_factory=lambda: LearnerConfig(policy=PolicyConfig(imitation_dropout=0.5))
+    )
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("flow", "gaussian"):
+            raise ValueError(f"kind must be 'flow' or 'gaussian', not '{self.kind}'")
+
+
+def preset(name: str) -> StudentRun:
+    """ "small": the shipped student, on a CPU; "paper": F.5 and G, for a GPU."""
+    if name == "small":
+        return StudentRun(
+            teacher=str(SMOOTH_TEACHER),
+            num_envs=256,
+            distill=DistillConfig(
+                iterations=50,
+                rollout_steps=128,
+                teacher_decay=0.93,
+                least_teacher_share=0.5,
+                turns="chunks",
+                updates_per_iteration=150,
+                batch_size=128,
+                kept_rollouts=25,
+                sigmas=[0.5],
+                final_learning_rate=0.05,
+            ),
+            learner=LearnerConfig(
+                policy=PolicyConfig(
+                    token_dim=64,
+                    width=64,
+                    num_couplings=8,
+                    num_heads=4,
+                    noise_std=0.025,
+                    imitation_dropout=0.0,
+                ),
+                critic=CriticConfig(token_dim=128, num_heads=4, num_layers=2, feedforward=256),
+                optimizer=OptimizerConfig(imitation_learning_rate=1.5e-3),
+                improvement=ImprovementConfig(sigma=0.25),
+            ),
+        )
+    if name == "paper":
+        return StudentRun(
+            latency_steps=0,
+            episode=EpisodeConfig(),
+            observation=StudentObservationConfig(
+                symmetric_rotation=False, pose_noise=PoseNoiseConfig.none()
+            ),
+        )
+    raise ValueError(f"preset must be 'small' or 'paper', not '{name}'")
+
+
+def load_run(run_dir: Path) -> StudentRun:
+    """The settings a run was started with.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+    """
+    path = run_dir / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{run_dir} is no distillation: it has no {CONFIG_FILE}")
+    merged = OmegaConf.merge(OmegaConf.structured(StudentRun), OmegaConf.load(path))
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
+
+
+def task_of(run: StudentRun, teacher: TeacherPolicy) -> TaskConfig:
+    """The teacher's task under this run's commands and episodes."""
+    return replace(teacher.task, command=run.command, episode=run.episode)
+
+
+def physics_of(run: StudentRun) -> Physics:
+    """The preset or file with the run's latency."""
+    physics = load_physics(run.physics)
+    if run.latency_steps:
+        physics = replace(physics, action_delay_steps=(0.0, float(run.latency_steps)))
+    return physics
+
+
+def physics_file(run: StudentRun, run_dir: Path) -> str:
+    """What Isaac Lab is told: a preset, or a file beside the run that adds the latency.
+
+    Raises:
+        ValueError: If there is a file already.
+    """
+    if not run.latency_steps:
+        return run.physics
+    if run.physics not in PRESETS:
+        raise ValueError(f"give action_delay_steps in {run.physics} itself and set latency_steps=0")
+    path = run_dir / "physics.yaml"
+    path.write_text(f"base: {run.physics}\naction_delay_steps: [0, {run.latency_steps}]\n")
+    return str(path)

@@ -1,0 +1,156 @@
+"""The teacher as a file: observation filter, network and the contract it was trained under."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rsl_rl.modules import MLP
+from tensordict import TensorDict
+from torch import Tensor, nn
+
+from sernf_isaac.checkpoint import load_checkpoint, save_checkpoint
+from sernf_isaac.spec import Contract
+from tasks.assets import DEFAULT_TEACHER
+from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, TaskConfig
+from tasks.cube_spin.terms import TaskConstants, observation_sizes
+from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
+
+OBSERVATION_GROUP = "teacher"
+
+
+class TeacherPolicy(nn.Module):
+    """Deterministic policy: normalised teacher observations (N, D) to actions (N, 17).
+
+    Args:
+        task: The task it was trained on; tells which observations it wants.
+        centre, scale: Action centre and scale (17,) [rad].
+        hidden: Hidden layer sizes.
+        observation_dim: D.
+    """
+
+    action_centre: Tensor
+    action_scale: Tensor
+    observation_mean: Tensor
+    observation_scale: Tensor
+
+    def __init__(
+        self,
+        task: TaskConfig,
+        centre: Tensor,
+        scale: Tensor,
+        hidden: tuple[int, ...],
+        observation_dim: int,
+    ) -> None:
+        super().__init__()
+        self.task, self.hidden = task, hidden
+        self.register_buffer("action_centre", centre)
+        self.register_buffer("action_scale", scale)
+        self.register_buffer("observation_mean", torch.zeros(observation_dim))
+        self.register_buffer("observation_scale", torch.ones(observation_dim))
+        # Weights are loaded right after; drawing them must not disturb a training that exports.
+        with torch.random.fork_rng(devices=[]):
+            self.mlp = MLP(observation_dim, len(JOINT_NAMES), list(hidden), "elu")
+
+    def forward(self, observations: TensorDict) -> Tensor:
+        """Mean action for the "teacher" group of an environment's observations."""
+        seen = observations[OBSERVATION_GROUP]
+        return self.mlp((seen - self.observation_mean) / self.observation_scale)
+
+    @property
+    def constants(self) -> TaskConstants:
+        """Constants of the task with this policy's own action centre and scale."""
+        return TaskConstants(
+            joint_lower=torch.from_numpy(JOINT_LOWER).float(),
+            joint_upper=torch.from_numpy(JOINT_UPPER).float(),
+            cube_origin=torch.tensor(CUBE_ORIGIN_M),
+            action_centre=self.action_centre,
+            action_scale=self.action_scale,
+        )
+
+
+def teacher_from_rsl_rl(
+    actor: nn.Module, task: TaskConfig, constants: TaskConstants
+) -> TeacherPolicy:
+    """A trained RSL-RL actor (`MLPModel` with observation normalisation) as a `TeacherPolicy`."""
+    weights = actor.state_dict()
+    layers = sorted(int(key.split(".")[1]) for key in weights if key.endswith("weight"))
+    hidden = tuple(len(weights[f"mlp.{layer}.weight"]) for layer in layers[:-1])
+    mean, std = weights["obs_normalizer._mean"][0], weights["obs_normalizer._std"][0]
+    policy = TeacherPolicy(
+        task, constants.action_centre, constants.action_scale, hidden, observation_dim=len(mean)
+    )
+    policy.observation_mean.copy_(mean)
+    policy.observation_scale.copy_(std + actor.obs_normalizer.eps)
+    policy.mlp.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("mlp.")})
+    return policy.cpu().eval()
+
+
+def teacher_contract(task: TaskConfig, constants: TaskConstants) -> Contract:
+    """What a policy file promises: joints, rates, observation layout and action meaning."""
+    return Contract(
+        kind="teacher",
+        task="cube_spin",
+        joint_names=JOINT_NAMES,
+        joint_lower_rad=tuple(JOINT_LOWER.tolist()),
+        joint_upper_rad=tuple(JOINT_UPPER.tolist()),
+        control_rate_hz=1.0 / CONTROL_DT_S,
+        quaternion_order="xyzw",
+        observations=observation_sizes(task.observation),
+        action={
+            "mode": task.action.mode,
+            "smoothing": task.action.smoothing,
+            "centre_rad": constants.action_centre.tolist(),
+            "scale_rad": constants.action_scale.tolist(),
+        },
+    )
+
+
+def save_teacher(path: Path, policy: TeacherPolicy, notes: dict) -> None:
+    """Write a policy file.
+
+    Args:
+        path: Target; replaced atomically.
+        policy: The policy.
+        notes: Plain values to keep beside it: command, seed, commit, results.
+    """
+    save_checkpoint(
+        path,
+        contract=teacher_contract(policy.task, policy.constants),
+        config={"task": asdict(policy.task), "hidden": list(policy.hidden), "notes": notes},
+        weights=policy.state_dict(),
+    )
+
+
+def load_teacher(path: Path | str = DEFAULT_TEACHER) -> TeacherPolicy:
+    """Read a policy file and hold it against this task.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is no policy file, or joints, limits, rate or observations differ; the
+            message names each difference.
+    """
+    content = load_checkpoint(path)
+    contract, config = content.contract, content.config
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(TaskConfig), config["task"])
+    except OmegaConfBaseException as error:
+        raise ValueError(f"{path} holds settings this version does not know: {error}") from error
+    task = OmegaConf.to_object(merged)
+    weights = content.weights
+    policy = TeacherPolicy(
+        task,  # type: ignore[arg-type]  # OmegaConf.to_object is typed loosely
+        weights["action_centre"],
+        weights["action_scale"],
+        tuple(config["hidden"]),
+        observation_dim=len(weights["observation_mean"]),
+    )
+    expected = teacher_contract(policy.task, policy.constants)
+    if differences := contract.differences(expected):
+        raise ValueError(f"{path} does not fit this task: {'; '.join(differences)}")
+    policy.load_state_dict(weights)
+    return policy.eval()
+
+
+POLICY_FILE = "teacher.pt"

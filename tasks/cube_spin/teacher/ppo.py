@@ -1,0 +1,306 @@
+"""PPO on the twin with exact resume: RSL-RL's algorithm, our loop around it.
+
+RSL-RL's own runner restarts its random numbers, environments and logs on resume; a laptop that is
+closed and opened again should not change the result, so the loop here saves all of them.
+"""
+
+import io
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from rsl_rl.algorithms import PPO
+from rsl_rl.modules.distribution import GaussianDistribution
+from tensordict import TensorDict
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from sernf_isaac.checkpoint import load_checkpoint, read_whole, write_whole
+from tasks.cube_spin.twin.environment import CubeSpinTwin
+
+STATE_FILE = "training_state.pt"
+
+
+@dataclass
+class PpoConfig:
+    """PPO settings; the defaults learn fastest on a few CPU cores. `paper_ppo()` is Table IV."""
+
+    rollout_steps: int = 24
+    """Steps per environment and iteration (Table IV)."""
+    hidden: tuple[int, ...] = (256, 128, 128)
+    """Hidden layers of actor and critic; the paper uses 512, 512, 256, 128."""
+    initial_std: float = 0.5
+    """Initial standard deviation of the actions; the paper uses 1."""
+    final_std: float | None = 0.15
+    """Upper bound that the standard deviation is led to in the middle half of the run.
+    Without it the policy's own noise turns the cube, which stands still when the noise is off."""
+    learning_rate: float = 2.5e-4
+    schedule: str = "linear"
+    """"fixed", "linear" (falls to a tenth over the run) or "adaptive" (Table IV: a target KL)."""
+    desired_kl: float = 0.01
+    epochs: int = 4
+    minibatches: int = 4
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    clip: float = 0.2
+    entropy_coefficient: float = 1e-4
+    value_coefficient: float = 1.0
+    max_grad_norm: float = 1.0
+
+
+SCHEDULES = ("fixed", "linear", "adaptive")
+
+
+def paper_ppo() -> PpoConfig:
+    """Table IV."""
+    return PpoConfig(
+        hidden=(512, 512, 256, 128),
+        initial_std=1.0,
+        final_std=None,
+        learning_rate=1e-4,
+        schedule="adaptive",
+        epochs=5,
+    )
+
+
+def build_ppo(env: CubeSpinTwin, config: PpoConfig) -> PPO:
+    """RSL-RL's algorithm for this environment's "teacher" observations.
+
+    Raises:
+        ValueError: For an unknown learning-rate schedule.
+    """
+    if config.schedule not in SCHEDULES:
+        raise ValueError(f"ppo.schedule must be one of {SCHEDULES}, not '{config.schedule}'")
+    network = {
+        "class_name": "MLPModel",
+        "hidden_dims": list(config.hidden),
+        "activation": "elu",
+        "obs_normalization": True,
+    }
+    noise = {
+        "class_name": "GaussianDistribution",
+        "init_std": config.initial_std,
+        "std_type": "log",
+    }
+    settings = {
+        "multi_gpu": None,
+        "num_steps_per_env": config.rollout_steps,
+        "obs_groups": {"actor": ["teacher"], "critic": ["teacher"]},
+        "actor": network | {"distribution_cfg": noise},
+        "critic": dict(network),
+        "algorithm": {
+            "class_name": "PPO",
+            "num_learning_epochs": config.epochs,
+            "num_mini_batches": config.minibatches,
+            "learning_rate": config.learning_rate,
+            "schedule": "adaptive" if config.schedule == "adaptive" else "fixed",
+            "desired_kl": config.desired_kl,
+            "gamma": config.gamma,
+            "lam": config.gae_lambda,
+            "clip_param": config.clip,
+            "entropy_coef": config.entropy_coefficient,
+            "value_loss_coef": config.value_coefficient,
+            "use_clipped_value_loss": True,
+            "max_grad_norm": config.max_grad_norm,
+        },
+    }
+    with redirect_stdout(io.StringIO()):  # it prints both networks layer by layer
+        return PPO.construct_algorithm(env.get_observations(), env, settings, str(env.device))
+
+
+@dataclass
+class TrainingProgress:
+    """What a resumed run needs to know besides networks and environments."""
+
+    iteration: int = 0
+    wall_s: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class TeacherTraining:
+    """Collect, update, log, save; `run` may be interrupted anywhere and continued exactly.
+
+    Args:
+        env: The environments.
+        config: PPO settings.
+        run_dir: Where TensorBoard events, checkpoints and the resume state go.
+        export: Called with (actor, iteration) whenever a policy file should be written.
+        save_every: Iterations between resume points.
+    """
+
+    def __init__(
+        self,
+        env: CubeSpinTwin,
+        config: PpoConfig,
+        run_dir: Path,
+        export: Callable[[torch.nn.Module, int], None],
+        save_every: int = 25,
+    ) -> None:
+        self.env, self.config, self.run_dir = env, config, run_dir
+        self.export, self.save_every = export, save_every
+        self.ppo = build_ppo(env, config)
+        self.progress = TrainingProgress()
+        self.before_iteration: Callable[[float], None] = lambda _: None
+        """Hook run with the share of the run that is done, for a curriculum."""
+        self.after_save: Callable[[TeacherTraining], dict[str, float]] = lambda _: {}
+        """Hook run at every resume point, for evaluation; its numbers go to TensorBoard."""
+
+    def run(self, iterations: int, max_wall_s: float = float("inf")) -> None:
+        """Train until `iterations` in total are done, or the training time is used up."""
+        self.ppo.train_mode()
+        writer = SummaryWriter(str(self.run_dir), purge_step=self.progress.iteration + 1)
+        total = iterations if max_wall_s == math.inf else None  # else time may end it first
+        bar = tqdm(total=total, initial=self.progress.iteration, desc="teacher", unit="it")
+        with writer, bar:
+            while self.progress.iteration < iterations and self.progress.wall_s < max_wall_s:
+                started = time.monotonic()
+                done = self.progress.iteration / iterations
+                self.before_iteration(done)
+                self._follow_schedules(done)
+                metrics = self._collect() | self._update()
+                self.progress.wall_s += time.monotonic() - started
+                self.progress.iteration += 1
+                self._log(writer, bar, metrics)
+                last = self.progress.iteration == iterations or self.progress.wall_s >= max_wall_s
+                if last or self.progress.iteration % self.save_every == 0:
+                    self.save()
+                    extra = self.after_save(self)
+                    for name, value in extra.items():
+                        writer.add_scalar(name, value, self.progress.iteration)
+
+    def _follow_schedules(self, done: float) -> None:
+        """Learning rate and noise bound for this share of the run, and of nothing else."""
+        if self.config.schedule == "linear":
+            self.ppo.learning_rate = self.config.learning_rate * (1.0 - 0.9 * done)
+            for group in self.ppo.optimizer.param_groups:
+                group["lr"] = self.ppo.learning_rate
+        if self.config.final_std is not None:
+            led = min(max(2.0 * (done - 0.25), 0.0), 1.0)
+            bound = self.config.initial_std + led * (
+                self.config.final_std - self.config.initial_std
+            )
+            noise = self.ppo.actor.distribution
+            assert isinstance(noise, GaussianDistribution)
+            noise.log_std_param.data.clamp_(max=math.log(bound))
+
+    @torch.inference_mode()
+    def _collect(self) -> dict[str, float]:
+        """One rollout; returns the means of what the environment logged."""
+        started = time.monotonic()
+        sums: dict[str, list[float]] = defaultdict(list)
+        observations: TensorDict = self.env.get_observations()
+        for _ in range(self.config.rollout_steps):
+            actions: Tensor = self.ppo.act(observations)
+            observations, rewards, dones, extras = self.env.step(actions)
+            self.ppo.process_env_step(observations, rewards, dones, extras)
+            for name, value in extras["log"].items():
+                sums[name].append(float(value))
+            sums["Train/reward"].append(float(rewards.mean()))
+        self.ppo.compute_returns(observations)
+        means = {name: sum(values) / len(values) for name, values in sums.items()}
+        return means | {"Time/collect_s": time.monotonic() - started}
+
+    def _update(self) -> dict[str, float]:
+        started = time.monotonic()
+        losses = {f"Loss/{name}": float(value) for name, value in self.ppo.update().items()}
+        losses["Loss/learning_rate"] = self.ppo.learning_rate
+        losses["Policy/std"] = float(self.ppo.actor.output_std.detach().mean())
+        return losses | {"Time/learn_s": time.monotonic() - started}
+
+    def _log(self, writer: SummaryWriter, bar: tqdm, metrics: dict[str, float]) -> None:
+        steps = self.progress.iteration * self.config.rollout_steps * self.env.num_envs
+        per_s = self.config.rollout_steps * self.env.num_envs
+        per_s /= metrics["Time/collect_s"] + metrics["Time/learn_s"]
+        metrics |= {"Time/env_steps_per_s": per_s, "Time/wall_s": self.progress.wall_s}
+        for name, value in metrics.items():
+            writer.add_scalar(name, value, self.progress.iteration)
+        shown = ("Episode/hold_s", "Episode/rpm", "Episode/spin_ratio", "Episode/dropped")
+        row = {name.split("/")[1]: metrics[name] for name in shown if name in metrics}
+        self.progress.history.append(row | {"env_steps": steps, "reward": metrics["Train/reward"]})
+        bar.set_postfix({k: f"{v:.2f}" for k, v in row.items()} | {"steps": f"{steps / 1e6:.2f}M"})
+        bar.update()
+
+    # Resume ---------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the resume point by one rename, and export the policy."""
+        state = {
+            "ppo": self.ppo.save(),
+            "learning_rate": self.ppo.learning_rate,
+            "env": self.env.state_dict(),
+            "torch_rng": torch.get_rng_state(),
+            "progress": vars(self.progress),
+        }
+        write_whole(self.run_dir / STATE_FILE, state)
+        self.export(self.ppo.actor, self.progress.iteration)
+
+    def start_from(self, path: Path) -> None:
+        """Begin with the networks of a resume point, or the actor of a teacher file.
+
+        A teacher file has no critic, and a fresh one would spoil the actor: let it learn first, in
+        a few iterations with `ppo.clip=0.02`, and start from their resume point.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is damaged or its networks are of another size.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(f"nothing to start from: {path} does not exist")
+        networks = _read_state(path)["ppo"] if path.name == STATE_FILE else self._with_actor(path)
+        try:
+            self.ppo.load(networks, {"actor": True, "critic": True}, True)
+        except RuntimeError as error:
+            raise ValueError(f"{path} does not fit this network: {error}") from error
+
+    def _with_actor(self, path: Path) -> dict[str, dict[str, Tensor]]:
+        """This run's networks, with a teacher file's mean actions and scaling of observations."""
+        teacher = load_checkpoint(path)
+        if teacher.contract.kind != "teacher":
+            raise ValueError(f"{path} is a '{teacher.contract.kind}', not a teacher")
+        actor, critic = self.ppo.actor.state_dict(), self.ppo.critic.state_dict()
+        actor |= {name: v for name, v in teacher.weights.items() if name.startswith("mlp.")}
+        eps: float = self.ppo.actor.obs_normalizer.eps  # type: ignore[assignment]  # untyped there
+        std = teacher.weights["observation_scale"][None] - eps
+        steps = torch.tensor(teacher.config["notes"]["env_steps"])
+        mean = teacher.weights["observation_mean"][None]
+        scaling = {"_mean": mean, "_std": std, "_var": std.square(), "count": steps}
+        scaling = {f"obs_normalizer.{name}": value for name, value in scaling.items()}
+        return {"actor_state_dict": actor | scaling, "critic_state_dict": critic | scaling}
+
+    def resume(self, run_dir: Path) -> None:
+        """Continue a run from its last resume point.
+
+        Raises:
+            FileNotFoundError: If the folder holds none.
+            ValueError: If it is damaged, or of another network or number of environments.
+        """
+        path = run_dir / STATE_FILE
+        if not path.is_file():
+            raise FileNotFoundError(f"nothing to resume: {path} does not exist")
+        state = _read_state(path)
+        saved_envs = len(state["env"]["memory"]["command"])
+        if saved_envs != self.env.num_envs:
+            raise ValueError(
+                f"{path} was trained with {saved_envs} environments, not {self.env.num_envs}"
+            )
+        try:
+            self.ppo.load(state["ppo"], None, True)
+        except RuntimeError as error:
+            raise ValueError(f"{path} does not fit this network: {error}") from error
+        self.ppo.learning_rate = state["learning_rate"]
+        self.env.load_state_dict(state["env"])
+        torch.set_rng_state(state["torch_rng"])
+        self.progress = TrainingProgress(**state["progress"])
+
+
+def _read_state(path: Path) -> dict:
+    state = read_whole(path)
+    if not isinstance(state, dict) or not {"ppo", "env", "progress"} <= state.keys():
+        raise ValueError(f"{path} is no resume point of a training run")
+    return state

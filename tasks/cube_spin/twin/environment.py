@@ -1,0 +1,324 @@
+"""The cube-spin task on plain MuJoCo: a vectorised environment (RSL-RL `VecEnv`) for CPUs.
+
+Order within a step, the same as Isaac Lab's managers: action, physics, spin, terminations, rewards,
+resets, commands, observations.
+"""
+
+from dataclasses import asdict, replace
+
+import roma
+import torch
+from rsl_rl.env import VecEnv
+from tensordict import TensorDict
+from torch import Tensor
+
+from tasks.cube_spin import rotations, terms
+from tasks.cube_spin.config import CONTROL_DT_S, HISTORY, CommandConfig, TaskConfig
+from tasks.cube_spin.episodes import EpisodeRecorder, EpisodeRecords
+from tasks.cube_spin.grasps import GraspBank, load_grasps, task_constants
+from tasks.cube_spin.physics import RANDOMIZED, Physics
+from tasks.cube_spin.sensors import SensorModel
+from tasks.cube_spin.terms import TaskConstants, TaskState
+from tasks.cube_spin.twin.worlds import TwinPhysics
+from tasks.orca.joints import JOINT_NAMES, NUM_JOINTS
+from tasks.orca.kinematics import FingertipKinematics
+
+_MEMORY = (
+    *("episode_length_buf", "joint_target", "_sent_targets", "_delay", "command"),
+    *("_command_left_s", "support_left_s", "mean_spin", "_history"),
+)
+
+
+class CubeSpinTwin(VecEnv):
+    """N cube-spin environments; observation groups "teacher", "student_history", "student_current".
+
+    Args:
+        num_envs: N.
+        task: Task settings.
+        physics: What is randomised, and how good the sensors are.
+        seed: Seed of every draw; same seed, same rollout, whatever the number of threads.
+        threads: Physics threads; all cores by default.
+        student: Also compute the student's observation groups.
+        teacher_sensed: The teacher sees what the sensors report; else the truth (distillation).
+        bank: Start states; the shipped bank by default.
+        constants: Action centre and limits of a trained policy, if they are not the bank's.
+        auto_reset: Start the next episode within the step that ends one.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        task: TaskConfig,
+        physics: Physics = RANDOMIZED,
+        *,
+        seed: int = 0,
+        threads: int | None = None,
+        student: bool = False,
+        teacher_sensed: bool = True,
+        bank: GraspBank | None = None,
+        constants: TaskConstants | None = None,
+        auto_reset: bool = True,
+    ) -> None:
+        self.task, self.num_envs, self.num_actions, self.device = task, num_envs, NUM_JOINTS, "cpu"
+        self.cfg = asdict(task)
+        self.max_episode_length = round(task.episode.length_s / CONTROL_DT_S)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.bank = bank or load_grasps()
+        self.constants = constants or task_constants(task, self.bank)
+        self.world = TwinPhysics(num_envs, physics, self.generator, threads)
+        self.sensors = SensorModel(num_envs, physics, self.generator)
+        self.recorder = EpisodeRecorder(num_envs)
+        self.finished: EpisodeRecords | None = None
+        """Records of the episodes that ended in the last step."""
+        self.diverged_count = 0
+        """Worlds that were reset because the simulation left all bounds."""
+        self._student, self._teacher_sensed, self._auto_reset = student, teacher_sensed, auto_reset
+        self._tips_of = FingertipKinematics(self.world.nominal)
+        self._longest_delay = int(physics.action_delay_steps[1])
+        self._allocate()
+        self.reset()
+
+    def _allocate(self) -> None:
+        count = self.num_envs
+        self.episode_length_buf = torch.zeros(count, dtype=torch.long)
+        self.joint_target = torch.zeros(count, NUM_JOINTS)
+        self._sent_targets = torch.zeros(self._longest_delay + 1, count, NUM_JOINTS)  # newest first
+        self._delay = torch.zeros(count, dtype=torch.long)
+        self.command = torch.zeros(count)
+        self._command_left_s = torch.zeros(count)
+        self.support_left_s = torch.zeros(count)
+        self.mean_spin = torch.zeros(count)
+        self._history = torch.zeros(count, HISTORY, NUM_JOINTS + 7)
+
+    # VecEnv ---------------------------------------------------------------------------------------
+
+    def reset(self) -> tuple[TensorDict, dict]:
+        """Start a new episode everywhere."""
+        everywhere = torch.arange(self.num_envs)
+        self.recorder.finish(everywhere)  # an interrupted episode must not count into the next
+        self._reset(everywhere)
+        self.state = self._resting_state()
+        return self._observe(torch.ones(self.num_envs, dtype=torch.bool)), {}
+
+    def seed(self, seed: int) -> None:
+        """Restart the random numbers and redraw what is drawn once; call `reset` afterwards."""
+        self.generator.manual_seed(seed)
+        self.world.draw_startup()
+
+    def use_task(self, task: TaskConfig) -> None:
+        """Go on with other commands or support times, from new episodes.
+
+        Raises:
+            ValueError: If observations, actions or rewards differ.
+        """
+        fixed = ("action", "observation", "reward")
+        if any(getattr(task, name) != getattr(self.task, name) for name in fixed):
+            raise ValueError("only command and episode settings can change while running")
+        self.task = task
+        self.max_episode_length = round(task.episode.length_s / CONTROL_DT_S)
+        self.reset()
+
+    def draw_from(self, command: CommandConfig, physics: Physics) -> None:
+        """Draw commands and worlds from other ranges from now on; running episodes go on.
+
+        Raises:
+            ValueError: If the latency could be longer than this environment was built for.
+        """
+        if (longest := physics.action_delay_steps[1]) > self._longest_delay:
+            raise ValueError(f"a latency of {longest} steps; built for {self._longest_delay}")
+        self.task = replace(self.task, command=command)
+        self.world.physics = physics
+
+    def close(self) -> None:
+        """Stop the physics threads."""
+        self.world.close()
+
+    def get_observations(self) -> TensorDict:
+        """Observation groups after the last step or reset."""
+        return self._observations
+
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:
+        """One control step of 50 ms.
+
+        Args:
+            actions: (N, 17), grasp-centred or over the joint limits (`ActionConfig.mode`).
+
+        Raises:
+            ValueError: If the action has another shape or holds a value that is not finite.
+        """
+        actions = self._checked(actions)
+        before = self.state
+        self._send(actions)
+        self.state = self._state_after(before, actions)
+        self.episode_length_buf += 1
+        diverged = self.world.diverged()
+        lost = terms.cube_lost(self.state.cube_pos, self.constants, self.task.episode) | diverged
+        timeout = (self.episode_length_buf >= self.max_episode_length) & ~lost
+        if diverged.any():  # its numbers must not reach rewards, records or the observation filter
+            self.state = self.state.replaced(diverged, before)
+            self.diverged_count += int(diverged.sum())
+        reward, parts = terms.rewards(self.state, self.constants, self.task.reward, lost)
+        self.recorder.update(self.state, rotations.cube_tilt_rad(self.state.cube_quat), lost)
+        done = lost | timeout
+        extras = self._finish(done, parts)
+        if not self.task.episode.finite_horizon:
+            extras["time_outs"] = timeout
+        extras["terminated"] = lost
+        return self._observe(done & self._auto_reset), reward, done.long(), extras
+
+    def state_dict(self) -> dict:
+        """All that later steps depend on; `load_state_dict` continues bit for bit."""
+        return {
+            "memory": {name: getattr(self, name).clone() for name in _MEMORY},
+            "task_state": {name: value.clone() for name, value in vars(self.state).items()},
+            "world": self.world.state_dict(),
+            "sensors": self.sensors.state_dict(),
+            "recorder": self.recorder.state_dict(),
+            "observations": {k: v.clone() for k, v in self._observations.items()},
+            "generator": self.generator.get_state(),
+            "diverged_count": self.diverged_count,
+        }
+
+    def load_state_dict(self, saved: dict) -> None:
+        """Continue from `state_dict()` of an environment built with the same arguments."""
+        for name in _MEMORY:
+            setattr(self, name, saved["memory"][name].clone())
+        self.state = TaskState(**{k: v.clone() for k, v in saved["task_state"].items()})
+        self.world.load_state_dict(saved["world"])
+        self.sensors.load_state_dict(saved["sensors"])
+        self.recorder.load_state_dict(saved["recorder"])
+        self.diverged_count = saved["diverged_count"]
+        # Observing again would draw new noise and push the history one step on.
+        self._observations = TensorDict(saved["observations"], batch_size=[self.num_envs])
+        self.generator.set_state(saved["generator"])
+
+    # Parts of a step ------------------------------------------------------------------------------
+
+    def _checked(self, actions: Tensor) -> Tensor:
+        if actions.shape != (self.num_envs, NUM_JOINTS):
+            raise ValueError(
+                f"actions have shape {tuple(actions.shape)}, "
+                f"expected ({self.num_envs}, {NUM_JOINTS})"
+            )
+        if not torch.isfinite(actions).all():
+            env, joint = (~torch.isfinite(actions)).nonzero()[0].tolist()
+            raise ValueError(f"action of environment {env}, {JOINT_NAMES[joint]} is not finite")
+        return actions.detach().to("cpu", torch.float32)
+
+    def _send(self, actions: Tensor) -> None:
+        """Smooth the targets, hold them back by the latency, and run the physics."""
+        smoothing = self.task.action.smoothing
+        self.joint_target = terms.joint_targets(
+            actions, self.joint_target, self.constants, smoothing
+        )
+        if self._longest_delay:
+            self._sent_targets = torch.cat([self.joint_target[None], self._sent_targets[:-1]])
+            sent = self._sent_targets[self._delay, torch.arange(self.num_envs)]
+        else:
+            sent = self.joint_target
+        self.world.step(sent, self.support_left_s > 0.0)
+        self.support_left_s = terms.time_left(self.support_left_s, CONTROL_DT_S)
+
+    def _state_after(self, before: TaskState, actions: Tensor) -> TaskState:
+        now = self.world.read()
+        spin = rotations.spin_between(before.cube_quat, now["cube_quat"])
+        self.mean_spin = terms.updated_mean_spin(self.mean_spin, spin, self.task.reward)
+        return TaskState(
+            **now,
+            tip_pos=self._tips_of(now["joint_pos"]),
+            joint_target=self.joint_target,
+            action=actions,
+            previous_action=before.action,
+            joint_acc=(now["joint_vel"] - before.joint_vel) / CONTROL_DT_S,
+            spin=spin,
+            previous_spin=before.spin,
+            mean_spin=self.mean_spin,
+            command=self.command,
+            support_left_s=self.support_left_s,
+        )
+
+    def _finish(self, done: Tensor, parts: dict[str, Tensor]) -> dict:
+        """Log, account for and restart the episodes that are over; advance all commands."""
+        log = {f"Reward/{name}": value.mean() / CONTROL_DT_S for name, value in parts.items()}
+        self.finished = None
+        envs = done.nonzero()[:, 0]
+        if len(envs):
+            self.finished = self.recorder.finish(envs)
+            log |= self.finished.log()
+            if self._auto_reset:
+                self._reset(envs)
+                self.state = self.state.replaced(done, self._resting_state())
+        self._command_left_s = terms.time_left(self._command_left_s, CONTROL_DT_S)
+        self._resample_commands((self._command_left_s <= 0.0).nonzero()[:, 0])
+        self.state = replace(self.state, command=self.command, support_left_s=self.support_left_s)
+        log["Twin/diverged"] = torch.tensor(float(self.diverged_count))
+        return {"log": log}
+
+    def _reset(self, envs: Tensor) -> None:
+        """New world parameters, start state, command and support for environments `envs` (K,)."""
+        count, sample, generator = len(envs), self.world.physics.sample, self.generator
+        pick = torch.randint(len(self.bank), (count,), generator=generator)
+        turned = rotations.random_symmetry(count, generator)
+        quat = roma.quat_product(self.bank.cube_quat[pick], turned)
+        wobble = sample("reset_rotation_rad", (count, 3), generator)
+        self.world.randomize(envs.numpy())
+        self.world.write(
+            envs.numpy(),
+            joint_pos=self.bank.joint_pos[pick] + sample("reset_joint_rad", (count, 17), generator),
+            cube_pos=self.bank.cube_pos[pick] + sample("reset_position_m", (count, 3), generator),
+            cube_quat=roma.quat_product(roma.rotvec_to_unitquat(wobble), quat),
+            cube_vel=sample("reset_velocity_m_s", (count, 3), generator),
+        )
+        target = self.bank.joint_target[pick]
+        self.joint_target[envs], self._sent_targets[:, envs] = target, target
+        self._delay[envs] = sample("action_delay_steps", (count,), generator).long()
+        self.sensors.reset(envs)
+        shortest, longest = self.task.episode.support_s
+        support = shortest + (longest - shortest) * torch.rand(count, generator=generator)
+        self.support_left_s[envs] = support
+        self.episode_length_buf[envs], self.mean_spin[envs] = 0, 0.0
+        self._resample_commands(envs)
+
+    def _resample_commands(self, envs: Tensor) -> None:
+        if len(envs) == 0:
+            return
+        uniform = torch.rand((len(envs), 3), generator=self.generator)
+        command, hold_s = terms.command_from_uniform(uniform, self.task.command)
+        self.command = self.command.clone()
+        self.command[envs], self._command_left_s[envs] = command, hold_s
+
+    def _resting_state(self) -> TaskState:
+        """The state right after a reset: true poses, no history."""
+        now = self.world.read()
+        zeros = torch.zeros(self.num_envs, NUM_JOINTS)
+        spin = torch.zeros(self.num_envs, 3)
+        return TaskState(
+            **now,
+            tip_pos=self._tips_of(now["joint_pos"]),
+            joint_target=self.joint_target,
+            action=zeros,
+            previous_action=zeros,
+            joint_acc=zeros,
+            spin=spin,
+            previous_spin=spin,
+            mean_spin=self.mean_spin,
+            command=self.command,
+            support_left_s=self.support_left_s,
+        )
+
+    def _observe(self, fresh: Tensor) -> TensorDict:
+        """Observation groups; `fresh` (N,) bool marks environments whose history restarts."""
+        sensed = self.world.physics.has_sensor_model
+        seen = self.sensors.read(self.state) if sensed else self.state
+        if sensed:
+            seen = replace(seen, tip_pos=self._tips_of(seen.joint_pos))
+        told = seen if self._teacher_sensed else self.state
+        teacher = terms.teacher_observations(told, self.constants, self.task.observation)
+        groups = {"teacher": torch.cat(list(teacher.values()), dim=1)}
+        if self._student:
+            row, groups["student_current"] = terms.student_observations(seen, self.constants)
+            self._history = torch.cat([self._history[:, 1:], row[:, None]], dim=1)
+            self._history[fresh] = row[fresh, None]
+            groups["student_history"] = self._history
+        self._observations = TensorDict(groups, batch_size=[self.num_envs])
+        return self._observations

@@ -1,0 +1,165 @@
+"""Finds stable palm-down grasps: a cross-entropy search per cube yaw, then a bank of variations.
+
+A candidate is a vector of joint targets. It is tried the way it will be used: fingers close from
+slightly open onto a cube on the platform, the platform leaves, the cube must stay.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from tasks.cube_spin import rotations
+from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, CUBE_SIZE_M
+from tasks.cube_spin.grasps import GraspBank
+from tasks.cube_spin.physics import Physics
+from tasks.cube_spin.twin.worlds import TwinPhysics
+from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
+from tasks.orca.kinematics import FingertipKinematics
+
+# A relaxed five-finger closure around a cube under the palm, where the search starts.
+# wrist | thumb mcp abd pip dip | index, middle, ring, pinky: abd mcp pip
+SEED_TARGET = (
+    *(0.04,),
+    *(0.15, -0.25, 0.80, 1.00),
+    *(-0.05, 1.20, 0.85),
+    *(0.10, 1.10, 0.60),
+    *(0.10, 1.00, 0.75),
+    *(-0.35, 1.20, 1.10),
+)
+SEARCH_PHYSICS = Physics(
+    link_friction=(0.8, 0.8), cube_friction=(0.8, 0.8), cube_mass_kg=(0.08, 0.08)
+)
+"""Heavy and not very rough: what holds here holds over most of the randomisation."""
+CLOSE_S, SUPPORT_S, TRIAL_S = 0.5, 1.0, 3.0
+OPENING_RAD = 0.25
+FINGERTIP_RADIUS_M = 0.0095
+TOUCH_GAP_M = 0.002
+
+
+@dataclass
+class Trial:
+    """Outcome of N candidates after `TRIAL_S`."""
+
+    joint_pos: Tensor  # (N, 17)
+    cube_pos: Tensor  # (N, 3)
+    cube_quat: Tensor  # (N, 4)
+    offset_m: Tensor  # (N,) distance from the origin
+    tilt_rad: Tensor  # (N,)
+    speed_m_s: Tensor  # (N,)
+    touching: Tensor  # (N,) fingertips in contact
+
+    @property
+    def score(self) -> Tensor:
+        """Higher is better: at the origin, flat, still, held by many tips."""
+        calm = -100.0 * self.offset_m - 3.0 * self.tilt_rad - 10.0 * self.speed_m_s.clamp_max(1.0)
+        return calm + 0.3 * self.touching
+
+    @property
+    def stable(self) -> Tensor:
+        """(N,) bool: good enough for the bank."""
+        height = self.cube_pos[:, 2] - CUBE_ORIGIN_M[2]
+        held = (height > -0.0008) & (height < 0.004) & (self.offset_m < 0.006)
+        return held & (self.tilt_rad < 0.12) & (self.speed_m_s < 0.01) & (self.touching >= 3)
+
+
+class GraspSearch:
+    """Tries batches of grasps in the twin.
+
+    Args:
+        batch: Candidates per trial.
+        seed: Seed of all draws.
+    """
+
+    def __init__(self, batch: int = 256, seed: int = 0) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+        self.world = TwinPhysics(batch, SEARCH_PHYSICS, self.generator)
+        self.world.randomize(np.arange(batch))
+        self.tips_of = FingertipKinematics(self.world.nominal)
+        self.batch = batch
+        self._lower = torch.from_numpy(JOINT_LOWER).float()
+        self._upper = torch.from_numpy(JOINT_UPPER).float()
+
+    def search(self, yaw_rad: float, generations: int, report: Callable[[], object]) -> Tensor:
+        """Best joint targets (17,) for one cube yaw by the cross-entropy method."""
+        mean, std = torch.tensor(SEED_TARGET), torch.full((len(JOINT_NAMES),), 0.15)
+        std[0] = 0.02
+        elite = self.batch // 8
+        for _ in range(generations):
+            candidates = self._around(mean.expand(self.batch, -1), std)
+            best = candidates[
+                self.attempt(candidates, self._yaw(yaw_rad)).score.topk(elite).indices
+            ]
+            mean, std = best.mean(dim=0), best.std(dim=0) + 0.01
+            report()
+        return mean
+
+    def vary(self, targets: Tensor, yaws_rad: Tensor, spread_rad: float = 0.06) -> GraspBank:
+        """One batch of random variations of found grasps (M, 17); only the stable ones are kept."""
+        pick = torch.randint(len(targets), (self.batch,), generator=self.generator)
+        candidates = self._around(targets[pick], torch.full((17,), spread_rad))
+        yaw = yaws_rad[pick] + 0.1 * torch.randn(self.batch, generator=self.generator)
+        trial = self.attempt(candidates, self._yaw(yaw))
+        keep = trial.stable
+        return GraspBank(
+            trial.joint_pos[keep], candidates[keep], trial.cube_pos[keep], trial.cube_quat[keep]
+        )
+
+    def attempt(self, targets: Tensor, cube_quat: Tensor) -> Trial:
+        """Close on the cube, take the platform away, and look at what is left."""
+        opening = torch.zeros(len(JOINT_NAMES))
+        opening[[i for i, name in enumerate(JOINT_NAMES) if name.endswith(("mcp", "pip"))]] = (
+            OPENING_RAD
+        )
+        opening[JOINT_NAMES.index("right_thumb_mcp")] = 0.0
+        start = targets - opening
+        origin = torch.tensor(CUBE_ORIGIN_M).expand(self.batch, -1)
+        self.world.write(
+            np.arange(self.batch),
+            joint_pos=start,
+            cube_pos=origin,
+            cube_quat=cube_quat,
+            cube_vel=torch.zeros_like(origin),
+        )
+        for step in range(round(TRIAL_S / CONTROL_DT_S)):
+            now = step * CONTROL_DT_S
+            closing = torch.lerp(start, targets, min(now / CLOSE_S, 1.0))
+            self.world.step(closing, torch.full((self.batch,), now < SUPPORT_S))
+        return self._judge()
+
+    def _judge(self) -> Trial:
+        now = self.world.read()
+        origin = torch.tensor(CUBE_ORIGIN_M)
+        offset = torch.nan_to_num((now["cube_pos"] - origin).norm(dim=1), nan=1.0).clamp_max(1.0)
+        return Trial(
+            joint_pos=now["joint_pos"],
+            cube_pos=now["cube_pos"],
+            cube_quat=now["cube_quat"],
+            offset_m=offset,
+            tilt_rad=torch.nan_to_num(rotations.cube_tilt_rad(now["cube_quat"]), nan=1.0),
+            speed_m_s=torch.nan_to_num(now["cube_lin_vel"].norm(dim=1), nan=1.0),
+            touching=self._touching(now),
+        )
+
+    def _touching(self, now: dict[str, Tensor]) -> Tensor:
+        """Fingertips (N,) whose rounding reaches the cube's surface."""
+        towards = self.tips_of(now["joint_pos"]) - now["cube_pos"][:, None]  # (N, 5, 3)
+        rotation = torch.from_numpy(
+            Rotation.from_quat(now["cube_quat"].numpy()).as_matrix()
+        ).float()
+        beyond = (towards @ rotation).abs() - CUBE_SIZE_M / 2  # in the cube's frame
+        gap = beyond.clamp_min(0.0).norm(dim=2) - FINGERTIP_RADIUS_M
+        return (gap < TOUCH_GAP_M).sum(dim=1).float()
+
+    def _around(self, mean: Tensor, std: Tensor) -> Tensor:
+        noise = torch.randn(mean.shape, generator=self.generator)
+        return (mean + std * noise).clamp(self._lower, self._upper)
+
+    def _yaw(self, yaw_rad: float | Tensor) -> Tensor:
+        """Rotations (batch, 4) about the vertical."""
+        half = torch.as_tensor(yaw_rad).expand(self.batch) / 2
+        zero = torch.zeros(self.batch)
+        return torch.stack([zero, zero, half.sin(), half.cos()], dim=1)

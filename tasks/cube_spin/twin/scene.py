@@ -1,0 +1,137 @@
+"""The twin's MuJoCo model: hand, cube and platform; the hand's root is the origin."""
+
+import mujoco
+import numpy as np
+
+from tasks.cube_spin.config import (
+    CUBE_MASS_KG,
+    CUBE_ORIGIN_M,
+    CUBE_SIZE_M,
+    PHYSICS_DT_S,
+    PLATFORM_HALF_SIZE_M,
+    platform_height_m,
+)
+from tasks.orca.hand import hand_spec
+from tasks.orca.joints import JOINT_NAMES
+from tasks.stage import add_plain_stage
+
+PLATFORM_BIT = 4  # contact bit shared by platform and cube only: fingers pass through the platform
+PALM_CAMERA, SIDE_CAMERA = "below", "side"
+
+
+def twin_spec(*, visual: bool = False, collisions: str = "primitives") -> mujoco.MjSpec:
+    """The scene as an `MjSpec`; joints come first in the state, then the cube's free joint.
+
+    Args:
+        visual: Add the hand's meshes, lights, cameras and a background for pictures.
+        collisions: As in `hand_spec`.
+    """
+    spec = hand_spec(visual=visual, collisions=collisions)
+    spec.modelname = "cube_spin"
+    option = spec.option
+    option.timestep = PHYSICS_DT_S
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+    option.impratio = 10.0  # without it a held cube creeps out of the grasp
+    option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a NaN must be seen, not hidden
+    _add_cube(spec, visual=visual)
+    _add_platform(spec)
+    if visual:
+        _add_stage(spec)
+    return spec
+
+
+def twin_model(**options: bool | str) -> mujoco.MjModel:
+    """Compiled `twin_spec`; checks that joints are where the state vectors expect them."""
+    model = twin_spec(**options).compile()  # type: ignore[arg-type]  # keywords pass through
+    names = tuple(model.joint(i).name for i in range(len(JOINT_NAMES)))
+    if names != JOINT_NAMES:
+        raise ValueError(f"the compiled model orders its joints {names}, expected {JOINT_NAMES}")
+    return model
+
+
+def use_elliptic_cone(model: mujoco.MjModel) -> None:
+    """Friction as a second solver has it: it hardly creeps, and resists turning on the spot."""
+    model.opt.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    model.geom_condim[model.geom("cube").id] = 4
+
+
+def _add_cube(spec: mujoco.MjSpec, *, visual: bool) -> None:
+    body = spec.worldbody.add_body(name="cube", pos=CUBE_ORIGIN_M)
+    body.add_freejoint(name="cube")
+    geom = body.add_geom(
+        name="cube",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[CUBE_SIZE_M / 2] * 3,
+        mass=CUBE_MASS_KG,
+        condim=3,
+        contype=1 | PLATFORM_BIT,
+        conaffinity=1,
+        priority=1,  # its friction is the mean of hand and cube, set per environment
+    )
+    if visual:
+        geom.material = _cube_material(spec)
+
+
+def _cube_material(spec: mujoco.MjSpec) -> str:
+    """Six plain colours, one per face, so that a turn can be seen."""
+    colours = [
+        (214, 60, 60),
+        (240, 150, 40),
+        (70, 160, 80),
+        (60, 110, 200),
+        (235, 225, 80),
+        (240,) * 3,
+    ]
+    size = 64
+    faces = np.zeros((6, size, size, 3), dtype=np.uint8)
+    faces[:] = np.array(colours, dtype=np.uint8)[:, None, None]
+    border = 5
+    for edge in (slice(None, border), slice(-border, None)):
+        faces[:, edge] = 25
+        faces[:, :, edge] = 25
+    texture = spec.add_texture(
+        name="cube", type=mujoco.mjtTexture.mjTEXTURE_CUBE, width=size, height=size * 6, nchannel=3
+    )
+    texture.data = faces.tobytes()
+    material = spec.add_material(name="cube", specular=0.2, shininess=0.3)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "cube"
+    return "cube"
+
+
+def _add_platform(spec: mujoco.MjSpec) -> None:
+    body = spec.worldbody.add_body(name="platform", mocap=True)
+    body.pos = [CUBE_ORIGIN_M[0], CUBE_ORIGIN_M[1], platform_height_m()]
+    body.add_geom(
+        name="platform",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=PLATFORM_HALF_SIZE_M,
+        contype=0,
+        conaffinity=PLATFORM_BIT,
+        rgba=[0.35, 0.4, 0.45, 1.0],
+    )
+
+
+def _add_stage(spec: mujoco.MjSpec) -> None:
+    """Lights, cameras and a plain background."""
+    add_plain_stage(spec)
+    spec.worldbody.add_light(
+        pos=[0.3, -0.1, 0.6], dir=[-0.4, 0.4, -0.9], diffuse=[0.6] * 3, castshadow=False
+    )
+    spec.worldbody.add_light(
+        pos=[-0.2, 0.5, -0.5], dir=[0.35, -0.45, 0.7], diffuse=[0.35] * 3, castshadow=False
+    )
+    target = np.array(CUBE_ORIGIN_M)
+    eyes = {PALM_CAMERA: (0.02, -0.04, -0.27), SIDE_CAMERA: (0.24, 0.16, -0.02)}
+    for name, offset in eyes.items():
+        spec.worldbody.add_camera(
+            name=name, pos=target + offset, xyaxes=_look_axes(-np.array(offset)), fovy=38.0
+        )
+
+
+def _look_axes(forward: np.ndarray) -> np.ndarray:
+    """x and y axes (6,) of a MuJoCo camera that looks along `forward`, world z upwards."""
+    z_axis = -forward / np.linalg.norm(forward)
+    x_axis = np.cross([0.0, 0.0, 1.0], z_axis)
+    x_axis /= np.linalg.norm(x_axis)
+    return np.concatenate([x_axis, np.cross(z_axis, x_axis)])

@@ -1,0 +1,212 @@
+"""N differently randomised MuJoCo worlds stepped together on all cores (`mujoco.rollout`)."""
+
+import copy
+import os
+
+import mujoco
+import numpy as np
+import torch
+from mujoco.rollout import Rollout
+from torch import Tensor
+
+from tasks.cube_spin.config import (
+    CUBE_ORIGIN_M,
+    DECIMATION,
+    MAX_SPEED,
+    PLATFORM_GONE_M,
+    platform_height_m,
+)
+from tasks.cube_spin.physics import STARTUP_PARAMETERS, Physics
+from tasks.cube_spin.rotations import rotate
+from tasks.cube_spin.twin.scene import twin_model, use_elliptic_cone
+from tasks.orca.joints import JOINT_LOWER, JOINT_UPPER, NUM_JOINTS
+
+_CONTROL = int(
+    mujoco.mjtState.mjSTATE_CTRL
+    | mujoco.mjtState.mjSTATE_MOCAP_POS
+    | mujoco.mjtState.mjSTATE_MOCAP_QUAT
+)
+# State vector: time, joint angles, cube position and wxyz rotation, joint and cube velocities.
+_JOINT_POS = slice(1, 1 + NUM_JOINTS)
+_CUBE_POS = slice(_JOINT_POS.stop, _JOINT_POS.stop + 3)
+_CUBE_QUAT = slice(_CUBE_POS.stop, _CUBE_POS.stop + 4)
+_JOINT_VEL = slice(_CUBE_QUAT.stop, _CUBE_QUAT.stop + NUM_JOINTS)
+_CUBE_LIN_VEL = slice(_JOINT_VEL.stop, _JOINT_VEL.stop + 3)
+_CUBE_ANG_VEL = slice(_CUBE_LIN_VEL.stop, _CUBE_LIN_VEL.stop + 3)
+_XYZW = [1, 2, 3, 0]
+_WXYZ = [3, 0, 1, 2]
+
+
+class TwinPhysics:
+    """N worlds that share a model's structure but not its parameters.
+
+    Results depend on the seed of the drawn parameters only, not on the number of threads: each
+    world is stepped by exactly one thread, from its own full state.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        physics: Physics,
+        generator: torch.Generator,
+        threads: int | None = None,
+    ) -> None:
+        self.nominal = twin_model(collisions=physics.collisions)
+        self.physics = physics
+        self._generator = generator
+        self.models = [copy.copy(self.nominal) for _ in range(num_envs)]
+        for env in elliptic_worlds(num_envs, physics.elliptic_cone):
+            use_elliptic_cone(self.models[env])
+        threads = threads or len(os.sched_getaffinity(0))
+        self._data = [mujoco.MjData(self.nominal) for _ in range(threads)]
+        self._rollout = Rollout(nthread=threads)
+        size = mujoco.mj_stateSize(self.nominal, int(mujoco.mjtState.mjSTATE_FULLPHYSICS))
+        if size != _CUBE_ANG_VEL.stop:
+            raise RuntimeError(f"MuJoCo's state has {size} numbers, expected {_CUBE_ANG_VEL.stop}")
+        self.state = np.zeros((num_envs, size))
+        self._trace = np.zeros((num_envs, DECIMATION, size))
+        self._control = np.zeros((num_envs, DECIMATION, NUM_JOINTS + 7))
+        self._control[:, :, NUM_JOINTS : NUM_JOINTS + 2] = CUBE_ORIGIN_M[:2]
+        self._control[:, :, NUM_JOINTS + 3] = 1.0
+        self.drawn = self._nominal_draws(num_envs)
+        """Parameter values (N, ...) in force, by name."""
+        self.draw_startup()
+        self._cube = self.nominal.body("cube").id
+        self._cube_geom = self.nominal.geom("cube").id
+
+    def step(self, joint_target: Tensor, supported: Tensor) -> None:
+        """Advance one control step: servo targets (N, 17) [rad], platform present (N,) bool."""
+        self._control[:, :, :NUM_JOINTS] = joint_target.numpy()[:, None]
+        height = np.where(supported.numpy(), platform_height_m(), PLATFORM_GONE_M)
+        self._control[:, :, NUM_JOINTS + 2] = height[:, None]
+        self._rollout.rollout(
+            self.models,
+            self._data,
+            self.state,
+            self._control,
+            control_spec=_CONTROL,
+            skip_checks=True,
+            nstep=DECIMATION,
+            state=self._trace,
+        )
+        self.state[:] = self._trace[:, -1]
+
+    def close(self) -> None:
+        """Stop the threads; the worlds cannot be stepped afterwards."""
+        self._rollout.close()
+
+    def diverged(self) -> Tensor:
+        """(N,) bool: worlds whose state is not finite or absurdly fast."""
+        speed = np.abs(self.state[:, _JOINT_VEL.start :]).max(axis=1)
+        return torch.from_numpy(~(np.isfinite(self.state).all(axis=1) & (speed < MAX_SPEED)))
+
+    def read(self) -> dict[str, Tensor]:
+        """Joint and cube state as float32, in the task's frames; angular velocity in world axes."""
+        now = torch.from_numpy(self.state).float()
+        quat = now[:, _CUBE_QUAT][:, _XYZW]
+        return {
+            "joint_pos": now[:, _JOINT_POS],
+            "joint_vel": now[:, _JOINT_VEL],
+            "cube_pos": now[:, _CUBE_POS],
+            "cube_quat": quat,
+            "cube_lin_vel": now[:, _CUBE_LIN_VEL],
+            "cube_ang_vel": rotate(quat, now[:, _CUBE_ANG_VEL]),  # MuJoCo keeps it in cube axes
+        }
+
+    def write(
+        self,
+        envs: np.ndarray,
+        *,
+        joint_pos: Tensor,
+        cube_pos: Tensor,
+        cube_quat: Tensor,
+        cube_vel: Tensor,
+    ) -> None:
+        """Put worlds `envs` (K,) into a resting state; shapes (K, 17), (K, 3), (K, 4), (K, 3)."""
+        fresh = np.zeros((len(envs), self.state.shape[1]))
+        fresh[:, _JOINT_POS] = joint_pos.numpy().clip(JOINT_LOWER, JOINT_UPPER)
+        fresh[:, _CUBE_POS] = cube_pos.numpy()
+        fresh[:, _CUBE_QUAT] = cube_quat.numpy()[:, _WXYZ]
+        fresh[:, _CUBE_LIN_VEL] = cube_vel.numpy()
+        self.state[envs] = fresh
+
+    def draw_startup(self) -> None:
+        """Draw what stays for the life of a world; takes effect with its next `randomize`."""
+        for name in STARTUP_PARAMETERS:
+            shape = (len(self.models),)
+            self.drawn[name] = self.physics.sample(name, shape, self._generator).double().numpy()
+
+    def randomize(self, envs: np.ndarray) -> None:
+        """Draw the reset-time parameters of worlds `envs` (K,) and write them to their models."""
+        for name, values in self.drawn.items():
+            if name not in STARTUP_PARAMETERS:
+                shape = (len(envs), *values.shape[1:])
+                values[envs] = self.physics.sample(name, shape, self._generator).double().numpy()
+        self._apply(envs)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that makes the worlds' future: their states and drawn parameters."""
+        drawn = {f"drawn.{name}": torch.from_numpy(v.copy()) for name, v in self.drawn.items()}
+        return {"state": torch.from_numpy(self.state.copy()), **drawn}
+
+    def load_state_dict(self, saved: dict[str, Tensor]) -> None:
+        """Continue from `state_dict()` of a world of the same size."""
+        self.state[:] = saved["state"].numpy()
+        for name, values in self.drawn.items():
+            values[:] = saved[f"drawn.{name}"].numpy()
+        self._apply(np.arange(len(self.models)))
+
+    def _nominal_draws(self, num_envs: int) -> dict[str, np.ndarray]:
+        """Room for one value per world, or per world and joint."""
+        world, joint = (num_envs,), (num_envs, NUM_JOINTS)
+        shapes: dict[str, tuple[int, ...]] = {"link_friction": world, "link_mass_scale": world}
+        shapes["cube_friction"] = world
+        shapes |= dict.fromkeys(("cube_mass_kg", "cube_size_m", "gravity_m_s2"), world)
+        shapes |= dict.fromkeys(("stiffness_scale", "damping_scale"), joint)
+        shapes["joint_limit_offset_rad"] = (*joint, 2)
+        return {name: np.zeros(shape) for name, shape in shapes.items()}
+
+    def _apply(self, envs: np.ndarray) -> None:
+        for env in envs:
+            self._edit(self.models[env], {name: v[env] for name, v in self.drawn.items()})
+
+    def _edit(self, model: mujoco.MjModel, draw: dict[str, np.ndarray]) -> None:
+        """Write one world's parameters, each from the nominal model, so none is scaled twice."""
+        nominal, cube, joints = self.nominal, self._cube, slice(0, NUM_JOINTS)
+        links = slice(1, cube)
+        model.body_mass[links] = nominal.body_mass[links] * draw["link_mass_scale"]
+        model.body_inertia[links] = nominal.body_inertia[links] * draw["link_mass_scale"]
+        gain = nominal.actuator_gainprm[:, 0] * draw["stiffness_scale"]
+        model.actuator_gainprm[:, 0], model.actuator_biasprm[:, 1] = gain, -gain
+        model.dof_damping[joints] = nominal.dof_damping[joints] * draw["damping_scale"]
+        model.jnt_range[joints] = nominal.jnt_range[joints] + draw["joint_limit_offset_rad"]
+        # Links touching each other have theirs; the cube's geometry has priority over all others.
+        model.geom_friction[:, 0] = draw["link_friction"]
+        mean_friction = (draw["cube_friction"] + draw["link_friction"]) / 2
+        model.geom_friction[self._cube_geom, 0] = mean_friction
+        model.opt.gravity[2] = draw["gravity_m_s2"]
+        self._edit_cube(model, float(draw["cube_mass_kg"]), float(draw["cube_size_m"]))
+
+    def _edit_cube(self, model: mujoco.MjModel, mass: float, size: float) -> None:
+        cube, dofs = self._cube, slice(NUM_JOINTS, NUM_JOINTS + 6)
+        inertia = mass * size**2 / 6.0
+        model.body_mass[cube], model.body_inertia[cube] = mass, inertia
+        model.body_subtreemass[cube] = mass
+        # Contact softness depends on these inverse weights; for a free body they are exact.
+        model.body_invweight0[cube] = (1.0 / mass, 1.0 / inertia)
+        model.dof_invweight0[dofs] = [1.0 / mass] * 3 + [1.0 / inertia] * 3
+        # MuJoCo takes the inertia of a free body from here, not from its mass.
+        model.dof_M0[dofs] = [mass] * 3 + [inertia] * 3
+        geom = self._cube_geom
+        model.geom_size[geom] = size / 2
+        model.geom_rbound[geom] = size / 2 * np.sqrt(3.0)
+        model.geom_aabb[geom, 3:] = size / 2
+        model.bvh_aabb[model.body_bvhadr[cube], 3:] = size / 2
+
+
+def elliptic_worlds(num_envs: int, share: float) -> list[int]:
+    """The worlds with elliptic friction cones: a share of 0.25 is every fourth.
+
+    Fixed rather than drawn, so that all other draws are the same whatever the share.
+    """
+    return [env for env in range(num_envs) if int((env + 1) * share) > int(env * share)]

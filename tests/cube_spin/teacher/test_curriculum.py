@@ -1,0 +1,67 @@
+"""The curriculum: a run begins easier, never leaves its task, and ends at the whole of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tasks.cube_spin.config import CommandConfig, training_task
+from tasks.cube_spin.physics import RANDOMIZED
+from tasks.cube_spin.teacher.curriculum import Curriculum
+from tasks.cube_spin.twin.environment import CubeSpinTwin
+
+COMMANDS = CommandConfig(speed_rad_s=(0.3, 3.0), log_uniform=True)
+PHYSICS = replace(RANDOMIZED, action_delay_steps=(0.0, 2.0))
+SHARES = [share / 50 for share in range(51)]
+
+
+def test_commands_and_latency_grow_to_the_whole_task() -> None:
+    curriculum = Curriculum(begin=0.2, end=0.8)
+    commands = [curriculum.commands(COMMANDS, done) for done in SHARES]
+    latencies = [curriculum.physics(PHYSICS, done).action_delay_steps[1] for done in SHARES]
+    fastest = [command.speed_rad_s[1] for command in commands]
+    assert fastest == sorted(fastest) and latencies == sorted(latencies)
+    assert fastest[0] == fastest[10] == curriculum.fastest_at_first_rad_s < fastest[11]
+    assert set(latencies) == {0.0, 1.0, 2.0}
+    assert commands[40:] == [COMMANDS] * 11 and commands[39] != COMMANDS
+    assert curriculum.physics(PHYSICS, 0.8) == PHYSICS
+
+
+def test_without_a_curriculum_the_task_is_whole_from_the_start() -> None:
+    none = Curriculum(begin=0.0, end=0.0)
+    assert none.commands(COMMANDS, 0.0) == COMMANDS and none.physics(PHYSICS, 0.0) == PHYSICS
+
+
+def test_a_task_slower_than_the_first_commands_stays_as_it_is() -> None:
+    for speeds in ((0.5, 1.0), (2.0, 2.5)):
+        slow, fast = Curriculum().commands(CommandConfig(speed_rad_s=speeds), 0.0).speed_rad_s
+        assert speeds[0] == slow <= fast <= speeds[1]
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0.5, 0.2), (-0.1, 0.2), (0.2, 1.1)])
+def test_shares_out_of_order_are_refused(begin: float, end: float) -> None:
+    with pytest.raises(ValueError, match="0 <= begin <= end <= 1"):
+        Curriculum(begin=begin, end=end)
+
+
+def test_the_twin_draws_from_the_new_ranges_and_goes_on(
+    make_twin: Callable[..., CubeSpinTwin],
+) -> None:
+    twin = make_twin(64, training_task(), PHYSICS)
+    before = twin.state.cube_pos.clone()
+    fixed = replace(PHYSICS, action_delay_steps=(0.0, 0.0), cube_mass_kg=(0.05, 0.05))
+    twin.draw_from(CommandConfig.fixed(0.7), fixed)
+    assert torch.equal(twin.state.cube_pos, before)
+    assert len(set(twin.world.drawn["cube_mass_kg"])) == 64
+    twin.reset()
+    assert (twin.command == torch.tensor(0.7)).all()
+    assert set(twin.world.drawn["cube_mass_kg"]) == {float(torch.tensor(0.05))}
+
+
+def test_the_twin_refuses_more_latency_than_it_remembers(
+    make_twin: Callable[..., CubeSpinTwin],
+) -> None:
+    twin = make_twin(1, training_task(), replace(PHYSICS, action_delay_steps=(0.0, 1.0)))
+    with pytest.raises(ValueError, match=r"latency of 2.0 steps; built for 1"):
+        twin.draw_from(COMMANDS, PHYSICS)

@@ -1,0 +1,28 @@
+"""A student that knows nothing, small enough for tests of what goes on around it."""
+
+from pathlib import Path
+
+import torch
+
+from sernf_isaac.config import CriticConfig, PolicyConfig
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.models.build import build_actor, build_judge
+from sernf_isaac.policy import ChunkPolicy
+from tasks.cube_spin.config import tuned_task
+from tasks.cube_spin.student.environment import StudentObservationConfig
+from tasks.cube_spin.student.policy import save_student, student_layout, student_normalizer
+
+POLICY = PolicyConfig(token_dim=16, width=16, num_couplings=2, num_heads=2)
+CRITIC = CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16)
+
+
+def save_tiny_student(path: Path, *, judged: bool = True) -> Path:
+    """Write it; `judged`: with critics."""
+    layout = student_layout(ChunkSpec(), POLICY, CRITIC, 0)
+    torch.manual_seed(0)
+    sizes = layout.spec, layout.features, layout.action_dim
+    actor = build_actor(POLICY, *sizes, seed=0)
+    judge = build_judge(CRITIC, *sizes) if judged else None
+    tiny = ChunkPolicy(layout, actor, judge, student_normalizer())
+    save_student(path, tiny, tuned_task(), StudentObservationConfig(), {})
+    return path

@@ -1,0 +1,307 @@
+"""A learner beside a robot: waits, learns, publishes, and survives being stopped."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from sernf_isaac.config import CriticConfig, LearnerConfig, PolicyConfig
+from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.normalizer import ACTION, Normalizer
+from sernf_isaac.data.replay import Mixing
+from sernf_isaac.data.store.channel import publish_checkpoint, silent_for_s, wanted_checkpoint
+from sernf_isaac.data.store.labels import Label, add_label
+from sernf_isaac.data.store.writer import RunWriter, create_run
+from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.deploy.status import status_page
+from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSampler
+from sernf_isaac.learning.finetune.presets import preset
+from sernf_isaac.learning.finetune.run import FinetuneRun, finetune, load_settings
+from sernf_isaac.learning.stages import ONLINE
+from sernf_isaac.metrics import read_metrics
+from sernf_isaac.models.build import build_actor
+from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout, load_policy
+from sernf_isaac.spec import Contract
+
+SPEC = ChunkSpec(history=2, prefix=1, horizon=4, history_keys=("state",))
+FEATURES = {"state": 3, "goal": 1}
+STEPS = 30
+MINUTES = STEPS / 20 / 60
+CRITIC = CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16, num_bins=11)
+
+
+def no_wait(there: float, needed: float) -> None:
+    raise AssertionError(f"waits with {there} of {needed} minutes")
+
+
+def commit(run, number: int, *, is_offline: bool) -> str:
+    """An episode of which every number tells where it comes from."""
+    rng = np.random.default_rng(number)
+    state = rng.normal(0, 0.3, (STEPS, 3))
+    episode = Episode(
+        observation={"state": state, "goal": np.ones((STEPS, 1)), "log_pose": np.ones((STEPS, 7))},
+        action=rng.uniform(-0.9, 0.9, (STEPS, 2)),
+        reward=(rng.random(STEPS) < 0.2).astype(float),
+        terminated=np.arange(STEPS) == STEPS - 1,
+        is_offline=is_offline,
+        outcome="failure",
+    )
+    with RunWriter(run, f"robot{number}") as writer:
+        return writer.commit(episode)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with a first policy and three episodes of it."""
+    run = tmp_path / "run"
+    create_run(run, {"task": "test", "control_rate_hz": 20.0})
+    torch.manual_seed(1)
+    layout = PolicyLayout(
+        FEATURES, 2, SPEC, PolicyConfig(16, 16, 2, 2, imitation_dropout=0.0), CRITIC, 0
+    )
+    ones = {name: (-np.ones(size), np.ones(size)) for name, size in FEATURES.items()}
+    normalizer = Normalizer(ones | {ACTION: (-np.ones(2), np.ones(2))})
+    actor = build_actor(layout.policy, SPEC, FEATURES, 2, seed=0)
+    contract = Contract(KIND, "test", ("a", "b"), (-1, -1), (1, 1), 20.0, "xyzw", FEATURES, {})
+    first = ChunkPolicy(layout, actor, None, normalizer, sigma=0.3)
+    first.save(tmp_path / "first.pt", contract, {})
+    publish_checkpoint(run, tmp_path / "first.pt", 0)
+    for number in range(3):
+        commit(run, number, is_offline=True)
+    return run
+
+
+@pytest.fixture
+def settings():
+    return FinetuneRun(
+        minutes_per_iteration=MINUTES,
+        updates_per_iteration=4,
+        warm_up_iterations=1,
+        offline_iterations=1,
+        online_iterations=1,
+        batch_size=8,
+        learner=LearnerConfig(critic=CRITIC),
+        log_every=2,
+        save_every=2,
+    )
+
+
+def weights(path) -> dict[str, torch.Tensor]:
+    policy, _ = load_policy(path)
+    return {f"a.{k}": v for k, v in policy.actor.state_dict().items()} | {
+        f"j.{k}": v for k, v in policy.judge.state_dict().items()
+    }
+
+
+def test_each_preset_is_what_it_says():
+    assert preset("paper") == FinetuneRun()
+    small = preset("small")
+    assert small.batch_size * small.updates_per_iteration < 512 * 1000
+    low, high = small.learner.critic.support
+    assert low + high == 0.0, "fresh critics answer with the middle"
+    with pytest.raises(ValueError, match=r"'small', 'paper'.*not 'tiny'"):
+        preset("tiny")
+
+
+def test_the_policy_is_frozen_in_the_warm_up_and_published_after_it(run, settings):
+    before, _ = load_policy(run.parent / "first.pt")
+    settings.offline_iterations = settings.online_iterations = 0
+    finetune(settings, run, wait=no_wait)
+    assert wanted_checkpoint(run).step == 0
+    shutil.rmtree(run / "learner")
+    settings.offline_iterations = 1
+    path = finetune(settings, run, wait=no_wait)
+    assert wanted_checkpoint(run).step == 8
+    after, contract = load_policy(path)
+    changed = [
+        name
+        for name, value in after.actor.state_dict().items()
+        if not torch.equal(value, before.actor.state_dict()[name])
+    ]
+    assert changed and after.judge is not None
+    assert after.sigma == before.sigma == 0.3 and contract.task == "test"
+
+
+@pytest.mark.parametrize("kind", ["chunk", "per_step"])
+def test_critics_of_either_kind_choose_after_a_restart(run, settings, kind):
+    settings.learner = replace(settings.learner, critic=replace(CRITIC, kind=kind))
+    policy, _ = load_policy(finetune(settings, run, wait=no_wait))
+    assert policy.judge is not None and policy.layout.critic.kind == kind
+    seen = {"state": torch.zeros(1, SPEC.history, 3), "goal": torch.zeros(1, 1)}
+    prefix, draw = torch.zeros(1, SPEC.prefix, 2), torch.Generator().manual_seed(0)
+    chunk = policy.decide(seen, prefix, candidates=8, generator=draw)
+    assert chunk.shape == (1, SPEC.horizon, 2)
+    assert (kind == "per_step") == _judges_first_action_alone(policy.judge)
+
+
+def _judges_first_action_alone(judge) -> bool:
+    tokens, chunk = torch.randn(1, 3, CRITIC.token_dim), torch.rand(1, SPEC.horizon, 2)
+    later = chunk.clone()
+    later[:, 1:] *= -1
+    judge.eval()
+    return torch.equal(judge.critic.value(chunk, tokens), judge.critic.value(later, tokens))
+
+
+class StoppedError(Exception):
+    """The learner's process was killed."""
+
+
+@pytest.mark.parametrize("at", [1, 6, 11])
+def test_a_learner_that_is_killed_goes_on_to_the_same_weights(run, settings, monkeypatch, at):
+    straight = run.parent / "straight"
+    shutil.copytree(run, straight)
+    expected = weights(finetune(settings, straight, wait=no_wait))
+    draws, draw = 0, IterationSampler.draw
+
+    def dying(self, stage):
+        nonlocal draws
+        draws += 1
+        if draws == at + 1:
+            raise StoppedError
+        return draw(self, stage)
+
+    monkeypatch.setattr(IterationSampler, "draw", dying)
+    with pytest.raises(StoppedError):
+        finetune(settings, run, wait=no_wait)
+    monkeypatch.undo()
+    again = load_settings(run)
+    found = weights(finetune(again, run, resume=True, wait=no_wait))
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert [step for step, _ in read_metrics(run / "learner", "critic/grad_norm")] == [
+        *range(2, 13, 2)
+    ]
+
+
+def test_a_learner_is_not_started_over_another_by_mistake(run, settings):
+    path = finetune(settings, run, wait=no_wait)
+    before = {file: file.read_bytes() for file in sorted((run / "learner").iterdir())}
+    with pytest.raises(ValueError, match="holds a learner already: go on with --resume, or move"):
+        finetune(replace(settings, seed=1), run, wait=no_wait)
+    assert {file: file.read_bytes() for file in sorted((run / "learner").iterdir())} == before
+    (run / "learner").rename(run / "learner_before")
+    assert finetune(settings, run, wait=no_wait) == path
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_two_learners_do_not_share_a_run(run, settings, resume):
+    settings.minutes_per_iteration = 2 * MINUTES
+    met = []
+
+    def other(there: float, needed: float) -> None:
+        with pytest.raises(ValueError, match="another process learns in") as caught:
+            finetune(settings, run, resume=resume, wait=no_wait)
+        met.append(caught.value)
+        commit_all(run)
+
+    finetune(settings, run, wait=other)
+    assert len(met) == 1
+    finetune(settings, run, resume=True, wait=no_wait)  # it let go
+
+
+def test_it_waits_for_the_robot_and_takes_what_came_meanwhile(run, settings):
+    settings.minutes_per_iteration = 2 * MINUTES  # 2, 4 and 6 episodes; there are 3
+    asked = []
+
+    def robot(there: float, needed: float) -> None:
+        asked.append((round(there / MINUTES), round(needed / MINUTES)))
+        commit(run, 10 + len(asked), is_offline=False)
+
+    finetune(settings, run, wait=robot)
+    assert asked == [(3, 4), (4, 6), (5, 6)]
+    minutes = [value for _, value in read_metrics(run / "learner", "data/minutes")]
+    assert np.round(np.array(minutes) / MINUTES).tolist() == [3, 4, 6]
+
+
+@pytest.fixture
+def make_sampler(run):
+    def make() -> IterationSampler:
+        ones = {name: (-np.ones(size), np.ones(size)) for name, size in FEATURES.items()}
+        return IterationSampler(
+            run,
+            keys=list(FEATURES),
+            spec=SPEC,
+            normalizer=Normalizer(ones | {ACTION: (-np.ones(2), np.ones(2))}),
+            plan=IterationPlan(updates=3, minutes=MINUTES, control_rate_hz=20.0, batch_size=16),
+            mixing=Mixing("uniform"),
+            seed=0,
+            wait=no_wait,
+        )
+
+    return make
+
+
+def test_new_data_and_new_labels_count_from_the_next_iteration(run, make_sampler):
+    sampler = make_sampler()
+    sampler.draw(ONLINE)
+    state = sampler.state_dict()
+    expected = sampler.draw(ONLINE)
+    for name in sorted(path.stem for path in run.glob("commits/*.json")):
+        add_label(run, name, Label("ann", events=((0, 50.0, "person"),)))
+    commit(run, 9, is_offline=False)
+    resumed = make_sampler()
+    resumed.load_state_dict(state)
+    batch = resumed.draw(ONLINE)
+    torch.testing.assert_close(batch.chunk, expected.chunk)
+    torch.testing.assert_close(batch.reward, expected.reward)
+    resumed.draw(ONLINE)
+    assert resumed.iteration == 0 and resumed.data_minutes == pytest.approx(3 * MINUTES)
+    later = torch.cat([resumed.draw(ONLINE).reward for _ in range(3)])
+    assert resumed.iteration == 1 and resumed.data_minutes == pytest.approx(4 * MINUTES)
+    assert later.max() > 10.0 > expected.reward.max()
+
+
+def test_a_lost_episode_is_an_error(run, make_sampler):
+    sampler = make_sampler()
+    sampler.draw(ONLINE)
+    state = sampler.state_dict()
+    next(run.glob("commits/*.json")).unlink()
+    with pytest.raises(ValueError, match="lost episodes"):
+        make_sampler().load_state_dict(state)
+
+
+def test_a_run_without_a_policy_or_a_learner_says_so(tmp_path, settings):
+    create_run(tmp_path, {"task": "test"})
+    with pytest.raises(ValueError, match="no first policy"):
+        finetune(settings, tmp_path, wait=no_wait)
+    with pytest.raises(FileNotFoundError, match="no learner to resume"):
+        load_settings(tmp_path)
+
+
+def test_the_status_page_tells_what_both_are_doing(run, settings):
+    finetune(settings, run, wait=no_wait)
+    page = status_page(run)
+    assert "3 failure" in page and "0.1 minutes" in page
+    for words in ("critic loss", "clipped actions", "latest", "the robot takes", "never"):
+        assert words in page, words
+    assert silent_for_s(run, "learner") < 60.0
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_windows_begin_where_the_robot_decided_unless_told_otherwise(
+    run, settings, monkeypatch, aligned
+):
+    specs = []
+    whole = IterationSampler.__init__
+
+    def note(self, *args, **kwargs):
+        specs.append(kwargs["spec"])
+        whole(self, *args, **kwargs)
+
+    monkeypatch.setattr(IterationSampler, "__init__", note)
+    settings = replace(settings, align_to_decisions=aligned)
+    policy, _ = load_policy(finetune(settings, run, wait=lambda *_: commit_all(run)))
+    assert [spec.align_to_decisions for spec in specs] == [aligned]
+    assert policy.layout.spec == SPEC  # how data are cut is no property of the policy
+
+
+def commit_all(run):
+    """More data whenever the learner waits."""
+    for number in range(3, 12):
+        commit(run, number, is_offline=False)
+
+
+def test_a_batch_is_dealt_out_in_equal_parts():
+    with pytest.raises(ValueError, match="10 rows cannot be dealt out among 4 critic_updates"):
+        FinetuneRun(batch_size=10, critic_updates=4)
