@@ -34,7 +34,11 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 def write_json(path: Path, content: object, indent: int | None = None) -> None:
     """Write plain values as JSON, whole; numbers that are not finite are a `ValueError`."""
-    text = json.dumps(content, indent=indent, allow_nan=False) + "\n"
+    write_text(path, json.dumps(content, indent=indent, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8, whole."""
     write_whole(path, lambda file: file.write(text.encode()))
 
 

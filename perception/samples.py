@@ -116,7 +116,7 @@ _SHAPES = {
 
 
 def _check(sample: Sample, size: tuple[int, int], where: str) -> None:
-    height_width = size[::-1]
+    height_width = (size[1], size[0])
     if sample.image.shape[:2] != height_width or sample.ids.shape != height_width:
         raise ValueError(
             f"{where}: picture {sample.image.shape[:2]} and ids {sample.ids.shape}, "

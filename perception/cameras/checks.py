@@ -165,6 +165,4 @@ def moments(values: object, where: str) -> list[float]:
 
 
 def _described(shape: tuple[int, ...]) -> str:
-    if not shape:
-        return "one number"
-    return f"{' x '.join(map(str, shape))} numbers" if len(shape) > 1 else f"{shape[0]} numbers"
+    return f"{' x '.join(map(str, shape))} numbers" if shape else "one number"

@@ -101,8 +101,8 @@ class Recording:
             raise FileNotFoundError(f"no recording at {path}: it needs {self._file}")
         content, where = read_json(self._file), f"{self._file}"
         matrix, size, times_s = required(content, ("intrinsics", "size", "times_s"), where)
-        self._size = checks.picture_size(size, where)
-        self._intrinsics = checks.intrinsics(matrix, self._size[::-1], where)
+        width, height = self._size = checks.picture_size(size, where)
+        self._intrinsics = checks.intrinsics(matrix, (height, width), where)
         self._distortion = checks.distortion(content.get("distortion", []), where)
         self.times_s = checks.moments(times_s, where)
         """Of all images."""

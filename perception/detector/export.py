@@ -32,7 +32,7 @@ def export_onnx(detector: DetectorFile, path: Path, size: tuple[int, int] = (160
         torch.onnx.export(
             core,
             (image, box),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # this exporter takes open files, its type does not say so
             input_names=INPUTS,
             output_names=OUTPUTS,
             opset_version=17,

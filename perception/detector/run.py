@@ -1,14 +1,16 @@
 """A training run from settings: data set in, detector file out."""
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch.utils.data import Subset
 from torchvision.models.detection import MaskRCNN
+from yaml import YAMLError
 
 from perception.augmentation.augment import Augmenter
 from perception.augmentation.config import AugmentConfig
@@ -20,6 +22,7 @@ from perception.detector.files import DetectorFile, save_detector
 from perception.detector.network import build_network
 from perception.detector.pretrained import load_pretrained
 from perception.detector.training import DetectorTraining
+from perception.files import write_text
 from perception.pose.solver import PoseConfig, solve_pose
 from perception.report.frames import judge_frames
 from perception.report.overlay import contact_sheet, draw_cube, draw_detection
@@ -30,6 +33,10 @@ from perception.synthetic.backgrounds import Backgrounds
 
 CONFIG_FILE, DETECTOR_FILE = "config.yaml", "detector.pt"
 PICTURES = 12
+MOST_ASIDE = 200
+COUNTS = ("steps", "batch_size", "log_every", "save_every")
+NOT_NEGATIVE = ("weight_decay", "warm_up_steps", "workers", "seed")
+POSITIVE = ("learning_rate", "max_grad_norm")
 WATCHED = (
     "no_pose_rate",
     "flip_rate",
@@ -65,19 +72,22 @@ class TrainingRun:
     warm_up_steps: int = 1_000
     max_grad_norm: float = 10.0
     window: tuple[int, int] | None = None
-    """Height and width of the part of each image to learn from; null takes all of it. A window
-    around the cube costs a third, and what lies far from the cube teaches little."""
+    """Height and width of the part of each image to learn from, at most all of it, which null
+    takes. A window around the cube costs a third, and what lies far from it teaches little."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     backgrounds: str | None = None
     """Folder of pictures for backgrounds; without one they are drawn."""
-    validation_images: int = 200
-    """Images of the training split kept aside, to watch the run and to scale the covariance."""
+    validation_images: int | None = None
+    """Images of the training split kept aside, to watch the run and to scale the covariance. Null:
+    a tenth of them, at most 200."""
     seed: int = 0
     bf16: bool = False
     workers: int = 0
     """Processes that prepare images; 0 prepares them between the steps."""
     log_every: int = 20
+    """Steps whose mean is one logged number."""
     save_every: int = 500
+    """Steps between resume points, at which the images kept aside are judged."""
 
 
 TINY = TrainingRun(
@@ -100,12 +110,48 @@ def load_run(run_dir: Path) -> TrainingRun:
 
     Raises:
         FileNotFoundError: If the folder holds no run.
+        ValueError: If the settings are damaged or incomplete; names the file.
     """
     path = run_dir / CONFIG_FILE
     if not path.is_file():
         raise FileNotFoundError(f"{run_dir} is no training run: it has no {CONFIG_FILE}")
-    merged = OmegaConf.merge(OmegaConf.structured(TrainingRun), OmegaConf.load(path))
-    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
+    try:
+        found = OmegaConf.load(path)
+        lacking = sorted({f.name for f in fields(TrainingRun)} - set(found or {}))
+        if lacking:
+            raise ValueError(f"it lacks {', '.join(lacking)}")
+        merged = OmegaConf.merge(OmegaConf.structured(TrainingRun), found)
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise ValueError(f"{path} does not hold the settings of a run: {error}") from error
+
+
+def fit_to_data(run: TrainingRun) -> TrainingRun:
+    """The settings with what the data set decides: images kept aside, and the window's bound.
+
+    Raises:
+        FileNotFoundError: If there is no data set.
+        ValueError: Naming every setting that cannot be, at once.
+    """
+    if not run.data:
+        raise ValueError("no data set was named: give --data FOLDER of render_keypoints.py")
+    samples = ShardDataset(run.data, "train")
+    images, (height, width) = len(samples), samples[0].image.shape[:2]
+    if images < 2:
+        raise ValueError(f"{run.data} holds 1 image to train on; at least 2 are needed")
+    aside = run.validation_images
+    aside = min(MOST_ASIDE, max(1, images // 10)) if aside is None else aside
+    wrong = [f"{n} ({v}) must be >= 1" for n in COUNTS if (v := getattr(run, n)) < 1]
+    wrong += [f"{n} ({v}) must be >= 0" for n in NOT_NEGATIVE if not (v := getattr(run, n)) >= 0]
+    wrong += [f"{n} ({v}) must be > 0" for n in POSITIVE if not (v := getattr(run, n)) > 0]
+    if not 0 < aside < images:
+        wrong.append(f"validation_images ({aside}) must be 1 to {images - 1} of {images} images")
+    if run.window and min(run.window) < 1:
+        wrong.append(f"window {run.window} must be a height and a width in pixels")
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    window = run.window and (min(run.window[0], height), min(run.window[1], width))
+    return replace(run, validation_images=aside, window=window)
 
 
 def train(run: TrainingRun, run_dir: Path, *, device: str = "cpu", resume: bool = False) -> Path:
@@ -116,8 +162,9 @@ def train(run: TrainingRun, run_dir: Path, *, device: str = "cpu", resume: bool 
         ValueError: If data and settings do not fit together.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    run = fit_to_data(run)
     config = preset(run.preset)
-    learnt, kept_aside = _split(ShardDataset(run.data, "train"), run.validation_images)
+    learnt, kept_aside = _split(ShardDataset(run.data, "train"), run.validation_images or 1)
     torch.manual_seed(run.seed)
     network = build_network(config)
     load_pretrained(network, run.weights)
@@ -151,8 +198,7 @@ def train(run: TrainingRun, run_dir: Path, *, device: str = "cpu", resume: bool 
     if resume:
         training.resume()
     elif rank == 0:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        (run_dir / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(run)))
+        write_text(run_dir / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.structured(run)))
     training.run()
     if rank == 0:
         _export(network, config, kept_aside, run, training.step, run_dir / DETECTOR_FILE)
@@ -161,10 +207,6 @@ def train(run: TrainingRun, run_dir: Path, *, device: str = "cpu", resume: bool 
 
 def _split(samples: ShardDataset, aside: int) -> tuple[Subset[Sample], list[Sample]]:
     """Images to learn from and, first in the data set so that it may grow, images to watch."""
-    if not 0 < aside < len(samples):
-        raise ValueError(
-            f"validation_images ({aside}) must be between 0 and the {len(samples)} images there are"
-        )
     learnt = Subset(samples, range(aside, len(samples)))
     return learnt, [samples[number] for number in range(aside)]
 

@@ -49,7 +49,7 @@ class DetectorTraining:
         bf16: Compute in bfloat16 where that is safe.
         workers: Processes that prepare images; 0 prepares them in this one.
         log_every: Steps whose mean is one logged number.
-        save_every: Steps between resume points; a multiple of `log_every`.
+        save_every: Steps between resume points; there is one after the last step, too.
         watch: Called at every resume point.
     """
 
@@ -70,8 +70,8 @@ class DetectorTraining:
         save_every: int = 500,
         watch: Watch | None = None,
     ) -> None:
-        if log_every < 1 or save_every % log_every:
-            raise ValueError(f"save_every ({save_every}) must be a multiple of {log_every} >= 1")
+        if min(log_every, save_every) < 1:
+            raise ValueError(f"log_every ({log_every}) and save_every ({save_every}) must be >= 1")
         self.network, self.batches, self.run_dir = network, batches, run_dir
         self._device = next(network.parameters()).device
         self._seed, self._bf16, self._workers = seed, bf16, workers
@@ -175,11 +175,11 @@ class DetectorTraining:
         self.step = state["step"]
 
     def _after_step(self, log: "_Log", bar: tqdm) -> None:
-        last = self.step == len(self.batches)
-        if self.step % self._log_every == 0 or last:
+        saves = self.step % self._save_every == 0 or self.step == len(self.batches)
+        if self.step % self._log_every == 0 or saves:
             rate = self._optimizer.param_groups[0]["lr"]
             bar.set_postfix(log.flush(self.step, {"learning_rate": rate}))
-        if self.step % self._save_every == 0 or last:
+        if saves:
             if self._watch:
                 was_training = self.network.training
                 log.held_out(self.step, *self._watch(self.network))

@@ -60,9 +60,55 @@ def test_a_run_ends_with_a_detector_that_can_be_judged(short_run, data_set, tmp_
     assert "DeXtreme" in report.text
 
 
-def test_more_validation_images_than_images_are_refused(short_run, tmp_path):
-    with pytest.raises(ValueError, match="validation_images"):
-        runs.train(replace(short_run, validation_images=5), tmp_path)
+def test_a_small_data_set_needs_no_settings(data_set):
+    """What a data set decides is taken from it, whatever the preset's numbers are."""
+    for name in ("tiny", "laptop", "paper"):
+        run = runs.fit_to_data(replace(runs.default_run(name), data=str(data_set)))
+        assert run.validation_images == 1
+        assert run.window == (SIZE[::-1] if name == "tiny" else None)
+    assert runs.fit_to_data(run) == run
+
+
+def test_a_tiny_run_on_a_small_data_set_ends_with_a_detector(data_set, tmp_path):
+    run = replace(runs.default_run("tiny"), data=str(data_set), steps=3, save_every=2)
+    runs.train(run, tmp_path)
+    assert [json.loads(line)["step"] for line in (tmp_path / "validation.jsonl").open()] == [2, 3]
+    assert runs.load_run(tmp_path).validation_images == 1
+
+
+def test_every_setting_that_cannot_be_is_named_at_once(short_run, tmp_path):
+    impossible = {"validation_images": 5, "save_every": 0, "learning_rate": float("nan")}
+    impossible |= {"window": (0, 96), "workers": -1, "steps": 0}
+    with pytest.raises(ValueError) as caught:
+        runs.train(replace(short_run, **impossible), tmp_path)
+    text = str(caught.value)
+    assert all(name in text for name in impossible)
+    assert "validation_images (5) must be 1 to 4 of 5 images" in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_data_says_what_to_give():
+    with pytest.raises(ValueError, match="give --data FOLDER of render_keypoints"):
+        runs.fit_to_data(runs.default_run("tiny"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "it lacks augment, backgrounds, batch_size"),
+        ("data: x\n", "it lacks augment"),
+        ("steps: [", "while parsing"),
+        (None, "Value 'many'"),
+    ],
+)
+def test_damaged_settings_of_a_run_are_refused_by_file(short_run, tmp_path, content, message):
+    path = tmp_path / runs.CONFIG_FILE
+    whole = OmegaConf.to_yaml(OmegaConf.structured(short_run))
+    path.write_text(whole)
+    assert runs.load_run(tmp_path).steps == short_run.steps
+    path.write_text(whole.replace("steps: 3", "steps: many") if content is None else content)
+    with pytest.raises(ValueError, match=rf"config\.yaml does not hold.*{message}"):
+        runs.load_run(tmp_path)
 
 
 @pytest.mark.slow
