@@ -32,6 +32,27 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         partial.unlink(missing_ok=True)
 
 
+def check_writable(path: Path, kinds: tuple[str, ...] = ()) -> None:
+    """Find out before the work is done whether its result can be written; makes the folder.
+
+    Args:
+        path: Of a file that will be written.
+        kinds: Endings its name may have; any if there are none.
+
+    Raises:
+        OSError: If it cannot be written; names the file or folder.
+        ValueError: If its name has another ending.
+    """
+    if kinds and path.suffix.lower() not in kinds:
+        raise ValueError(f"{path}: the name must end in {' or '.join(kinds)}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    probe = path.with_name(f".{path.name}.partial")
+    probe.touch()
+    probe.unlink()
+
+
 def write_json(path: Path, content: object, indent: int | None = None) -> None:
     """Write plain values as JSON, whole; numbers that are not finite are a `ValueError`."""
     write_text(path, json.dumps(content, indent=indent, allow_nan=False) + "\n")

@@ -8,6 +8,11 @@ import sys
 from collections.abc import Callable
 
 BACKENDS = ("egl", "osmesa")
+WINDOWS, OFF = (
+    ("glfw", "glx", "on", "enable", "enabled", "true", "1"),
+    (*("off", "disable", "disabled", "false", "0"),),
+)
+"""Other values that MuJoCo knows: those that need a display, and those that forbid drawing."""
 _PROBE = "import mujoco; mujoco.GLContext(16, 16).make_current()"
 HELP = (
     "cannot draw without a display: neither EGL nor OSMesa works here. "
@@ -26,9 +31,11 @@ def choose_gl_backend(works: Callable[[str], bool] | None = None) -> str:
 
     Raises:
         RuntimeError: If none works; names the package to install.
+        ValueError: If the user's value cannot draw here; says what to set instead.
     """
-    chosen = os.environ.get("MUJOCO_GL")
+    chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
     if chosen:
+        _check_choice(chosen)
         return chosen
     if platform.system() != "Linux" or os.environ.get("DISPLAY"):
         return "window system"
@@ -40,6 +47,18 @@ def choose_gl_backend(works: Callable[[str], bool] | None = None) -> str:
                 importlib.reload(sys.modules["mujoco.rendering.classic.gl_context"])
             return backend
     raise RuntimeError(HELP)
+
+
+def _check_choice(chosen: str) -> None:
+    """Refuse a user's value of which it is known without trying that it cannot draw."""
+    if chosen in OFF:
+        raise ValueError(f"MUJOCO_GL={chosen} forbids drawing: unset it, or set MUJOCO_GL=egl")
+    no_window = not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if chosen in WINDOWS and platform.system() == "Linux" and no_window:
+        raise ValueError(
+            f"MUJOCO_GL={chosen} draws in a window, and there is no display here (DISPLAY is not "
+            "set): unset MUJOCO_GL, or set MUJOCO_GL=egl"
+        )
 
 
 def _works(backend: str) -> bool:

@@ -59,9 +59,29 @@ def test_nothing_more_is_tried_once_chosen() -> None:
 
 @pytest.mark.usefixtures("no_choice_yet")
 def test_the_users_choice_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MUJOCO_GL", "glfw")
-    assert choose_gl_backend(lambda backend: pytest.fail("asked anyway")) == "glfw"
-    assert os.environ["MUJOCO_GL"] == "glfw" and "PYOPENGL_PLATFORM" not in os.environ
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    assert choose_gl_backend(lambda backend: pytest.fail("asked anyway")) == "egl"
+    assert os.environ["MUJOCO_GL"] == "egl" and "PYOPENGL_PLATFORM" not in os.environ
+
+
+@only_linux
+@pytest.mark.usefixtures("no_choice_yet")
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("glfw", "MUJOCO_GL=glfw draws in a window, and there is no display"),
+        ("GLX", "MUJOCO_GL=glx draws in a window"),
+        ("off", "MUJOCO_GL=off forbids drawing"),
+    ],
+)
+def test_a_choice_that_cannot_draw_says_what_to_set(monkeypatch, choice, message) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("MUJOCO_GL", choice)
+    with pytest.raises(ValueError, match=message):
+        choose_gl_backend()
+    if choice == "glfw":
+        monkeypatch.setenv("DISPLAY", ":0")
+        assert choose_gl_backend() == "glfw"
 
 
 @pytest.mark.usefixtures("no_choice_yet")

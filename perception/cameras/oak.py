@@ -13,8 +13,7 @@ from types import ModuleType
 import numpy as np
 
 from perception.cameras.frames import Frame, to_continuous
-
-INSTALL = "pip install 'sernf-isaac[oak]'"
+from perception.install import install_command
 
 
 @dataclass
@@ -110,4 +109,7 @@ def _depthai() -> ModuleType:
     try:
         return importlib.import_module("depthai")
     except ImportError as error:
-        raise ImportError(f"OAK cameras need the package depthai: {INSTALL}") from error
+        command = install_command("oak")
+        raise ImportError(
+            f"an OAK camera needs the package depthai; install it: {command}", name="depthai"
+        ) from error

@@ -95,7 +95,8 @@ class Recording:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
+        """Of the folder or video."""
         self._file = path / CAMERA_FILE if path.is_dir() else path.with_suffix(".json")
         if not path.exists() or not self._file.is_file():
             raise FileNotFoundError(f"no recording at {path}: it needs {self._file}")
@@ -124,23 +125,23 @@ class Recording:
         self._next += 1
         if image is None or image.shape[1::-1] != self._size:
             found = "missing or damaged" if image is None else f"of size {image.shape[1::-1]}"
-            raise ValueError(f"{self._path}: image {number} is {found}, expected {self._size}")
+            raise ValueError(f"{self.path}: image {number} is {found}, expected {self._size}")
         return Frame(image, self._intrinsics, self.times_s[number], self._distortion)
 
     def close(self) -> None:
         """Nothing is held open between images."""
 
     def _folder_images(self) -> Iterator[Array]:
-        paths = numbered(pictures_in(self._path), len(self.times_s), self._path)
+        paths = numbered(pictures_in(self.path), len(self.times_s), self.path)
         return (read_picture(path) for path in paths)
 
     def _video_images(self) -> Iterator[Array]:
-        if (images := sum(1 for _ in _video(self._path, decode=False))) != len(self.times_s):
+        if (images := sum(1 for _ in _video(self.path, decode=False))) != len(self.times_s):
             raise ValueError(
-                f"{self._path} holds {images} images, {self._file} has {len(self.times_s)} "
+                f"{self.path} holds {images} images, {self._file} has {len(self.times_s)} "
                 "times_s; there must be one time per image"
             )
-        return (np.ascontiguousarray(bgr[..., ::-1]) for bgr in _video(self._path))
+        return (np.ascontiguousarray(bgr[..., ::-1]) for bgr in _video(self.path))
 
 
 def _poses(values: object, count: int, where: str) -> Array:

@@ -16,6 +16,8 @@ from perception.pose.projection import pose_error
 from perception.tracking.tracker import CubeTracker
 
 Array = np.ndarray
+MOST_LATE_S = 2.0
+"""A frame; the filter forgets the cube long before."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,19 @@ class SequenceConfig:
     """Of the policy (paper F.4)."""
     settle_s: float = 0.5
     """Not judged: the track is being started."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.latency_s <= MOST_LATE_S:
+            raise ValueError(f"latency ({self.latency_s} s) must be 0 to {MOST_LATE_S:g} seconds")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout ({self.dropout}) must be 0 to below 1, a part of the frames")
+        if not 0.0 <= self.outliers <= 1.0:
+            raise ValueError(f"outliers ({self.outliers}) must be 0 to 1, a part of the detections")
+        if not self.query_rate_hz > 0.0 or not self.settle_s >= 0.0:
+            raise ValueError(
+                f"query_rate_hz ({self.query_rate_hz}) must be above 0, settle_s "
+                f"({self.settle_s}) at least 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -60,10 +75,16 @@ def play(
     Outliers are the business of the tracker's detector (`MistakenDetector`).
 
     Raises:
-        ValueError: If the recording holds no true poses, or fewer than two frames.
+        ValueError: If the recording holds no true poses, or is too short to be asked for one.
     """
-    if recording.poses is None or len(recording.times_s) < 2:
-        raise ValueError("judging a sequence needs a recording of several frames with true poses")
+    if recording.poses is None:
+        raise ValueError(f"{recording.path} has no true poses (poses), so it cannot be judged")
+    length_s = recording.times_s[-1] - recording.times_s[0]
+    if length_s <= config.settle_s:
+        raise ValueError(
+            f"{recording.path} is {length_s:.2f} s long; poses are judged after the first "
+            f"{config.settle_s:g} s"
+        )
     rng = np.random.default_rng(config.seed)
     truth = _Truth(np.array(recording.times_s), recording.poses)
     asked_s = np.arange(
@@ -124,13 +145,7 @@ def count_quarters(yaw_rad: Array, hysteresis_rad: float = np.radians(10.0)) -> 
 def summarize_sequence(
     records: list[SequenceRecord], costs_ms: list[float]
 ) -> dict[str, float | int | None]:
-    """Numbers over all answers; errors over those that were given.
-
-    Raises:
-        ValueError: If nothing was asked.
-    """
-    if not records:
-        raise ValueError("the recording is too short: no pose was asked for")
+    """Numbers over all answers, of which there are some; errors over those that were given."""
     given = [r for r in records if np.isfinite(r.rotation_deg)]
     numbers: dict[str, float | int | None] = {
         "answers": len(records),

@@ -1,17 +1,21 @@
 """Draws pictures with MuJoCo's OpenGL renderer: colour, depth and ids of one scene."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import mujoco
 import numpy as np
-from mujoco.rendering.classic import gl_context
 
 from perception.cube_art import ROWS
 from perception.geometry import inverse, transform
 from perception.samples import BACKGROUND_ID, CUBE_ID, HAND_ID
 from perception.synthetic.looks import Look, Material
 from perception.synthetic.views import View
+
+if TYPE_CHECKING:
+    from mujoco.rendering.classic.gl_context import GLContext
 
 _XYZW_TO_WXYZ = [3, 0, 1, 2]
 _OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0])
@@ -43,6 +47,23 @@ class Rendering:
     """(4, 4)."""
 
 
+def _drawing_context(
+    model: mujoco.MjModel, size: tuple[int, int]
+) -> tuple["GLContext", mujoco.MjrContext]:
+    """An OpenGL context, by the backend chosen now, not when MuJoCo was imported."""
+    try:
+        from mujoco.rendering.classic import gl_context  # fails where the backend is missing
+
+        window = gl_context.GLContext(*size)
+        window.make_current()
+        return window, mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+    except (AttributeError, ImportError, RuntimeError, mujoco.FatalError) as error:
+        raise RuntimeError(
+            f"cannot draw with MUJOCO_GL={os.environ.get('MUJOCO_GL', '')!r}: {error}. Unset it, "
+            "or set egl (with a GPU) or osmesa (apt-get install libosmesa6)"
+        ) from error
+
+
 class MujocoRenderer:
     """One graphics context; use one per process, and close it.
 
@@ -52,15 +73,16 @@ class MujocoRenderer:
         size: Width and height of the pictures.
 
     The caller has set `MUJOCO_GL` where there is no display.
+
+    Raises:
+        RuntimeError: If nothing can be drawn here; says what to set or install.
     """
 
     name, batch, any_intrinsics = "twin", 1, True
 
     def __init__(self, model: mujoco.MjModel, size: tuple[int, int]) -> None:
         self._model, self._data, self.size = model, mujoco.MjData(model), size
-        self._window = gl_context.GLContext(*size)  # as chosen now, not when MuJoCo was imported
-        self._window.make_current()
-        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        self._window, self._context = _drawing_context(model, size)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 16)
         self._rect = mujoco.MjrRect(0, 0, *size)

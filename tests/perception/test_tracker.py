@@ -1,68 +1,25 @@
-"""Tracker, pose source, sequence report and film, with a detector that knows the truth."""
+"""Tracker and pose sources, with a detector that knows the truth."""
 
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn_cube import camera_for
+from knowing_detector import (
+    RATE_HZ,
+    SMALL,
+    SPIN_RAD_S,
+    KnowingDetector,
+    located,
+    marked_frame,
+    truth,
+)
 from scipy.spatial.transform import Rotation
 
-from perception.cameras.frames import Frame
-from perception.cameras.recording import FrameRecorder, Recording
-from perception.cube import cube_corners
-from perception.detector.detector import Detection, padded_box
-from perception.geometry import inverse, project, transform
+from perception.geometry import inverse, transform
 from perception.pose.projection import pose_error
-from perception.pose.solver import Corners, PoseStatus, solve_pose
-from perception.report.film import film
-from perception.report.mishaps import MistakenDetector, wrong_labels
-from perception.report.sequences import SequenceConfig, play, summarize_sequence
-from perception.tracking.filter import GATE_997, FilterConfig
+from perception.pose.solver import PoseStatus
 from perception.tracking.source import CameraPoseSource, SteppedPoseSource
 from perception.tracking.tracker import CubeTracker, Mode, TrackerConfig
-
-RATE_HZ = 30.0
-SPIN_RAD_S = 2.4
-FRAMES = 66
-SMALL = TrackerConfig(detect_size=(60, 80), track_size=(40, 48))
-CAMERA = camera_for(160, 120)
-
-
-def truth(time_s):
-    """A cube that spins about the line of sight."""
-    turn = Rotation.from_rotvec([0.3, 0.2, 0.0]) * Rotation.from_rotvec([0, 0, SPIN_RAD_S * time_s])
-    return transform(np.array([0.01 * np.sin(time_s), 0.0, 0.28]), turn.as_quat())
-
-
-class KnowingDetector:
-    """Measures where the cube is in the view it is given, with noise; the view is all it gets.
-
-    The frame's image carries its time in its first pixels; the camera of the view is worked out
-    from the view's place, which the tracker must therefore get right.
-    """
-
-    def __init__(self, rng, sigma_px=0.3):
-        self.rng, self.sigma_px = rng, sigma_px
-        self.view = self.blind = None
-        self.asked = []
-
-    def detect(self, image):
-        return self._measure(image, "detect")
-
-    def track(self, image, box):
-        self.asked.append(box)
-        return self._measure(image, "track")
-
-    def _measure(self, image, kind):
-        if self.blind:
-            return None
-        uv = self.view(image, kind)
-        uv = uv + self.sigma_px * self.rng.normal(size=(8, 2))
-        covariance = np.tile(self.sigma_px**2 * np.eye(2), (8, 1, 1))
-        return Detection(
-            0.9, padded_box(uv, 0.08), Corners.certain(uv, covariance), np.zeros((28, 28))
-        )
 
 
 @pytest.fixture
@@ -76,29 +33,6 @@ def eyes(rng):
     detector = KnowingDetector(rng)
     detector.view = lambda image, _: located(image)
     return detector
-
-
-GRID = np.stack(np.meshgrid(np.arange(160), np.arange(120)), axis=-1)
-
-
-def marked_frame(time_s):
-    """Every pixel says where it is in the frame, and, in blue, when that was."""
-    image = np.zeros((120, 160, 3), dtype=np.uint8)
-    image[..., :2] = GRID
-    image[..., 2] = round(time_s * RATE_HZ) % 256
-    return Frame(image, CAMERA, time_s)
-
-
-def located(image):
-    """Corners in a view of a marked frame, from the marks alone."""
-    height, width = image.shape[:2]
-    time_s = float(np.median(image[..., 2])) / RATE_HZ
-    uv, _ = project(cube_corners(), CAMERA, truth(time_s))
-    columns, rows = image[height // 2, :, 0].astype(float), image[:, width // 2, 1].astype(float)
-    # Marks are at pixel centres; averaging them over a view's pixel keeps that true.
-    x = np.polyval(np.polyfit(columns + 0.5, np.arange(width) + 0.5, 1), uv[:, 0])
-    y = np.polyval(np.polyfit(rows + 0.5, np.arange(height) + 0.5, 1), uv[:, 1])
-    return np.stack([x, y], axis=1)
 
 
 def errors(estimate, time_s):
@@ -302,70 +236,3 @@ def test_on_a_simulated_clock_pictures_are_taken_in_time_and_count_late(eyes):
     assert min(ages) >= 0.15 - 1e-9 and max(ages) <= 0.2 + 1e-9
     source.reset()
     assert source.latest() is None
-
-
-@pytest.fixture
-def recording(tmp_path):
-    recorder = FrameRecorder(tmp_path / "spin")
-    for k in range(FRAMES):
-        recorder.write(marked_frame(k / RATE_HZ), truth(k / RATE_HZ))
-    recorder.close()
-    return tmp_path / "spin"
-
-
-def test_a_sequence_is_judged_at_the_moment_of_use(eyes, recording):
-    config = SequenceConfig(latency_s=0.05, dropout=0.15)
-    records, costs_ms = play(Recording(recording), CubeTracker(eyes, SMALL), config)
-    numbers = summarize_sequence(records, costs_ms)
-    assert numbers["lost_rate"] == 0.0
-    assert numbers["rotation_deg_mean"] < 5.0
-    assert 0.05 < numbers["age_ms_mean"] / 1e3 < 0.2  # never younger than the latency
-    assert numbers["quarter_turns"] == numbers["true_quarter_turns"] == 2
-    assert 0.7 * FRAMES < len(costs_ms) < FRAMES
-
-
-@pytest.mark.parametrize("gated", [True, False])
-def test_faces_taken_for_others_are_kept_out_by_the_gate(eyes, recording, gated):
-    """Without the gate (the negative control) they do harm, so they are outliers indeed."""
-    mistaken = MistakenDetector(eyes, 0.1, np.random.default_rng(0))
-    gate = GATE_997 if gated else np.inf
-    config = replace(SMALL, filter=FilterConfig(gate=gate))
-    played = play(Recording(recording), CubeTracker(mistaken, config), SequenceConfig(dropout=0.0))
-    numbers = summarize_sequence(*played)
-    assert mistaken.mistakes >= 4
-    assert (numbers["rotation_deg_mean"] < 5.0) == gated
-    if gated:
-        assert numbers["lost_rate"] == 0.0
-        assert numbers["quarter_turns"] == numbers["true_quarter_turns"] == 2
-
-
-def test_a_mistake_is_another_pose_of_the_cube():
-    """All 23 wrong orders of the corners are poses, a quarter turn or more away."""
-    orders = wrong_labels()
-    assert orders.shape == (23, 8) and len(np.unique(orders, axis=0)) == 23
-    uv, _ = project(cube_corners(), CAMERA, truth(0.0))
-    for order in orders:
-        corners = Corners.certain(uv[order], np.tile(0.1 * np.eye(2), (8, 1, 1)))
-        result = solve_pose(corners, cube_corners(), CAMERA)
-        assert result.ok
-        apart = pose_error(result.T_camera_cube, truth(0.0))
-        assert np.linalg.norm(apart[:3]) < 1e-3 and np.linalg.norm(apart[3:]) > np.pi / 2 - 1e-3
-
-
-def test_a_rate_of_outliers_must_be_one(eyes, rng):
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        MistakenDetector(eyes, 10.0, rng)
-
-
-def test_a_blind_tracker_is_judged_lost(eyes, recording):
-    eyes.blind = True
-    records, costs_ms = play(Recording(recording), CubeTracker(eyes, SMALL), SequenceConfig())
-    numbers = summarize_sequence(records, costs_ms)
-    assert numbers["lost_rate"] == 1.0 and numbers["rotation_deg_mean"] is None
-
-
-def test_a_film_shows_every_frame(eyes, recording, tmp_path):
-    path = tmp_path / "film.mp4"
-    posed = film(Recording(recording), CubeTracker(eyes, SMALL), path)
-    assert posed == pytest.approx(1 - 1 / FRAMES)  # all but the first frame
-    assert path.stat().st_size > 1000
