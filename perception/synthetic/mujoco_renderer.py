@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import mujoco
 import numpy as np
@@ -13,9 +13,6 @@ from perception.geometry import inverse, transform
 from perception.samples import BACKGROUND_ID, CUBE_ID, HAND_ID
 from perception.synthetic.looks import Look, Material
 from perception.synthetic.views import View
-
-if TYPE_CHECKING:
-    from mujoco.rendering.classic.gl_context import GLContext
 
 _XYZW_TO_WXYZ = [3, 0, 1, 2]
 _OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0])
@@ -47,9 +44,16 @@ class Rendering:
     """(4, 4)."""
 
 
+class Window(Protocol):
+    """A place in memory to draw to, of any of MuJoCo's backends."""
+
+    def make_current(self) -> None: ...
+    def free(self) -> None: ...
+
+
 def _drawing_context(
     model: mujoco.MjModel, size: tuple[int, int]
-) -> tuple["GLContext", mujoco.MjrContext]:
+) -> tuple[Window, mujoco.MjrContext]:
     """An OpenGL context, by the backend chosen now, not when MuJoCo was imported."""
     try:
         from mujoco.rendering.classic import gl_context  # fails where the backend is missing

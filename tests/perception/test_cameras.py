@@ -1,15 +1,13 @@
-"""Frames, views, recordings, the simulated camera and the real one's absence."""
+"""Frames, views, recordings, and the real camera's absence."""
 
 import json
 import sys
 from types import SimpleNamespace
 
 import imageio.v2 as imageio
-import mujoco
 import numpy as np
 import pytest
 from drawn_cube import camera_for, drawn_sample
-from perception.cameras.simulated import camera_matrix
 
 from perception.cameras import oak
 from perception.cameras.frames import Frame, View, to_continuous, undistort
@@ -239,20 +237,6 @@ def test_a_camera_that_changes_cannot_be_recorded(frame, tmp_path):
         recorder.write(Frame(frame.image[:100], frame.intrinsics, 0.0))
     with pytest.raises(ValueError, match="nothing"):
         FrameRecorder(tmp_path / "b").close()
-
-
-def test_a_simulated_camera_knows_its_matrix():
-    xml = """<mujoco><worldbody>
-      <camera name="angle" fovy="60"/>
-      <camera name="lens" resolution="320 240" sensorsize="0.0032 0.0024"
-              focalpixel="229 231" principalpixel="5 -3"/>
-    </worldbody></mujoco>"""
-    model = mujoco.MjModel.from_xml_string(xml)
-    half = 120 / np.tan(np.radians(30))
-    expected = [[half, 0, 160], [0, half, 120], [0, 0, 1]]
-    np.testing.assert_allclose(camera_matrix(model, 0, (240, 320)), expected)
-    expected = [[229, 0, 155], [0, 231, 123], [0, 0, 1]]
-    np.testing.assert_allclose(camera_matrix(model, 1, (240, 320)), expected, rtol=1e-5)
 
 
 def test_without_the_driver_an_oak_camera_says_what_to_install(monkeypatch):
