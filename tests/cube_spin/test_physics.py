@@ -15,8 +15,8 @@ from tasks.cube_spin.physics import (
     REALITY,
     STARTUP_PARAMETERS,
     Physics,
-    load_physics,
 )
+from tasks.cube_spin.physics_file import GAUSSIAN, load_physics
 
 DRAWS = 20_000
 PAPER_RANGES = {  # Appendix F.4 d)
@@ -170,6 +170,74 @@ def test_a_single_number_for_a_gaussian_parameter_is_its_mean(physics_file) -> N
 def test_a_pair_is_a_range(physics_file) -> None:
     physics = load_physics(physics_file("stiffness_scale: [0.9, 1.1]\naction_delay_steps: [0, 2]"))
     assert physics.stiffness_scale == (0.9, 1.1) and physics.action_delay_steps == (0.0, 2.0)
+
+
+def test_the_mean_and_deviation_of_a_gaussian_parameter_may_be_named(physics_file) -> None:
+    physics = load_physics(physics_file("joint_limit_offset_rad: {mean: -0.02, std: 0.03}"))
+    assert physics.joint_limit_offset_rad == (-0.02, 0.03)
+    with pytest.raises(ValueError, match=r"cube_size_m must be a number or \[low, high\]"):
+        load_physics(physics_file("cube_size_m: {mean: 0.04, std: 0.01}"))
+
+
+@pytest.mark.parametrize("name", sorted(set(GAUSSIAN) - {"gravity_m_s2"}))
+def test_a_pair_that_looks_like_a_range_is_none_where_a_gaussian_is_meant(
+    physics_file, name: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"{name} = .* looks like a range.*\[mean, std\]"):
+        load_physics(physics_file(f"{name}: [-0.02, 0.01]"))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_within_the_bounds_for_files(physics_file, preset: str) -> None:
+    physics = PRESETS[preset]
+    lines = [f"{name}: {list(getattr(physics, name))}" for name in PARAMETERS]
+    found = load_physics(physics_file("\n".join(lines)))
+    assert all(getattr(found, name) == getattr(physics, name) for name in PARAMETERS)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_has_bounds_and_says_its_unit(physics_file, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"hand\.yaml: {name} = 1000 .*(within|mean of|points)"):
+        load_physics(physics_file(f"{name}: 1000"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gravity_m_s2: 9.81", r"points up: .* write -9\.81 m/s\^2"),
+        ("gravity_m_s2: [9.81, 0.1]", "points up"),
+        ("gravity_m_s2: -981", "mean of -30 to 0 m/s"),
+        ("gravity_m_s2: [-9.9, 9.7]", "std of at most 3 m/s"),
+        ("cube_mass_kg: 61", "within 0.001 to 1 kg; check the unit"),
+        ("cube_mass_kg: [0.05, 80]", "within 0.001 to 1 kg"),
+        ("cube_size_m: 45.2", "within 0.01 to 0.15 m"),
+        ("cube_size_m: 4.5", "within 0.01 to 0.15 m"),
+        ("action_delay_steps: 50", "within 0 to 8 control steps of 50 ms"),
+        ("observation_delay_steps: [0, 20]", "within 0 to 8 control steps of 50 ms"),
+        ("joint_noise_rad: 0.5", "within 0 to 0.3 rad"),
+        ("reset_rotation_rad: [0, 5]", "std of at most 1 rad"),
+        ("cube_position_noise_m: 2", "within 0 to 0.05 m"),
+        ("stiffness_scale: 150", "within 0.05 to 20; check"),
+        ("cube_mass_kg: 0.061\n\ncube_mass_kg: 0.08", "given twice, in lines 1 and 3"),
+    ],
+)
+def test_what_no_hand_can_have_is_refused_with_its_unit(
+    physics_file, text: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"hand\.yaml.*{message}"):
+        load_physics(physics_file(text))
+
+
+def test_files_in_other_encodings_are_named(tmp_path: Path) -> None:
+    path, text = tmp_path / "hand.yaml", "cube_mass_kg: 0.061  # gew\u00e4hlt\n"
+    path.write_bytes(text.encode("utf-16"))
+    with pytest.raises(ValueError, match=r"hand\.yaml is text in UTF-16; save it as UTF-8"):
+        load_physics(str(path))
+    path.write_bytes(b"# 1\n" + text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"hand\.yaml is not text in UTF-8 \(line 2\)"):
+        load_physics(str(path))
+    path.write_bytes(text.encode("utf-8-sig"))
+    assert load_physics(str(path)).cube_mass_kg == (0.061, 0.061)
 
 
 def test_switches_are_read(physics_file) -> None:

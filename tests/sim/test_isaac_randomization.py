@@ -10,7 +10,8 @@ from torch import Tensor
 
 from tasks.cube_spin import rotations
 from tasks.cube_spin.isaac.environment import IsaacCubeSpin, make_isaac_env
-from tasks.cube_spin.physics import RANDOMIZED, Physics, load_physics
+from tasks.cube_spin.physics import RANDOMIZED, Physics
+from tasks.cube_spin.physics_file import load_physics
 from tasks.orca.joints import JOINTS
 
 pytestmark = pytest.mark.sim

@@ -34,7 +34,7 @@ from tasks.cube_spin.hand.pose_sources import StillPose, TwinCamera
 from tasks.cube_spin.hand.settings import HandRun
 from tasks.cube_spin.hand.task import OPEN_POSE, CubeSpin, check_student, grasp_pose, sees_symmetric
 from tasks.cube_spin.hand.twin_world import twin_driver, twin_settings
-from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.physics_file import load_physics
 from tasks.orca.description import HAND
 
 MakePoseSource = Callable[["HandRun", HandLink, Clock], AbstractContextManager[PoseSource]]

@@ -30,7 +30,7 @@ from tasks.cube_spin.config import (
 )
 from tasks.cube_spin.isaac import mdp
 from tasks.cube_spin.isaac.scene_cfg import CubeSpinPhysicsCfg, CubeSpinSceneCfg, configure_scene
-from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.physics_file import load_physics
 
 SLOW_EVENT_STEPS = 640
 """Control steps between changes of gains, limits and masses; each costs Newton a model update."""

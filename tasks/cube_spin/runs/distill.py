@@ -20,7 +20,7 @@ from sernf_isaac.policy import ChunkPolicy
 from sernf_isaac.run_folder import git_commit, new_run_dir
 from tasks.cube_spin.config import evaluation_task
 from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
-from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
 from tasks.cube_spin.student.environment import FEATURES, StudentEnv, radian_constants
 from tasks.cube_spin.student.policy import save_student, student_layout, student_normalizer

@@ -13,7 +13,7 @@ from tasks.cube_spin.config import CommandConfig, TaskConfig, evaluation_task
 from tasks.cube_spin.episodes import EpisodeRecords
 from tasks.cube_spin.evaluation.metrics import EpisodeEnv, run_episodes, summarise
 from tasks.cube_spin.grasps import load_grasps, task_constants
-from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.student.environment import (
     SimulatedHand,
     StudentEnv,

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from tasks.cube_spin.config import CONTROL_DT_S, CommandConfig, evaluation_task
 from tasks.cube_spin.evaluation.figures import episode_figure
 from tasks.cube_spin.grasps import load_grasps, task_constants
-from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.student.environment import StudentEnv, radian_constants
 from tasks.cube_spin.student.policy import Student
 from tasks.cube_spin.teacher.policy import TeacherPolicy

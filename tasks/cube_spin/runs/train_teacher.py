@@ -12,7 +12,7 @@ from sernf_isaac.run_folder import CONFIG_FILE, git_commit
 from tasks.cube_spin.config import TaskConfig, evaluation_task, paper_task, training_task
 from tasks.cube_spin.evaluation.figures import training_figure
 from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
-from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.teacher.curriculum import Curriculum
 from tasks.cube_spin.teacher.policy import POLICY_FILE, save_teacher, teacher_from_rsl_rl
 from tasks.cube_spin.teacher.ppo import STATE_FILE, PpoConfig, TeacherTraining, paper_ppo

@@ -16,7 +16,8 @@ from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.distill.config import DistillConfig
 from tasks.assets import DEFAULT_TEACHER, SMOOTH_TEACHER
 from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig
-from tasks.cube_spin.physics import PRESETS, Physics, load_physics
+from tasks.cube_spin.physics import PRESETS, Physics
+from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.student.environment import StudentObservationConfig
 from tasks.cube_spin.student.pose_noise import PoseNoiseConfig
 from tasks.cube_spin.teacher.policy import TeacherPolicy

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tasks.cube_spin import rotations
 from tasks.cube_spin.isaac.mdp.state import NUM_JOINTS, TaskTracker, tracker
-from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.physics_file import load_physics
 from tasks.orca.joints import JOINT_NAMES, JOINTS
 
 EnvIds = Tensor | slice | None

@@ -10,7 +10,7 @@ from tasks.cube_spin import rotations, terms
 from tasks.cube_spin.config import CONTROL_DT_S, MAX_SPEED, TaskConfig
 from tasks.cube_spin.episodes import EpisodeRecorder, EpisodeRecords
 from tasks.cube_spin.grasps import GraspBank, load_grasps, task_constants
-from tasks.cube_spin.physics import load_physics
+from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.sensors import SensorModel
 from tasks.cube_spin.terms import TaskConstants, TaskState
 from tasks.orca.hand import hand_spec
