@@ -16,12 +16,19 @@ from perception.report.frames import FrameRecord, judge_frames
 from perception.report.mishaps import MistakenDetector
 from perception.report.sequences import SequenceConfig, play, summarize_sequence
 from perception.report.speed import stage_times
-from perception.report.summary import binned, false_pose_rate, split_by_visibility, summarize
+from perception.report.summary import (
+    Bin,
+    binned,
+    false_pose_rate,
+    split_by_visibility,
+    summarize,
+)
 from perception.report.tables import accuracy_table, binned_table, reasons_table
 from perception.samples import Sample
 from perception.tracking.tracker import CubeTracker, TrackerConfig
 
-OCCLUSION_EDGES = (0.35, 0.5, 0.65, 0.8, 0.95, 1.3)
+IN_SIGHT_EDGES = (0.35, 0.5, 0.65, 0.8, 0.95, 1.3)
+IN_SIGHT_LABELS = ("35 to 50", "50 to 65", "65 to 80", "80 to 95", "95 or more")
 OBLIQUITY_EDGES = (0.0, 10.0, 20.0, 30.0, 40.0, 55.0)
 TIMED_IMAGES = 200
 
@@ -33,7 +40,7 @@ class Report:
     numbers: dict
     text: str
     records: list[FrameRecord]
-    bins: dict[str, list[dict]]
+    bins: dict[str, list[Bin]]
 
 
 def pose_config(detector: DetectorFile) -> PoseConfig:
@@ -62,11 +69,7 @@ def evaluate(detector_file: DetectorFile, samples: Sequence[Sample], device: str
     if not seen:
         raise ValueError("no image shows enough of the cube to be judged")
     accuracy = summarize(seen)
-    bins = {
-        "part of the cube in sight": binned(seen, "visible_fraction", OCCLUSION_EDGES),
-        "obliquity [deg]": binned(seen, "obliquity_deg", OBLIQUITY_EDGES),
-        "sharpness": binned(seen, "sharpness", _quartiles([r.sharpness for r in seen])),
-    }
+    bins = _bins(seen)
     speed, reasons = stage_times(detector, samples[:TIMED_IMAGES], config), _reasons(seen)
     numbers = accuracy | {
         "frames_per_s": _rate(speed, "detect"),
@@ -104,6 +107,18 @@ def evaluate_sequence(
 def draw_report(path: Path, report: Report, title: str) -> None:
     """The report's figure."""
     accuracy_figure(path, report.records, report.bins, title)
+
+
+def _bins(seen: Sequence[FrameRecord]) -> dict[str, list[Bin]]:
+    """The images by what makes them hard."""
+    quarters = _quartiles([r.sharpness for r in seen])
+    ranks = [f"{rank} of {len(quarters) - 1}" for rank in range(1, len(quarters))]
+    sight = binned(seen, "visible_fraction", IN_SIGHT_EDGES, IN_SIGHT_LABELS)
+    return {
+        "part of the cube in sight [%]": sight,
+        "obliquity [deg]": binned(seen, "obliquity_deg", OBLIQUITY_EDGES),
+        "quarter of sharpness, blurred first": binned(seen, "sharpness", quarters, ranks),
+    }
 
 
 def _quartiles(values: Sequence[float]) -> list[float]:

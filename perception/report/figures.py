@@ -9,25 +9,33 @@ from matplotlib.figure import Figure
 
 from perception.report.frames import FrameRecord
 from perception.report.sequences import SequenceRecord
-from perception.report.summary import Summary
+from perception.report.summary import Bin
 
 _BLUE, _ORANGE, _GREY = "#2f6db5", "#d9822b", "#8a8f98"
 
 
 def accuracy_figure(
-    path: Path, records: Sequence[FrameRecord], bins: dict[str, list[Summary]], title: str
+    path: Path, records: Sequence[FrameRecord], bins: dict[str, list[Bin]], title: str
 ) -> None:
-    """Distributions of errors, and the rotation error over what makes images hard."""
-    figure = Figure(figsize=(4.2 * (2 + len(bins)), 3.6))
-    rotation, translation, *rest = figure.subplots(1, 2 + len(bins))
+    """Distributions of errors, and error and missing poses over what makes images hard.
+
+    The first column shows how many of all images have at most an error. Each further column is one
+    entry of `bins`: its label is the axis, its rows are the bars.
+    """
+    figure = Figure(figsize=(3.6 * (1 + len(bins)), 6.0))
+    columns = figure.subplots(2, 1 + len(bins), squeeze=False).T
     posed = [r for r in records if r.has_pose]
-    _cumulative(rotation, np.array([r.rotation_deg for r in posed]), len(records))
-    rotation.set(xlabel="rotation error [deg]", ylabel="images [%]", xlim=(0, 30), ylim=(0, 100))
+    rotation = np.array([r.rotation_deg for r in posed])
     distance = np.array([1e3 * np.linalg.norm(r.position_error_m) for r in posed])
-    _cumulative(translation, distance, len(records))
-    translation.set(xlabel="translation error [mm]", xlim=(0, 30), ylim=(0, 100))
-    for axes, (label, rows) in zip(rest, bins.items(), strict=True):
-        _bars(axes, rows, label)
+    both = ((rotation, "rotation error [deg]"), (distance, "translation error [mm]"))
+    for axes, (values, label) in zip(columns[0], both, strict=True):
+        _cumulative(axes, values, len(records), label)
+    for (error, missing), (label, rows) in zip(columns[1:], bins.items(), strict=True):
+        _bars(error, rows, [row["rotation_median_deg"] for row in rows])
+        _bars(missing, rows, [_percent(row["no_pose_rate"]) for row in rows])
+        missing.set(xlabel=label)
+    _share_heights(columns[1:, 0], "median rotation error [deg]")
+    _share_heights(columns[1:, 1], "images without a pose [%]")
     figure.suptitle(title, fontsize=11)
     _write(figure, path)
 
@@ -51,24 +59,37 @@ def sequence_figure(path: Path, records: Sequence[SequenceRecord], title: str) -
     _write(figure, path)
 
 
-def _cumulative(axes: Axes, values: np.ndarray, images: int) -> None:
+def _cumulative(axes: Axes, values: np.ndarray, images: int, label: str) -> None:
     """Part of all images with at most this error; images without a pose never get there."""
     axes.plot(np.sort(values), 100 * np.arange(1, len(values) + 1) / images, color=_BLUE)
+    axes.set(xlabel=label, ylabel="images with at most this error [%]", xlim=(0, 30), ylim=(0, 100))
     axes.grid(alpha=0.3)
 
 
-def _bars(axes: Axes, rows: list[Summary], label: str) -> None:
-    places = np.arange(len(rows))
-    names = [f"{row['from']:.4g}-{row['to']:.4g}" for row in rows]
-    values = [row["rotation_median_deg"] for row in rows]
-    axes.bar(
-        places, [np.nan if v is None else v for v in values], color=_BLUE, label="median [deg]"
-    )
-    axes.set_xticks(places, names, rotation=40, fontsize=8)
-    axes.set(xlabel=label, ylabel="rotation error, median [deg]")
-    missing = axes.twinx()
-    missing.plot(places, [100 * (row["no_pose_rate"] or 0.0) for row in rows], "o", color=_ORANGE)
-    missing.set(ylabel="no pose [%]", ylim=(0, 100))
+def _bars(axes: Axes, rows: list[Bin], values: Sequence[float | int | str | None]) -> None:
+    """One bar per bin, with its value; a bin without a value says so."""
+    known = [np.nan if value is None else float(value) for value in values]
+    bars = axes.bar(range(len(rows)), known, color=_BLUE)
+    texts = ["none" if value is None else f"{value:.1f}" for value in values]
+    for bar, text in zip(bars, texts, strict=True):
+        height = np.nan_to_num(bar.get_height())
+        place = (bar.get_x() + bar.get_width() / 2, height)
+        axes.annotate(text, place, ha="center", va="bottom", fontsize=8)
+    names = [f"{row['name']}\nn={row['frames']}" for row in rows]
+    axes.set_xticks(range(len(rows)), names, fontsize=7)
+    axes.set_xlim(-0.6, len(rows) - 0.4)
+
+
+def _share_heights(row: Sequence[Axes], label: str) -> None:
+    """The same scale from zero for all axes of a row, with room for the numbers on the bars."""
+    highest = max((axes.get_ylim()[1] for axes in row), default=1.0)
+    for axes in row:
+        axes.set(ylabel=label, ylim=(0, 1.05 * highest))
+        axes.spines[["top", "right"]].set_visible(False)
+
+
+def _percent(rate: float | int | str | None) -> float:
+    return 100.0 * float(rate or 0.0)
 
 
 def _write(figure: Figure, path: Path) -> None:

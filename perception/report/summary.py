@@ -17,6 +17,8 @@ FALSE_POSE_DEG = 20.0
 
 Summary = dict[str, float | int | None]
 """Plain numbers; None where nothing was measured."""
+Bin = dict[str, float | int | str | None]
+"""The summary of some images, with its `name`, `from` and `to`."""
 
 
 def summarize(records: Sequence[FrameRecord]) -> Summary:
@@ -80,15 +82,26 @@ def covariance_factor(records: Sequence[FrameRecord]) -> float:
 
 
 def binned(
-    records: Sequence[FrameRecord], name: str, edges: Sequence[float]
-) -> list[dict[str, float | int | None]]:
-    """Summaries of the images between neighbouring `edges` of a record's number, by its name."""
+    records: Sequence[FrameRecord],
+    name: str,
+    edges: Sequence[float],
+    labels: Sequence[str] | None = None,
+) -> list[Bin]:
+    """Summaries of the images between neighbouring `edges` of a record's number, by its name.
+
+    Args:
+        records: Judged images.
+        name: Of the number.
+        edges: Growing; an image belongs to the bin that begins at or below its number.
+        labels: What each bin is called, one fewer than edges; the edges by default.
+    """
     values = np.array([getattr(r, name) for r in records])
+    called = labels or [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
     rows = []
-    for low, high in pairwise(edges):
+    for (low, high), label in zip(pairwise(edges), called, strict=True):
         chosen = [r for r, value in zip(records, values, strict=True) if low <= value < high]
         if chosen:
-            rows.append({"from": low, "to": high} | summarize(chosen))
+            rows.append({"name": label, "from": low, "to": high} | summarize(chosen))
     return rows
 
 

@@ -1,6 +1,6 @@
 """The report as text, beside what others have measured."""
 
-from perception.report.summary import Summary
+from perception.report.summary import Bin, Summary
 
 ROWS = (
     ("rotation_mean_deg", "rotation, mean [deg]"),
@@ -33,11 +33,11 @@ def accuracy_table(summary: Summary) -> str:
     return "\n".join([f"{summary['frames']} images", *lines, "", *OTHERS])
 
 
-def binned_table(rows: list[Summary], label: str) -> str:
+def binned_table(rows: list[Bin], label: str) -> str:
     """Rotation, translation and missing poses per bin."""
-    head = f"{label:<26}{'images':>8}{'rot [deg]':>11}{'trans [mm]':>12}{'no pose':>9}"
+    head = f"{label:>26}{'images':>8}{'rot [deg]':>11}{'trans [mm]':>12}{'no pose':>9}"
     lines = [
-        f"{row['from']:>10.4g} to {row['to']:<12.4g}{row['frames']:>8}"
+        f"{row['name']:>26}{row['frames']:>8}"
         f"{_text(row['rotation_mean_deg']):>11}{_text(row['translation_mean_mm']):>12}"
         f"{_text(row['no_pose_rate']):>9}"
         for row in rows
@@ -54,5 +54,5 @@ def reasons_table(reasons: dict[str, int], images: int) -> str:
     return "\n".join(["no pose because", *(lines or ["       0"])])
 
 
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+def _text(value: float | str | None) -> str:
+    return "-" if value is None else f"{float(value):.3g}"

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from drawn_cube import drawn_sample
+from matplotlib.figure import Figure
 from scipy.spatial.transform import Rotation
 
 from perception.cube import cube_corners
@@ -14,6 +15,7 @@ from perception.geometry import project, transform
 from perception.pose.projection import move
 from perception.pose.solver import Corners, PoseConfig, PoseStatus
 from perception.report.evaluation import Report, draw_report
+from perception.report.figures import accuracy_figure
 from perception.report.frames import judge_frames, obliquity_deg
 from perception.report.overlay import contact_sheet, draw_cube, draw_detection
 from perception.report.summary import (
@@ -118,7 +120,28 @@ def test_bins_hold_every_image_once(samples):
     records = judge_frames(Scripted([seeing(s) for s in samples]), samples, PoseConfig())
     rows = binned(records, "obliquity_deg", (0, 20, 40, 60))
     assert sum(row["frames"] for row in rows) == 4
+    assert [row["name"] for row in rows] == [f"{row['from']} to {row['to']}" for row in rows]
     assert str(rows[0]["frames"]) in binned_table(rows, "obliquity")
+    named = binned(records, "obliquity_deg", (0, 60, 90), ("front", "side"))
+    assert [row["name"] for row in named] == ["front"] and "front" in binned_table(named, "from")
+
+
+def test_the_figure_names_bins_counts_and_what_is_missing(samples, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    records = judge_frames(Scripted([seeing(samples[0]), None]), samples[:2], PoseConfig())
+    rows = binned(records[:1], "visible_fraction", (0, 2), ("all",))
+    rows += binned(records[1:], "visible_fraction", (0, 2), ("hidden",))
+    accuracy_figure(tmp_path / "pose.png", records, {"part in sight [%]": rows}, "test")
+    (rotation, error, translation, missing) = drawn[0].axes
+    assert rotation.get_xlabel() == "rotation error [deg]"
+    assert translation.get_xlabel() == "translation error [mm]"
+    ticks = [tick.get_text() for tick in missing.get_xticklabels()]
+    assert ticks == ["all\nn=1", "hidden\nn=1"] and missing.get_xlabel() == "part in sight [%]"
+    assert error.get_ylabel() == "median rotation error [deg]"
+    assert missing.get_ylabel() == "images without a pose [%]"
+    assert [text.get_text() for text in missing.texts] == ["0.0", "100.0"]
+    assert error.texts[1].get_text() == "none"
 
 
 def test_a_face_seen_from_the_front_has_no_obliquity():
