@@ -27,6 +27,7 @@ LABELS = {
 }
 """Of the variants."""
 _COLOURS = ("#2f6db5", "#d9822b", "#3d9a50", "#b5476b", "#8a8f98")
+_MARKERS = ("o", "s", "^", "v", "D")
 _HEADS = ("imitation (I)", "best of K (II)", "offline (III)", "online (IV)")
 
 
@@ -90,36 +91,56 @@ def table(results: Iterable[Mapping]) -> str:
 def curves_figure(path: Path, results: Iterable[Mapping]) -> None:
     """Success over the stages and over the environment steps of the last one, a line per variant.
 
-    Lines are means over runs; bands reach one standard deviation.
+    Lines are means over runs. Bars and bands reach one standard deviation over a variant's runs, or
+    the 95 % interval over the episodes of its only run. The title names the variant that ends
+    highest.
     """
-    figure = Figure(figsize=(7.5, 4.0))
+    figure = Figure(figsize=(8.0, 4.6), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.6))
-    for colour, (variant, runs) in zip(_COLOURS, _by_variant(results).items(), strict=False):
-        label = f"{LABELS.get(variant, variant)} ({len(runs)})"
-        before = np.array([[run[name] for name in list(STAGES.values())[:3]] for run in runs])
-        panels[0].errorbar(
-            *(range(3), _mean(before), np.nanstd(before.astype(float), axis=0)),
-            color=colour,
-            marker="o",
-            capsize=3,
-        )
-        steps, success = _online(runs)
-        panels[1].plot(steps, _mean(success), color=colour, marker="o", ms=3, label=label)
-        spread = success.std(axis=0)
-        panels[1].fill_between(
-            steps, _mean(success) - spread, _mean(success) + spread, color=colour, alpha=0.15, lw=0
-        )
+    grouped = _by_variant(results)
+    for place, (variant, runs) in enumerate(grouped.items()):
+        look = {"color": _COLOURS[place % len(_COLOURS)], "marker": _MARKERS[place % len(_MARKERS)]}
+        shift = 0.06 * (place - (len(grouped) - 1) / 2)  # so that bars stand side by side
+        before, spread = _over_runs([_last(run, list(STAGES)[:3]) for run in runs])
+        panels[0].errorbar(np.arange(3) + shift, before, spread, capsize=3, **look)
+        steps, success, spread = _online(runs)
+        panels[1].plot(steps, success, ms=4, label=_label(variant, runs), **look)
+        low, high = success - spread[0], success + spread[1]
+        panels[1].fill_between(steps, low, high, color=look["color"], alpha=0.12, lw=0)
     panels[0].set_xticks(range(3), ["I\nimitation", "II\nbest of K", "III\noffline"])
     panels[0].set(ylabel="success", ylim=(-0.02, 1.02), xlim=(-0.3, 2.3))
     panels[1].set_xlabel("environment steps, stage IV")
     panels[1].locator_params(axis="x", nbins=5)
-    panels[1].legend(frameon=False, fontsize=8)
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25)
-    figure.tight_layout()
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.suptitle(_title(grouped), fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
+
+
+def _label(variant: str, runs: Sequence[Mapping]) -> str:
+    name = LABELS.get(variant, variant)
+    return name if len(runs) == 1 else f"{name}, {len(runs)} runs"
+
+
+def _title(grouped: Mapping[str, Sequence[Mapping]]) -> str:
+    """Who ends highest, and what bars and bands are."""
+    ends = {
+        LABELS.get(variant, variant): np.mean([run["success_online"] for run in runs])
+        for variant, runs in grouped.items()
+        if all(run["success_online"] is not None for run in runs)
+    }
+    lines = []
+    if len(ends) > 1:
+        best = max(ends, key=lambda name: ends[name])
+        lines.append(f"highest at the end: {best}, {ends[best]:.2f}")
+    kinds = {len(runs) == 1 for runs in grouped.values()}
+    single, several = "95 % interval over the episodes of one run", "standard deviation over runs"
+    shown = " or ".join([several] * (False in kinds) + [single] * (True in kinds))
+    lines.append(f"bars and bands: {shown}")
+    return "\n".join(lines)
 
 
 def _by_variant(results: Iterable[Mapping]) -> dict[str, list[Mapping]]:
@@ -134,21 +155,33 @@ def _rank(variant: str) -> tuple[int, str]:
     return (known.index(variant) if variant in known else len(known), variant)
 
 
-def _online(runs: Sequence[Mapping]) -> tuple[np.ndarray, np.ndarray]:
-    """Environment steps (S,) and success (runs, S), from the end of stage III on."""
-    rows = []
+def _last(run: Mapping, stages: Sequence[str]) -> list[Mapping | None]:
+    """The last evaluation of each stage; None where the run did not come to it."""
+    rows = {row["stage"]: row for row in run["curves"]["evaluations"]}
+    return [rows.get(stage) for stage in stages]
+
+
+def _online(runs: Sequence[Mapping]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Environment steps (S,), success (S,) and spread (2, S) from the end of stage III on."""
+    curves = []
     for run in runs:
-        evaluations = run["curves"]["evaluations"]
-        offline = [e for e in evaluations if e["stage"] == "offline"][-1:]
-        online = [e for e in evaluations if e["stage"] == "online"]
-        rows.append([(e["env_steps"], e["success"]) for e in offline + online])
-    shared = min(map(len, rows))  # an unfinished run shortens the curve
-    points = np.array([row[:shared] for row in rows], float).reshape(len(runs), shared, 2)
-    return points[:, :, 0].mean(axis=0), points[:, :, 1]
+        online = [row for row in run["curves"]["evaluations"] if row["stage"] == "online"]
+        curves.append([row for row in _last(run, ["offline"]) if row] + online)
+    shared = min(map(len, curves))  # an unfinished run shortens the curve
+    steps = [[row["env_steps"] for row in curve[:shared]] for curve in curves]
+    return np.mean(steps, axis=0), *_over_runs([curve[:shared] for curve in curves])
 
 
-def _mean(rows: np.ndarray) -> np.ndarray:
-    return np.asarray(rows, float).mean(axis=0)
+def _over_runs(rows: Sequence[Sequence[Mapping | None]]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean success (S,) over runs and how far it reaches down and up (2, S); NaN where unknown."""
+    numbers = [
+        [[np.nan] * 3 if e is None else [e["success"], *e["success_ci95"]] for e in run]
+        for run in rows
+    ]
+    success, low, high = np.array(numbers, float).reshape(len(rows), -1, 3).transpose(2, 0, 1)
+    if len(rows) == 1:
+        return success[0], np.array([success[0] - low[0], high[0] - success[0]])
+    return success.mean(axis=0), np.tile(success.std(axis=0), (2, 1))
 
 
 def _spread(values: Sequence[float | None]) -> str:

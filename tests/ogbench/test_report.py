@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from tasks.ogbench import report
 
@@ -49,6 +50,34 @@ def test_curves_are_drawn_also_for_runs_of_different_lengths(tmp_path: Path) -> 
     runs = [run("flow", 0, (6, 8, 9)), run("flow", 1, (5,)), run("gaussian", 0, ())]
     report.curves_figure(tmp_path / "new" / "curves.png", runs)
     assert (tmp_path / "new" / "curves.png").stat().st_size > 5000
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Figures as they were saved."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    return figures
+
+
+def test_the_figure_says_who_ends_highest_and_what_bars_are(tmp_path: Path, drawn) -> None:
+    runs = [run("flow", 0, (6, 8)), run("gaussian", 0, (7, 9))]
+    report.curves_figure(tmp_path / "curves.png", runs)
+    legend = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert legend == ["flow, chunk critic", "Gaussian policy"]  # no counts where all are one run
+    title = drawn[0].get_suptitle()
+    assert "highest at the end: Gaussian policy, 0.90" in title and "of one run" in title
+    low, high = runs[0]["curves"]["evaluations"][0]["success_ci95"]
+    bar = drawn[0].axes[0].collections[0].get_segments()[0]
+    assert [y for _, y in bar] == pytest.approx([low, high])
+
+
+def test_the_figure_counts_runs_and_shows_their_spread(tmp_path: Path, drawn) -> None:
+    runs = [run("flow", 0, (6, 8)), run("flow", 1, (8, 10))]
+    report.curves_figure(tmp_path / "curves.png", runs)
+    assert drawn[0].legends[0].get_texts()[0].get_text() == "flow, chunk critic, 2 runs"
+    assert drawn[0].get_suptitle() == "bars and bands: standard deviation over runs"
+    assert list(drawn[0].axes[1].lines[0].get_ydata()) == pytest.approx([0.5, 0.7, 0.9])
 
 
 @pytest.mark.parametrize("text", ["not json", "[]", '{"seed": 0}', "3"])

@@ -1,0 +1,47 @@
+"""Draw the figures of the result pages from the result files in docs/results.
+
+    python -m docs.generate.figures
+
+The same functions draw a run's own curves: `rehearse.py --summary`, `run_ogbench.py --summary`.
+"""
+
+from pathlib import Path
+
+from docs.generate.results import load
+from tasks.ogbench import report
+
+ROOT = Path(__file__).resolve().parents[2]
+EPISODES = 50
+VARIANTS = {
+    "flow, chunk critics": "flow",
+    "Gaussian over chunks": "gaussian",
+    "critics of single steps (H = 1 backup)": "per_step",
+    "no likelihood (λ = 0)": "no_likelihood",
+    "one candidate (K = 1)": "one_candidate",
+}
+"""Rows of ogbench_variants.json, and what the runs call them."""
+STAGES = (("imitation", 0), ("warm_up", 0), ("offline", 0), ("online", 10_000), ("online", 20_000))
+"""What the table's columns are: stages and environment steps."""
+
+
+def ogbench_runs(folder: Path) -> list[dict]:
+    """Runs as `run_ogbench.py` writes them, as far as the table knows them."""
+    runs = []
+    for label, *successes in load(folder / "ogbench_variants.json").rows:
+        rows = []
+        for (stage, steps), success in zip(STAGES, successes, strict=True):
+            wins = round(success * EPISODES)
+            done = [True] * wins + [False] * (EPISODES - wins)
+            row = report.evaluation(stage, done, [0] * EPISODES, updates=0, env_steps=steps)
+            rows.append(row)
+        runs.append(report.result(rows, {"variant": VARIANTS[label], "seed": 0}, {}))
+    return runs
+
+
+def main() -> None:
+    results, media = ROOT / "docs/results", ROOT / "docs/media"
+    report.curves_figure(media / "ogbench_variants.png", ogbench_runs(results))
+
+
+if __name__ == "__main__":
+    main()
