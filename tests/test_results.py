@@ -167,7 +167,9 @@ def test_every_row_needs_a_run(tmp_path: Path) -> None:
         (lambda v: v["runs"][0].update(commit="HEAD"), r"runs\[0\]\.commit: 'HEAD' is no commit"),
         (lambda v: v["runs"][0].update(date="today"), r"runs\[0\]\.date: 'today' is no date"),
         (lambda v: v["runs"][0].update(rows=["slo"]), r"runs\[0\]\.rows names rows .*\['slo'\]"),
-        (lambda v: v["runs"][0].update(commands=[]), r"runs\[0\]\.commands must be a list"),
+        (lambda v: v["runs"][0].update(commands=[]), r"runs\[0\]\.commands: \[\] is empty"),
+        (lambda v: v["runs"][0].update(seeds=7), r"runs\[0\]\.seeds: 7 is .* no list or str"),
+        (lambda v: v["runs"][0].update(episodes="64"), r"runs\[0\]\.episodes: '64' is .* no int"),
     ],
 )
 def test_a_file_that_breaks_the_format_is_refused(tmp_path: Path, change, message: str) -> None:

@@ -8,6 +8,7 @@ The same functions draw a run's own curves: `rehearse.py --summary`, `run_ogbenc
 from pathlib import Path
 
 from docs.generate.results import load
+from tasks.cube_spin.hand.curves import curve_figure
 from tasks.ogbench import report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,10 +39,28 @@ def ogbench_runs(folder: Path) -> list[dict]:
     return runs
 
 
-def main() -> None:
-    results, media = ROOT / "docs/results", ROOT / "docs/media"
+def rehearsals(folder: Path) -> dict[str, list[dict]]:
+    """Curves as `rehearse.py` writes them, as far as the table knows them."""
+    curves: dict[str, list[dict]] = {}
+    for label, minutes, per_minute, _, per_run, *_ in load(folder / "rehearsal.json").rows:
+        rate = per_minute["value"]
+        row = {
+            "real_minutes": minutes,
+            "rpm_in_hand": rate,
+            "rpm_in_hand_ci95": per_minute["ci95"],
+            "turns_per_run": per_run["value"],
+            "turns_per_run_ci95": per_run["ci95"],
+            "in_hand_s": 60.0 * per_run["value"] / rate,
+        }
+        curves.setdefault(label.replace("`", ""), []).append(row)
+    return curves
+
+
+def draw(results: Path, media: Path) -> None:
+    """Draw every figure whose numbers stand in result files."""
+    curve_figure(media / "rehearsal.png", rehearsals(results))
     report.curves_figure(media / "ogbench_variants.png", ogbench_runs(results))
 
 
 if __name__ == "__main__":
-    main()
+    draw(ROOT / "docs/results", ROOT / "docs/media")

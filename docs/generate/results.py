@@ -13,6 +13,7 @@ from pathlib import Path
 FIELDS = ("title", "columns", "rows", "runs", "notes")
 COLUMN_FIELDS = {"name", "unit", "format", "interval", "key", "scale"}
 PROVENANCE = ("commands", "commit", "machine", "date", "seeds", "episodes")
+KINDS = {"commands": list, "machine": str, "seeds": (list, str), "episodes": int}
 RUN_FIELDS = {"rows", "missing", *PROVENANCE}
 TEXT = "text"
 Cell = str | float | int | dict | None
@@ -238,8 +239,11 @@ def _check_run(where: str, run: object, labels: set[str]) -> None:
     for key, pattern in (("commit", r"[0-9a-f]{7,40}"), ("date", r"\d{4}-\d\d-\d\d")):
         if run[key] is not None and not re.fullmatch(pattern, str(run[key])):
             raise ValueError(f"{where}.{key}: {run[key]!r} is no {key}")
-    if run["commands"] is not None and not (isinstance(run["commands"], list) and run["commands"]):
-        raise ValueError(f"{where}.commands must be a list of at least one command")
+    for key, kind in KINDS.items():
+        if run[key] is not None and not (run[key] and isinstance(run[key], kind)):
+            names = kind if isinstance(kind, tuple) else (kind,)
+            wanted = " or ".join(name.__name__ for name in names)
+            raise ValueError(f"{where}.{key}: {run[key]!r} is empty or no {wanted}")
     if unknown := set(run.get("rows", ())) - labels:
         raise ValueError(f"{where}.rows names rows that the table lacks: {sorted(unknown)}")
 

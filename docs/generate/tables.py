@@ -3,7 +3,7 @@
     python docs/generate/tables.py             # write every table
     python docs/generate/tables.py --check     # exit with 1 if a table differs from its file
     python docs/generate/tables.py add teacher --from runs/teacher.json --row "2.0 rad/s" \\
-      --at by_speed/2 --machine "two cores of an AMD EPYC" --command "python scripts/evaluate.py ..."
+      --at by_speed/2 --machine "a laptop" --command "python scripts/evaluate.py ..."
 
 A page shows docs/results/NAME.json between the lines `<!-- table: NAME -->` and `<!-- end -->`.
 `add` takes one row from the JSON file of a script; the columns' `key` says which numbers.
