@@ -230,9 +230,33 @@ def test_a_row_that_is_measured_again_keeps_its_place_and_changes_its_origin(sit
     assert [run["rows"] for run in values["runs"]] == [["fast"], ["slow"]]
 
 
+def test_a_script_that_counts_no_episodes_is_told_how_many(site: Path) -> None:
+    source = site / "run.json"
+    source.write_text(json.dumps({"seed": 3, "rpm": 9.0, "dropped": 0.0}))
+    command = ["--root", str(site), "add", "teacher", "--from", str(source), "--row", "new"]
+    command += ["--machine", "a cluster", "--command", "python x.py", "--commit", "abcdef0"]
+    with pytest.raises(ValueError, match=r"run\.json has no 'episodes'"):
+        tables.main(command)
+    assert tables.main([*command, "--episodes", "50"]) == 0
+    result = load(site / "docs/results/teacher.json")
+    assert result.rows[-1] == ["new", 9.0, 0.0] and result.runs[-1]["episodes"] == 50
+
+
 def test_a_number_that_the_script_did_not_write_is_named(site: Path) -> None:
     with pytest.raises(ValueError, match=r"evaluation\.json has no 'dropped'; it has"):
         added(site, "new", rpm=9.0)
+    with pytest.raises(ValueError, match=r"evaluation\.json: 'rpm' is no number but 'fast'"):
+        added(site, "new", rpm="fast", dropped=0.0)
+    assert added(site, "new", rpm=None, dropped=0.0)["rows"][2] == ["new", None, 0.0]
+
+
+def test_a_row_for_an_unknown_table_or_from_a_damaged_file_is_refused(site: Path) -> None:
+    (site / "x.json").write_text("[]")
+    rest = ["--from", str(site / "x.json"), "--row", "a", "--machine", "b", "--command", "c"]
+    with pytest.raises(ValueError, match=r"there is no .*techer\.json: write it first"):
+        tables.main(["--root", str(site), "add", "techer", *rest])
+    with pytest.raises(ValueError, match=r"x\.json holds no JSON object but a list"):
+        tables.main(["--root", str(site), "add", "teacher", *rest])
 
 
 def test_the_command_reports_errors_in_one_line(site: Path) -> None:

@@ -74,12 +74,7 @@ def load(path: Path) -> Result:
     Raises:
         ValueError: Naming the file and the key, if the file breaks the format.
     """
-    try:
-        values = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: expected an object with {', '.join(FIELDS)}")
+    values = read_object(path)
     _same_keys(str(path), values, set(FIELDS), set(FIELDS))
     for key, kind in (("title", str), *((key, list) for key in FIELDS[1:])):
         if not isinstance(values[key], kind):
@@ -94,6 +89,21 @@ def load(path: Path) -> Result:
         _check_run(f"{path}: runs[{index}]", run, labels)
     _check_cover(path, values["rows"], values["runs"])
     return Result(path, values["title"], columns, values["rows"], values["runs"], values["notes"])
+
+
+def read_object(path: Path) -> dict:
+    """A JSON file that holds an object.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} holds no JSON object but a {type(values).__name__}")
+    return values
 
 
 def save(path: Path, values: dict) -> None:

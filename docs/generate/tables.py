@@ -11,17 +11,17 @@ A page shows docs/results/NAME.json between the lines `<!-- table: NAME -->` and
 
 import argparse
 import datetime
-import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)  # not this folder, whose file names hide installed packages
 
-from docs.generate.results import TEXT, Cell, Column, load, markdown, save  # noqa: E402
+from docs.generate.results import TEXT, Cell, Column, load, markdown, read_object, save  # noqa: E402
 
 RESULTS = Path("docs/results")
 PAGES = ("README.md", "assets/README.md", "docs/**/*.md")
@@ -80,8 +80,9 @@ def add(root: Path, args: argparse.Namespace) -> Path:
         ValueError: If the JSON file lacks a number, the seed or the number of episodes.
     """
     path = root / RESULTS / f"{args.name}.json"
-    result, values = load(path), json.loads(path.read_text())
-    whole = json.loads(args.source.read_text())
+    if not path.exists():
+        raise ValueError(f"there is no {path}: write it first, see {RESULTS / 'index.md'}")
+    result, values, whole = load(path), read_object(path), read_object(args.source)
     numbers = _inside(whole, args.at, args.source)
     row = [args.row, *(_cell(numbers, column, args.source) for column in result.columns[1:])]
     run = {
@@ -91,10 +92,8 @@ def add(root: Path, args: argparse.Namespace) -> Path:
         "machine": args.machine,
         "date": datetime.date.fromtimestamp(args.source.stat().st_mtime).isoformat(),
         "seeds": [_needed(whole, "seed", args.source)],
-        "episodes": numbers.get("episodes", whole.get("episodes")),
+        "episodes": args.episodes or _needed(whole | numbers, "episodes", args.source),
     }
-    if run["episodes"] is None:
-        raise ValueError(f"{args.source} has no 'episodes'")
     _replace(values, row, run)
     save(path, values)
     return path
@@ -116,7 +115,12 @@ def _replace(values: dict, row: list[Cell], run: dict) -> None:
 def _cell(numbers: dict, column: Column, source: Path) -> Cell:
     if column.key is None or column.format == TEXT:
         return None
-    value = _needed(numbers, column.key, source) * column.scale
+    value = _needed(numbers, column.key, source)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{source}: {column.key!r} is no number but {value!r}")
+    value = value * column.scale
     ends = numbers.get(f"{column.key}_ci95")
     return value if ends is None else {"value": value, "ci95": [e * column.scale for e in ends]}
 
@@ -124,10 +128,12 @@ def _cell(numbers: dict, column: Column, source: Path) -> Cell:
 def _inside(values: dict, at: str, source: Path) -> dict:
     for key in filter(None, at.split("/")):
         values = _needed(values, key, source)
+        if not isinstance(values, dict):
+            raise ValueError(f"{source}: {key!r} holds no numbers but {values!r}")
     return values
 
 
-def _needed(values: dict, key: str, source: Path) -> object:
+def _needed(values: dict, key: str, source: Path) -> Any:  # as JSON has it
     if key not in values:
         raise ValueError(f"{source} has no {key!r}; it has {', '.join(values)}")
     return values[key]
@@ -152,6 +158,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     row.add_argument("--at", default="", help="where in the JSON file, such as by_speed/1.5")
     row.add_argument("--command", action="append", required=True, help="what made it; repeatable")
     row.add_argument("--machine", required=True, help="in words, such as 'a laptop with ...'")
+    row.add_argument("--episodes", type=int, default=None, help="where the JSON file lacks them")
     row.add_argument("--commit", default=None, help="that was checked out then; default: HEAD")
     return parser.parse_args(arguments)
 
