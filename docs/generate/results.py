@@ -9,6 +9,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 FIELDS = ("title", "columns", "rows", "runs", "notes")
 COLUMN_FIELDS = {"name", "unit", "format", "interval", "key", "scale"}
@@ -16,7 +17,8 @@ PROVENANCE = ("commands", "commit", "machine", "date", "seeds", "episodes")
 KINDS = {"commands": list, "machine": str, "seeds": (list, str), "episodes": int}
 RUN_FIELDS = {"rows", "missing", *PROVENANCE}
 TEXT = "text"
-Cell = str | float | int | dict | None
+Cell = Any
+"""What JSON holds: text, a number, an object or null; `load` checks which."""
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)  # not this folder, whose file names hide installed packages
 
-from docs.generate.results import TEXT, Cell, Column, load, markdown, read_object, save  # noqa: E402
+from docs.generate.results import (  # noqa: E402
+    TEXT,
+    Cell,
+    Column,
+    load,
+    markdown,
+    read_object,
+    save,
+)
 
 RESULTS = Path("docs/results")
 PAGES = ("README.md", "assets/README.md", "docs/**/*.md")
@@ -133,7 +140,7 @@ def _inside(values: dict, at: str, source: Path) -> dict:
     return values
 
 
-def _needed(values: dict, key: str, source: Path) -> Any:  # as JSON has it
+def _needed(values: dict, key: str, source: Path) -> Cell:
     if key not in values:
         raise ValueError(f"{source} has no {key!r}; it has {', '.join(values)}")
     return values[key]

@@ -34,8 +34,8 @@ def accuracy_figure(
         _bars(error, rows, [row["rotation_median_deg"] for row in rows])
         _bars(missing, rows, [_percent(row["no_pose_rate"]) for row in rows])
         missing.set(xlabel=label)
-    _share_heights(columns[1:, 0], "median rotation error [deg]")
-    _share_heights(columns[1:, 1], "images without a pose [%]")
+    _share_heights(list(columns[1:, 0]), "median rotation error [deg]")
+    _share_heights(list(columns[1:, 1]), "images without a pose [%]")
     figure.suptitle(title, fontsize=11)
     _write(figure, path)
 
