@@ -9,7 +9,7 @@
    learn from that, choose what it does, and it learns on (curve: turns by minutes of data),
 5. films the longest run before a rendered camera, with the pose that assets/detector.pt finds.
 
-A few minutes of training show how it goes, not how well it works: see docs/benchmarks.md.
+A few minutes of training show how it goes, not how well it works: see docs/results.
 """
 
 import argparse

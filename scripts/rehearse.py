@@ -22,7 +22,8 @@ from tqdm import tqdm
 from sernf_isaac.cli import apply_overrides, resolve_device, run_main
 from sernf_isaac.learning.finetune.presets import PRESETS, preset
 from tasks.cube_spin.eyes.live import stepped_camera_poses
-from tasks.cube_spin.hand.report import curve_figure, curve_table
+from tasks.cube_spin.hand.curves import curve_figure
+from tasks.cube_spin.hand.report import curve_table
 from tasks.cube_spin.runs.rehearse import Rehearsal, RehearsalRun
 
 

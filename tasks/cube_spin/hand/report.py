@@ -1,4 +1,4 @@
-"""Numbers and the figure of rehearsals, like the paper's Fig. 4."""
+"""Numbers of rehearsals, like the paper's Fig. 4."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from sernf_isaac.data.store.files import read_json
 from sernf_isaac.data.store.reader import Commit, RunReader
@@ -16,14 +15,6 @@ from sernf_isaac.deploy.actor.rewards import QuarterCounter
 
 TURN, MINUTE = 2.0 * np.pi, 60.0
 BOOTSTRAP_DRAWS = 2000
-PAPER = {"rpm_in_hand": 6.25, "turns_per_run": 1.01}
-"""What the paper's robot reached within 105 minutes (V-B)."""
-LEAST_IN_HAND_S = 1.0
-"""Mean of a test's runs; a rate over less is noise."""
-PANELS = {
-    "rpm_in_hand": "turns per minute in the hand",
-    "turns_per_run": "turns per run",
-}
 
 
 class Driven(Protocol):
@@ -66,31 +57,6 @@ def point(results: Sequence[Driven], wall_s: float, seed: int = 0) -> dict:
         "in_hand_s": float(minutes.mean() * MINUTE),
         "dropped": float(np.mean([result.outcome == "failure" for result in results])),
     }
-
-
-def curve_figure(path: Path, curves: dict[str, list[dict]]) -> None:
-    """Turns per minute and per run against minutes of robot data, one line per rehearsal.
-
-    Turns per minute are left out where runs were too short to tell.
-    """
-    figure = Figure(figsize=(11.0, 3.6), layout="constrained")
-    for axes, (name, label) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
-        for title, curve in curves.items():
-            minutes = np.array([row["real_minutes"] for row in curve])
-            value = np.array([row[name] for row in curve])
-            low, high = np.array([row[f"{name}_ci95"] for row in curve]).T
-            if name == "rpm_in_hand":
-                seen = np.array([row["in_hand_s"] >= LEAST_IN_HAND_S for row in curve])
-                value, low, high = (np.where(seen, line, np.nan) for line in (value, low, high))
-            line = axes.plot(minutes, value, marker="o", label=title)[0]
-            axes.fill_between(minutes, low, high, color=line.get_color(), alpha=0.12, lw=0)
-        axes.axhline(PAPER[name], color="#8a8f98", ls="--", lw=1, label="the paper's robot, best")
-        axes.set(xlabel="minutes of robot data", ylabel=label, ylim=(0, None))
-        axes.spines[["top", "right"]].set_visible(False)
-    lines = figure.axes[0].get_legend_handles_labels()
-    figure.legend(*lines, loc="outside right upper", frameon=False, fontsize=9)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
 
 
 def curve_table(curve: list[dict]) -> str:

@@ -20,7 +20,8 @@ from sernf_isaac.learning.finetune.presets import preset
 from sernf_isaac.learning.finetune.run import FOLDER, FinetuneRun, finetune
 from sernf_isaac.learning.staged_training import STATE_FILE
 from sernf_isaac.run_folder import git_commit
-from tasks.cube_spin.hand.report import curve_figure, point
+from tasks.cube_spin.hand.curves import curve_figure
+from tasks.cube_spin.hand.report import point
 from tasks.cube_spin.hand.session import MakePoseSource, open_virtual_session, prepare
 from tasks.cube_spin.hand.settings import HandRun, TwinOptions
 
