@@ -20,9 +20,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument("--port", type=int, default=8765, help="of the page; 0: any free one")
     parser.add_argument("--no_frames", action="store_true", help="curves only, no pictures")
-    parser.add_argument("--agreement", nargs=2, metavar="NAME", default=None)
+    parser.add_argument(
+        "--agreement", nargs=2, metavar="NAME", help="print how well two annotators agree"
+    )
     args = parser.parse_args()
     if args.agreement:
         report(args.run, *args.agreement)
@@ -36,13 +38,14 @@ def report(run: Path, first: str, second: str) -> None:
     print(f"events: {found.both} by both, {found.only_first} by {first} only, ", end="")
     print(f"{found.only_second} by {second} only; F1 {found.f1:.3f}")
     print(f"same verdict on {found.same_verdict} of {found.episodes}")
+    for problem in found.damaged:
+        print(f"left out: {problem}")
 
 
 def serve(run: Path, port: int, *, frames: bool) -> None:
     try:
-        import uvicorn
-
-        from sernf_isaac.deploy.labelling.server import make_app
+        from sernf_isaac.deploy.labelling.server import listen, make_app
+        from sernf_isaac.deploy.labelling.server import serve as answer
     except ImportError as error:
         raise ValueError(
             f"the page needs a web server ({error}): uv sync --inexact --extra label"
@@ -53,9 +56,10 @@ def serve(run: Path, port: int, *, frames: bool) -> None:
 
         draw = EpisodeView().jpeg
     token = secrets.token_urlsafe(16)
-    app = make_app(run, token, draw)
-    print(f"label -> http://127.0.0.1:{port}/?token={token}", flush=True)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+    app, bound = make_app(run, token, draw), listen(port)
+    address = f"http://127.0.0.1:{bound.getsockname()[1]}/?token={token}"
+    print(f"label -> {address}", flush=True)  # nobody else can listen there any more
+    answer(app, bound)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,10 @@ class RunReader:
             ValueError: If a file is missing or is not the one that was committed.
         """
         paths = [record.check(self.run) for record in commit.files]
-        episode = read_archive(next(path for path in paths if path.suffix == ".zip"))
+        archive = next((path for path in paths if path.suffix == ".zip"), None)
+        if archive is None:
+            raise ValueError(f"the commit of episode {commit.id} names no archive (.zip)")
+        episode = read_archive(archive)
         if len(episode) != commit.steps:
             raise ValueError(f"{paths[0]} has {len(episode)} steps, its commit {commit.steps}")
         label = read_label(self.run, commit.id) if labelled else None

@@ -12,6 +12,8 @@ from scipy.spatial.transform import Rotation
 from sernf_isaac.deploy.protocols import Array
 
 QUARTER_RAD = np.pi / 2
+ROUNDING = 1e-5
+"""Of a quarter: poses are stored in single precision, and must count then as they did live."""
 SOURCE = "yaw"
 """Of rewards proposed here, in labels."""
 
@@ -73,7 +75,7 @@ class QuarterCounter:
         return self._confirm()
 
     def _confirm(self) -> int:
-        beyond = int(np.floor(self.progress_rad / QUARTER_RAD + 1e-9)) - self.quarters
+        beyond = int(np.floor(self.progress_rad / QUARTER_RAD + ROUNDING)) - self.quarters
         self._agreed = self._agreed + 1 if beyond > 0 else 0
         if self._agreed < self._settings.confirm:
             return 0
@@ -108,31 +110,62 @@ class DropDetector:
         return self._lost >= self._confirm or age_s > self._blind_s
 
 
-def propose(poses: Array, direction: float) -> list[tuple[int, float, str]]:
-    """Reward events (step, value, source) for an episode, for a person to accept or edit.
+def propose(
+    poses: Array, direction: float, new: Array | None = None
+) -> list[tuple[int, float, str]]:
+    """Reward events (step, value, source) for an episode, where a robot counting live puts them.
+
+    What pose t shows is the doing of step t - 1, so a quarter confirmed by it belongs to that step.
 
     Args:
-        poses: (T, 7) position and rotation xyzw seen at each step; repeated where nothing was new.
+        poses: (T + 1, 7) position and rotation xyzw seen before each step and after the last one;
+            (T, 7) if nobody saw what came after.
         direction: Sign of the commanded spin.
+        new: As for `count_quarters`.
+
+    Raises:
+        ValueError: For another shape.
+    """
+    quarters, _ = count_quarters(poses, direction, new)
+    return [(int(t) - 1, float(quarters[t]), SOURCE) for t in np.flatnonzero(quarters)]
+
+
+def progress(poses: Array, direction: float, new: Array | None = None) -> Array:
+    """(T,) net turn [rad] in the commanded direction, as the counter sees it; see `propose`."""
+    return count_quarters(poses, direction, new)[1]
+
+
+def count_quarters(poses: Array, direction: float, new: Array | None = None) -> tuple[Array, Array]:
+    """What a counter makes of recorded poses: quarters confirmed by each, net turn [rad] by then.
+
+    Args:
+        poses: (T, 7) position and rotation xyzw, repeated where nothing new was seen.
+        direction: Sign of the commanded spin.
+        new: (T,) bool, which poses were new. Default: those that differ from the one before, which
+            misses that a resting object was seen again.
+
+    Returns:
+        (T,) int quarters and (T,) float net turn.
 
     Raises:
         ValueError: For another shape.
     """
     if poses.ndim != 2 or poses.shape[1] != 7:
         raise ValueError(f"poses must be (T, 7), not {poses.shape}")
-    counter, events = QuarterCounter(direction), []
+    if new is None:
+        new = differs(poses)
+    if new.shape != poses.shape[:1]:
+        raise ValueError(f"new must be ({len(poses)},), one per pose, not {new.shape}")
+    counter = QuarterCounter(direction)
+    quarters, turned = np.zeros(len(poses), int), np.zeros(len(poses))
     for step, pose in enumerate(poses):
-        if step and np.array_equal(pose, poses[step - 1]):
-            continue
-        if found := counter.update(pose[3:]):
-            events.append((step, float(found), SOURCE))
-    return events
+        if new[step]:
+            quarters[step] = counter.update(pose[3:].astype(float))
+        turned[step] = counter.progress_rad
+    return quarters, turned
 
 
-def progress(poses: Array, direction: float) -> Array:
-    """(T,) net turn [rad] in the commanded direction, as the counter sees it."""
-    counter, seen = QuarterCounter(direction), []
-    for pose in poses:
-        counter.update(pose[3:])
-        seen.append(counter.progress_rad)
-    return np.array(seen)
+def differs(poses: Array) -> Array:
+    """(T,) bool: whether a pose is another one than the pose before it; the first one is."""
+    changed = (poses[1:] != poses[:-1]).any(axis=1)
+    return np.concatenate([np.ones(min(len(poses), 1), bool), changed])

@@ -68,15 +68,47 @@ def test_turning_over_without_turning_about_the_vertical_earns_nothing():
     assert turn_between(over[0], over[1]) == pytest.approx(0.0, abs=1e-12)
 
 
-def test_proposals_are_what_was_counted_live():
+def counted_live(yaw: np.ndarray, new: np.ndarray) -> list[int]:
+    """Steps a robot rewards: what a pose shows is the doing of the step before it."""
+    counter, steps = QuarterCounter(1.0), []
+    for moment, quaternion in enumerate(turned(*yaw)):
+        if new[moment] and counter.update(quaternion):
+            steps.append(moment - 1)
+    return steps
+
+
+def poses_of(yaw: np.ndarray) -> np.ndarray:
+    """As they are stored: in single precision."""
+    return np.concatenate([np.zeros((len(yaw), 3)), turned(*yaw)], axis=1).astype(np.float32)
+
+
+def test_proposals_are_where_a_robot_counting_live_put_its_rewards():
     yaw = np.repeat(np.arange(0.0, 7.0, 0.07), 2)  # every second step has no new pose
-    poses = np.concatenate([np.zeros((len(yaw), 3)), turned(*yaw)], axis=1)
-    events = propose(poses, 1.0)
+    new = np.arange(len(yaw)) % 2 == 0
+    events = propose(poses_of(yaw), 1.0)
     assert [value for _, value, _ in events] == [1.0] * 4
-    steps = [step for step, _, _ in events]
-    np.testing.assert_array_less(0, progress(poses, 1.0)[steps] - QUARTER_RAD * np.arange(1, 5))
+    assert [step for step, _, _ in events] == counted_live(yaw, new)
+    seen_next = progress(poses_of(yaw), 1.0)[[step + 1 for step, _, _ in events]]
+    np.testing.assert_array_less(0, seen_next - QUARTER_RAD * np.arange(1, 5))
     with pytest.raises(ValueError, match=r"poses must be \(T, 7\)"):
-        propose(poses[:, :4], 1.0)
+        propose(poses_of(yaw)[:, :4], 1.0)
+    with pytest.raises(ValueError, match=r"new must be \(200,\)"):
+        propose(poses_of(yaw), 1.0, new[:3])
+
+
+@pytest.mark.parametrize("steps_per_quarter", [7, 10, 16])
+def test_quarters_reached_exactly_count_alike_live_and_from_what_was_stored(steps_per_quarter):
+    yaw = np.arange(5 * steps_per_quarter) * (QUARTER_RAD / steps_per_quarter)
+    live = counted_live(yaw, np.ones(len(yaw), bool))
+    assert len(live) == 4
+    assert [step for step, _, _ in propose(poses_of(yaw), 1.0)] == live
+
+
+def test_a_resting_object_that_is_seen_again_confirms_its_quarter():
+    yaw = np.concatenate([np.arange(0.0, 1.6, 0.1), np.full(10, 1.6)])
+    new = np.ones(len(yaw), bool)
+    assert [step for step, _, _ in propose(poses_of(yaw), 1.0, new)] == counted_live(yaw, new)
+    assert propose(poses_of(yaw), 1.0) == []  # equal poses may be one old pose
 
 
 def test_a_direction_is_needed():

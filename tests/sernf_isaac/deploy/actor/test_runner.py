@@ -14,6 +14,7 @@ from sernf_isaac.data.windows import ChunkSpec, make_batch
 from sernf_isaac.deploy.actor.operators import Keyboard, Unattended
 from sernf_isaac.deploy.actor.runner import End, RunnerSettings, Station, run_episode
 from sernf_isaac.deploy.actor.session import Poses, Session
+from sernf_isaac.deploy.labelling.view import view_episode
 from sernf_isaac.deploy.loop.states import Reason, Request, State
 from sernf_isaac.deploy.policy.follower import CheckpointFollower
 from sernf_isaac.deploy.protocols import PoseReading
@@ -195,6 +196,31 @@ def test_quarters_are_paid_and_a_timeout_may_be_bootstrapped(world):
     assert result.reward == episode.reward.sum() == 4
     assert result.turned_rad == pytest.approx(7.2, abs=0.1)
     assert episode.truncated[-1] and not episode.terminated.any()
+
+
+@pytest.mark.parametrize(
+    ("spin_rad_s", "goal", "stops_s"),
+    [(1.2, 1.0, np.inf), (-1.9, -1.0, np.inf), (1.6, 1.0, 1.05), (1.6, 1.0, 1.1), (2.0, 1.0, 4.0)],
+)
+def test_proposed_rewards_are_where_the_robot_recorded_them(world, spin_rad_s, goal, stops_s):
+    """Also those of the last step, and of an object that comes to rest just behind a mark."""
+    turning = world.pose.latest
+
+    def resting():
+        passed = min(world.pose.now() - world.pose.start_s, stops_s)
+        turned = Rotation.from_rotvec([0.0, 0.0, spin_rad_s * passed])
+        return PoseReading(turning().time_s, np.zeros(3), turned.as_quat())
+
+    world.pose.latest = resting
+    for seconds in (3.0, 6.0):
+        world.play(max_episode_s=seconds, goal=goal)
+    reader = RunReader(world.writer.run)
+    for commit in reader.commits():
+        shown = view_episode(reader, commit)
+        assert shown["recorded"] and shown["direction"] == goal
+        assert [event[:2] for event in shown["proposed"]] == [
+            event[:2] for event in shown["recorded"]
+        ]
 
 
 def test_a_drop_terminates_after_a_few_poses(world):
