@@ -5,7 +5,7 @@ if the judge finds nothing wrong with it, the judge is broken.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,18 @@ from sernf_isaac.deploy.protocols import Array, HandDescription
 
 BLOCK = 1000
 ROUNDING = 1e-9
+_NO_VECTORS: tuple[Callable[[Array], object], ...] = (
+    lambda _: None,
+    lambda _: "nonsense",
+    lambda _: [1.0, "x"],
+    lambda _: {},
+    lambda _: object(),
+    lambda action: [10**400] * len(action),
+    lambda action: action + 1j,
+    lambda action: action.astype(str),
+    lambda action: np.ma.masked_array(action, np.arange(len(action)) == 0),
+)
+"""What else a policy may say, given an action of the right shape."""
 
 
 class Filter(Protocol):
@@ -41,8 +53,8 @@ class Unguarded:
     def accept(self, action: object) -> bool:
         """Take anything that has the right shape."""
         try:
-            wanted = np.asarray(action, np.float64)  # type: ignore[arg-type]  # may be anything
-        except (TypeError, ValueError):
+            wanted = np.asarray(np.real(action), np.float64)  # type: ignore[arg-type]  # may be anything
+        except (TypeError, ValueError, OverflowError):
             return False
         if wanted.shape != self._lower.shape:
             return False
@@ -158,7 +170,7 @@ def _inputs(rng: np.random.Generator, joints: int, count: int) -> Iterator[tuple
             wrong = [action[:-1], action[:, None], np.float64(1.0), np.zeros(0), action[None]]
             action = wrong[rng.integers(len(wrong))]
         elif kind == 11:
-            action = [None, "nonsense", [1.0, "x"], {}, object()][rng.integers(5)]
+            action = _NO_VECTORS[rng.integers(len(_NO_VECTORS))](action)
         elif kind == 12:
             action = action.astype(np.float16)  # overflows to inf now and then
         elif kind == 13:

@@ -121,7 +121,7 @@ def open_virtual_session(
         hand_driver, HAND, limits=run.guard, timing=run.safety, open_pose=_open_hand(run)
     )
     with RunWriter(folder, run.actor) as writer:
-        arm = InProcessHand(arm_server, clock)  # type: ignore[arg-type]  # ticks like a hand's
+        arm = InProcessHand(arm_server, clock)
         link = CarriedHand(arm, InProcessHand(hand_server, clock))
         policy: PolicyLink = Circle(SPEC, run.runner.control_rate_hz, clock.now)
         if not circle:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sernf_isaac.deploy.hand.server import HandServer
 from sernf_isaac.deploy.loop.messages import HandState, to_state
+from sernf_isaac.deploy.loop.server import LoopServer
 from sernf_isaac.deploy.loop.states import Command, Request
+from sernf_isaac.deploy.loop.vectors import as_target
 from sernf_isaac.deploy.policy.local import LoadReport, LocalPolicy
 from sernf_isaac.deploy.protocols import Array
 
@@ -51,7 +52,7 @@ class InProcessHand:
         clock: Calls the server once per period.
     """
 
-    def __init__(self, server: HandServer, clock: VirtualClock) -> None:
+    def __init__(self, server: LoopServer, clock: VirtualClock) -> None:
         self._server, self._clock = server, clock
         self._command: Command | None = None
         self._stops = self._clears = 0
@@ -69,7 +70,7 @@ class InProcessHand:
         last = self._command
         known = np.zeros_like(self.state().sent) if last is None else last.target
         number = 1 if last is None else last.sequence + 1
-        aim = known if target is None else np.array(target, np.float64)
+        aim = known if target is None else as_target(target, len(known))
         self._command = Command(number, self._clock.now(), request, aim)
         return number
 

@@ -1,4 +1,4 @@
-"""The states of an arm: those of the hand (`deploy/controller.py`), but it never lets go.
+"""The states of an arm: those of the hand (`deploy/hand/controller.py`), but it never lets go.
 
     OFF -> RAMP -> READY -> FOLLOW
              ^       |        |      no command in time, bad poses, arm blocked or unreadable
@@ -14,12 +14,13 @@ import numpy as np
 
 from sernf_isaac.deploy.arm.driver import ArmReading, Array
 from sernf_isaac.deploy.arm.guard import ArmGuard, as_pose
-from sernf_isaac.deploy.loop.states import FAULTS, Command, Reason, Request, SafetyTiming, State
+from sernf_isaac.deploy.loop.controller import Controller
+from sernf_isaac.deploy.loop.states import FAULTS, Command, Reason, SafetyTiming, State
 
 LED = (State.RAMP, State.READY, State.FOLLOW, State.HOLD)
 
 
-class ArmController:
+class ArmController(Controller[ArmGuard]):
     """Decides once per period what the arm does.
 
     Args:
@@ -27,13 +28,11 @@ class ArmController:
         timing: Time limits; what concerns joints is not used.
     """
 
+    can_hold = (State.RAMP, State.FOLLOW)
+
     def __init__(self, guard: ArmGuard, timing: SafetyTiming) -> None:
-        self.guard, self.timing = guard, timing
-        self.state, self.reason, self.detail = State.OFF, Reason.NONE, ""
-        self.since_s = -np.inf
-        """When this state began."""
-        self.sequence = -1
-        """Of the newest command that was looked at."""
+        super().__init__(guard, timing)
+        self.detail = ""
         self._measured: Array | None = None
         self._read_s = self._free_s = -np.inf  # last fresh reading, last time it was not blocked
         self._bad_poses = 0
@@ -47,10 +46,6 @@ class ArmController:
     def faulty(self) -> bool:
         """Whether a person has to look first."""
         return self.reason in FAULTS
-
-    def stop(self, now_s: float) -> None:
-        """A person pressed the stop key: stay here, at once."""
-        self._enter(State.OFF, now_s, Reason.STOPPED)
 
     def fail(self, reason: Reason, now_s: float, detail: str = "") -> None:
         """Something broke: hold; where the arm itself stopped or is not led, leave it alone."""
@@ -106,25 +101,6 @@ class ArmController:
         if now_s - self._free_s > self.timing.blocked_s:
             self.fail(Reason.BLOCKED, now_s)
 
-    def _obey(self, now_s: float, command: Command | None) -> None:
-        silent = command is None or now_s - command.time_s > self.timing.command_timeout_s
-        if silent:
-            if self.state in (State.RAMP, State.READY, State.FOLLOW):
-                self.fail(Reason.SILENT, now_s)
-            return
-        if command is None or command.sequence == self.sequence:
-            return
-        self.sequence = command.sequence
-        if command.request is Request.OFF:
-            self._enter(State.OFF, now_s, self.reason if self.faulty else Reason.ASKED)
-        elif command.request is Request.RAMP and not self.faulty:
-            self._ramp(now_s, command.target)
-        elif command.request is Request.FOLLOW and self.state in (State.READY, State.FOLLOW):
-            self._follow(now_s, command.target)
-        elif command.request is Request.HOLD and self.state in (State.RAMP, State.FOLLOW):
-            self.guard.stop()
-            self._enter(State.HOLD, now_s, Reason.ASKED)
-
     def _ramp(self, now_s: float, pose: Array) -> None:
         if self._measured is None or as_pose(pose) is None:
             return
@@ -150,5 +126,6 @@ class ArmController:
         elif self.state is State.READY:
             self._enter(State.FOLLOW, now_s, Reason.NONE)
 
-    def _enter(self, state: State, now_s: float, reason: Reason) -> None:
-        self.state, self.reason, self.since_s = state, reason, now_s
+    def _hold(self, now_s: float) -> None:
+        self.guard.stop()
+        self._enter(State.HOLD, now_s, Reason.ASKED)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from sernf_isaac.deploy.arm.driver import POSE_SIZE, Array
+from sernf_isaac.deploy.loop.vectors import as_vector
 
 SHORTEST_QUATERNION = 0.1
 IMPLAUSIBLE = 1e6
@@ -20,6 +21,21 @@ SAME_M, SAME_RAD = 1e-5, 1e-4
 STRAINED, NEWEST = 0.97, 0.3
 """Of the largest allowed error, on average; weight of the newest error in that average, so that no
 noise of the sensors decides."""
+
+ARM_LIMIT_CEILINGS = {
+    "max_speed_m_s": 1.7,
+    "max_turn_rad_s": 2.5,
+    "max_error_m": 0.3,
+    "max_error_rad": 1.5,
+    "max_leap_m": 0.5,
+    "max_leap_rad": 3.2,
+    "ramp_speed_m_s": 0.25,
+    "ramp_turn_rad_s": 1.0,
+}
+"""Larger limits are mistakes. Speeds: what a Franka arm allows its tool (Cartesian limits of the FER
+in libfranka); between episodes what ISO 10218-1 calls reduced speed, because people stand near."""
+FURTHEST_M = 2.0
+"""From an arm's base; no corner of a workspace is further away."""
 
 
 @dataclass
@@ -42,13 +58,26 @@ class ArmLimits:
     ramp_turn_rad_s: float = 0.5
 
     def __post_init__(self) -> None:
-        if not all(
-            -np.inf < a < b < np.inf for a, b in zip(self.lower_m, self.upper_m, strict=True)
-        ):
-            raise ValueError(f"the workspace {self.lower_m} to {self.upper_m} is no box")
-        for name, value in vars(self).items():
-            if name not in ("lower_m", "upper_m") and not 0.0 < value < np.inf:
-                raise ValueError(f"arm.{name} ({value}) must be positive")
+        self._check_workspace()
+        for name, most in ARM_LIMIT_CEILINGS.items():
+            value = getattr(self, name)
+            if not 0.0 < value < np.inf:
+                raise ValueError(f"limits.{name} ({value}) must be positive; no limit can be off")
+            if value > most:
+                raise ValueError(f"limits.{name} ({value}) must be at most {most:g}")
+
+    def _check_workspace(self) -> None:
+        lower, upper = (as_vector(list(v), 3) for v in (self.lower_m, self.upper_m))
+        if lower is None or upper is None or not (lower < upper).all():
+            raise ValueError(
+                f"the workspace limits.lower_m ({self.lower_m}) to limits.upper_m ({self.upper_m}) "
+                "is no box: three numbers each, the lower ones smaller"
+            )
+        if max(np.abs(lower).max(), np.abs(upper).max()) > FURTHEST_M:
+            raise ValueError(
+                f"the workspace limits.lower_m ({self.lower_m}) to limits.upper_m ({self.upper_m}) "
+                f"reaches further than {FURTHEST_M:g} m from the arm's base; is it in metres?"
+            )
 
 
 class ArmGuard:
@@ -178,11 +207,8 @@ class ArmGuard:
 
 def as_pose(value: object) -> Array | None:
     """(7,) with a unit quaternion; None for what is no finite pose."""
-    try:
-        pose = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        return None
-    if pose.shape != (POSE_SIZE,) or not (np.abs(pose) < IMPLAUSIBLE).all():  # false for nan
+    pose = as_vector(value, POSE_SIZE)
+    if pose is None or not (np.abs(pose) < IMPLAUSIBLE).all():
         return None
     length = np.linalg.norm(pose[3:])
     if length < SHORTEST_QUATERNION:

@@ -12,14 +12,16 @@ RELAX, a person has to clear it first. Nothing here waits or reads a clock.
 import numpy as np
 
 from sernf_isaac.deploy.hand.guard import Guard
-from sernf_isaac.deploy.loop.states import FAULTS, Command, Reason, Request, SafetyTiming, State
+from sernf_isaac.deploy.loop.controller import Controller
+from sernf_isaac.deploy.loop.states import FAULTS, Command, Reason, SafetyTiming, State
+from sernf_isaac.deploy.loop.vectors import as_vector
 from sernf_isaac.deploy.protocols import Array, HandReading
 
 DUE_RAD, MOVED = 0.1, 0.1
 """A ramp over more than this, of which the joints did less than this part, moved nothing."""
 
 
-class HandController:
+class HandController(Controller[Guard]):
     """Decides once per period what the hand does.
 
     Args:
@@ -28,14 +30,11 @@ class HandController:
         open_pose: (A,) where RELAX goes [rad].
     """
 
+    can_hold = (State.FOLLOW,)
+
     def __init__(self, guard: Guard, timing: SafetyTiming, open_pose: Array) -> None:
-        self.guard, self.timing = guard, timing
+        super().__init__(guard, timing)
         self._open_pose = np.asarray(open_pose, np.float64)
-        self.state, self.reason = State.OFF, Reason.NONE
-        self.since_s = -np.inf
-        """When this state began."""
-        self.sequence = -1
-        """Of the newest command that was looked at."""
         self._measured: Array | None = None
         self._ramp_from: tuple[Array, Array] | None = None  # command and joints when a ramp began
         self._read_s = self._free_s = -np.inf  # last fresh reading, last time no joint was blocked
@@ -54,10 +53,6 @@ class HandController:
         relaxed = self.reason is not Reason.NONE and self.state in (State.RELAX, State.OFF)
         return self.reason in FAULTS or (relaxed and self.reason is not Reason.ASKED)
 
-    def stop(self, now_s: float) -> None:
-        """A person pressed the stop key: no torque, at once."""
-        self._enter(State.OFF, now_s, Reason.STOPPED)
-
     def fail(self, reason: Reason, now_s: float) -> None:
         """Something broke: hold, unless there is nothing to hold."""
         if self.state in (State.RAMP, State.READY, State.FOLLOW, State.HOLD):
@@ -73,7 +68,13 @@ class HandController:
         self._bad_actions = 0
 
     def placed(self, now_s: float, reading: HandReading) -> None:
-        """A simulated hand was put somewhere else, with an object in it: rest there."""
+        """A simulated hand was put somewhere else, with an object in it: rest there.
+
+        A reading that cannot be is no place to rest: the hand then holds, or stays off.
+        """
+        if not reading.fresh or self._out_of_range(reading.joint_pos):
+            self.fail(Reason.NO_READING, now_s)
+            return
         self._look_at(now_s, reading)
         self.guard.restart(reading.joint_pos)
         self._enter(State.READY, now_s, Reason.NONE)
@@ -109,13 +110,15 @@ class HandController:
     def _possible(self, joint_pos: Array) -> bool:
         """Whether joints can be there. Without torque a hand may be found anywhere."""
         if self.state is State.OFF:
-            return bool(np.isfinite(joint_pos).all())
+            return as_vector(joint_pos, len(self._open_pose)) is not None
         return not self._out_of_range(joint_pos)
 
     def _out_of_range(self, joint_pos: Array) -> bool:
+        if as_vector(joint_pos, len(self._open_pose)) is None:
+            return True
         slack = self.timing.start_tolerance_rad
         below, above = self.guard.lower - slack, self.guard.upper + slack
-        return not ((joint_pos >= below) & (joint_pos <= above)).all()  # so that nan is outside
+        return not ((joint_pos >= below) & (joint_pos <= above)).all()
 
     @property
     def _unmoved(self) -> bool:
@@ -128,27 +131,8 @@ class HandController:
         due = min(np.linalg.norm(now - told), np.linalg.norm(now - was))
         return bool(due > DUE_RAD and np.linalg.norm(self._measured - was) < MOVED * due)
 
-    def _obey(self, now_s: float, command: Command | None) -> None:
-        silent = command is None or now_s - command.time_s > self.timing.command_timeout_s
-        if silent:
-            if self.state in (State.RAMP, State.READY, State.FOLLOW):
-                self.fail(Reason.SILENT, now_s)
-            return
-        if command is None or command.sequence == self.sequence:
-            return
-        self.sequence = command.sequence
-        if command.request is Request.OFF:
-            self._enter(State.OFF, now_s, self.reason if self.faulty else Reason.ASKED)
-        elif command.request is Request.RAMP and not self.faulty:
-            self._ramp(now_s, command.target)
-        elif command.request is Request.FOLLOW and self.state in (State.READY, State.FOLLOW):
-            self._follow(now_s, command.target)
-        elif command.request is Request.HOLD and self.state is State.FOLLOW:
-            self.guard.stop()
-            self._enter(State.HOLD, now_s, Reason.ASKED)
-
     def _ramp(self, now_s: float, pose: Array) -> None:
-        if self._measured is None or not np.isfinite(pose).all():
+        if self._measured is None or as_vector(pose, len(self._open_pose)) is None:
             return
         if self.state is State.OFF:
             if now_s - self._read_s > self.timing.reading_timeout_s:
@@ -169,6 +153,10 @@ class HandController:
         elif self.state is State.READY:
             self._enter(State.FOLLOW, now_s, Reason.NONE)
 
+    def _hold(self, now_s: float) -> None:
+        self.guard.stop()
+        self._enter(State.HOLD, now_s, Reason.ASKED)
+
     def _wear_on(self, now_s: float) -> None:
         """HOLD becomes RELAX becomes OFF, whoever asked for HOLD."""
         lasted_s = now_s - self.since_s
@@ -177,6 +165,3 @@ class HandController:
             self._enter(State.RELAX, now_s, self.reason)
         elif self.state is State.RELAX and lasted_s > self.timing.relax_s:
             self._enter(State.OFF, now_s, self.reason)
-
-    def _enter(self, state: State, now_s: float, reason: Reason) -> None:
-        self.state, self.reason, self.since_s = state, reason, now_s

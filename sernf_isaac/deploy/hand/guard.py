@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sernf_isaac.deploy.loop.vectors import as_vector
 from sernf_isaac.deploy.protocols import Array, HandDescription
 
 STRAINED = 0.97
@@ -94,22 +95,23 @@ class Guard:
         return self._goal.copy()
 
     def restart(self, measured: Array) -> None:
-        """Begin at rest where the hand is."""
-        self._command = _within(measured, self.lower, self.upper)
+        """Begin at rest where the hand is.
+
+        Raises:
+            ValueError: If that is no finite vector: nobody knows where the hand is.
+        """
+        self._command = _within(self._angles(measured), self.lower, self.upper)
         self._goal = self._command
         self._velocity = np.zeros_like(self._command)
         self._error = np.zeros_like(self._command)
 
     def accept(self, action: object) -> bool:
         """Take in a policy's action (A,) [rad]; False: it is none, and the goal stays."""
-        try:
-            action = np.asarray(action, dtype=np.float64)
-        except (TypeError, ValueError):
-            action = np.full(1, np.nan)
-        if action.shape != self._goal.shape or not np.isfinite(action).all():
+        angles = as_vector(action, len(self._goal))
+        if angles is None:
             self.rejected += 1
             return False
-        wanted = _within(action, self.lower, self.upper)
+        wanted = _within(angles, self.lower, self.upper)
         self._goal = self._goal + self.limits.smoothing * (wanted - self._goal)
         return True
 
@@ -119,9 +121,7 @@ class Guard:
         Raises:
             ValueError: If it has another shape or is not finite.
         """
-        if np.shape(pose) != self._goal.shape or not np.isfinite(pose).all():
-            raise ValueError(f"a pose must be {len(self._goal)} finite angles, not {pose}")
-        self._goal = _within(np.asarray(pose, np.float64), self.lower, self.upper)
+        self._goal = _within(self._angles(pose), self.lower, self.upper)
 
     def stop(self) -> None:
         """Head for the nearest place where the joints can come to rest."""
@@ -162,6 +162,12 @@ class Guard:
     def arrived(self) -> bool:
         """Whether the commands rest at the goal."""
         return bool(np.abs(self._goal - self._command).max() < 1e-6)
+
+    def _angles(self, pose: object) -> Array:
+        angles = as_vector(pose, len(self._goal))
+        if angles is None:
+            raise ValueError(f"a pose must be {len(self._goal)} finite angles, not {pose}")
+        return angles
 
 
 def _within(value: Array, lower: Array, upper: Array) -> Array:

@@ -181,12 +181,17 @@ class SharedMessages:
         )
 
     @classmethod
-    def create(cls, num_joints: int) -> tuple[Self, Path]:
-        """New ones, in memory where the system has a folder for that."""
-        folder = "/dev/shm" if Path("/dev/shm").is_dir() else None
-        descriptor, name = tempfile.mkstemp(prefix="sernf-hand-", dir=folder)
-        os.close(descriptor)
-        return cls(Path(name), num_joints), Path(name)
+    def create(cls, num_joints: int) -> tuple[Self, int]:
+        """New ones in memory without a name, and the descriptor to hand to the other process.
+
+        Nothing is left behind, whoever is killed and when.
+        """
+        if hasattr(os, "memfd_create"):
+            descriptor = os.memfd_create("sernf-hand")
+        else:
+            descriptor, name = tempfile.mkstemp(prefix="sernf-hand-")
+            os.unlink(name)
+        return cls(Path(f"/dev/fd/{descriptor}"), num_joints), descriptor
 
 
 class HandLink(Protocol):

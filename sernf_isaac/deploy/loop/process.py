@@ -22,6 +22,7 @@ from sernf_isaac.deploy.loop.messages import (
     to_state,
 )
 from sernf_isaac.deploy.loop.states import Request
+from sernf_isaac.deploy.loop.vectors import as_target
 from sernf_isaac.deploy.protocols import Array
 
 START_TIMEOUT_S = 60.0
@@ -57,12 +58,14 @@ class LoopProcess:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._machine, self._close_s, self._clock = machine, close_s, clock
-        self._messages, path = SharedMessages.create(size)
+        self._size = size
+        self._messages, shared = SharedMessages.create(size)
         self._command = np.zeros(1, command_layout(size))
         self._keys = np.zeros(1, operator_layout())
         places = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, str(path), str(os.getpid())],
+            [sys.executable, "-m", module, f"/dev/fd/{shared}", str(os.getpid())],
+            pass_fds=(shared,),
             stdin=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"},
             start_new_session=True,  # Ctrl-C is for the actor; the machine must go on
@@ -73,7 +76,7 @@ class LoopProcess:
             self._process.stdin.close()
             self._wait_until_ready()
         finally:
-            path.unlink(missing_ok=True)
+            os.close(shared)
 
     def __enter__(self) -> Self:
         return self
@@ -93,11 +96,15 @@ class LoopProcess:
         return to_state(message)
 
     def send(self, request: Request, target: Array | None = None) -> int:
-        """Ask for something, once; also a sign of life. Returns the request's number."""
+        """Ask for something, once; also a sign of life. Returns the request's number.
+
+        Raises:
+            ValueError: If the target is no vector of numbers of the right length.
+        """
         self._command["sequence"] += 1
         self._command["request"] = request
         if target is not None:
-            self._command["target"] = target
+            self._command["target"] = as_target(target, self._size)
         self.alive()
         return int(self._command["sequence"][0])
 
@@ -126,7 +133,8 @@ class LoopProcess:
             raise RuntimeError(
                 f"the {self._machine}'s process ended with status {self._process.returncode}"
             )
-        if (age_s := self._clock() - self.state().time_s) > SILENT_S:
+        reported_s = self.state().time_s  # first: a report of the future is of another clock
+        if not 0.0 <= (age_s := self._clock() - reported_s) <= SILENT_S:
             raise RuntimeError(f"the {self._machine}'s process has not reported for {age_s:.1f} s")
 
     def close(self) -> None:

@@ -5,42 +5,14 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 
 from sernf_isaac.deploy.loop.messages import SharedMessages, to_command
-from sernf_isaac.deploy.loop.states import Command, State
+from sernf_isaac.deploy.loop.server import LoopServer
+from sernf_isaac.deploy.loop.states import State
 from sernf_isaac.deploy.loop.tick_log import TickLog
 
 PRIORITY = 20
 """Among real-time processes, where the system allows one."""
-
-
-class Controlled(Protocol):
-    """The state machine inside a server."""
-
-    state: State
-
-
-class LoopServer(Protocol):
-    """One period of a machine's loop: a `HandServer` or an `ArmServer`."""
-
-    ends_at_once: bool
-    """Whether the process may end while the machine is led."""
-    period_s: float
-
-    @property
-    def controller(self) -> Controlled: ...
-    def tick(
-        self,
-        now_s: float,
-        command: Command | None,
-        keys: tuple[int, int] = ...,
-        *,
-        lateness_s: float = ...,
-        missed: int = ...,
-    ) -> np.ndarray: ...
 
 
 def serve(server: LoopServer, messages: SharedMessages, parent: int, log: Path | None) -> None:
@@ -59,10 +31,10 @@ def serve(server: LoopServer, messages: SharedMessages, parent: int, log: Path |
     _hurry()
     due_s, missed = time.monotonic(), 0
     while not over:
-        now_s = time.monotonic()
         pressed = messages.operator.read()
         keys = (0, 0) if pressed is None else (int(pressed["stops"]), int(pressed["clears"]))
         command = None if told_to_end else to_command(messages.command.read())
+        now_s = time.monotonic()  # last: a command of the future is of another clock
         report = server.tick(now_s, command, keys, lateness_s=now_s - due_s, missed=missed)
         if ticks and ticks.ended and not report["error"][0]:
             report["error"] = ticks.ended.encode()[:200]

@@ -37,7 +37,7 @@ class Reason(IntEnum):
     SILENT = 2
     """No command came in time."""
     BAD_ACTIONS = 3
-    """Several actions in a row were no finite vectors."""
+    """Several actions in a row were no finite vectors, or a request was none."""
     NO_READING = 4
     """The sensors did not answer, or with what cannot be."""
     BLOCKED = 5
@@ -64,6 +64,12 @@ class Request(IntEnum):
     PLACE = 4
     """Have the object placed, where the machine can; leaves the hand READY."""
     OFF = 5
+    UNKNOWN = -1
+    """Any other number: whoever sent it speaks another language, and must not lead."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Request":
+        return cls.UNKNOWN
 
 
 TIMING_CEILINGS = {
@@ -121,6 +127,13 @@ class Command:
     request: Request
     target: Array
     """(A,) action or pose [rad]."""
+
+    def is_fresh(self, now_s: float, limit_s: float) -> bool:
+        """Whether its age is one: not negative, not over the limit, and no nan.
+
+        A time in the future is of another clock, and says nothing about who lives now.
+        """
+        return 0.0 <= now_s - self.time_s <= limit_s
 
 
 ERRORS = (OSError, RuntimeError)

@@ -117,12 +117,33 @@ def test_one_bad_pose_between_good_ones_is_passed_over(machine: Machine) -> None
 
 
 def test_without_the_check_of_leaps_a_far_pose_would_be_approached(machine: Machine) -> None:
-    free = Machine(max_leap_m=10.0)
+    free = Machine()
+    free.server.controller.guard.limits.max_leap_m = 10.0  # no setting can do that
     for one in (free, machine):
         one.ready()
         one.follow(shifted(0.25), 0.5)
     assert free.driver.read().pose[0] - HOME[0] > 0.1
     assert abs(machine.driver.read().pose[0] - HOME[0]) < 1e-3
+
+
+@pytest.mark.parametrize("stamp", [lambda now: now + 0.01, lambda now: 1.7e9, lambda _: np.nan])
+def test_a_command_that_is_not_of_now_is_silence(machine: Machine, stamp) -> None:
+    machine.ready()
+    machine.follow(shifted(0.05))
+    for shift_m in (0.06, 0.07, 0.08):
+        machine.link.send(Request.FOLLOW, shifted(shift_m))
+        last = machine.link._command
+        machine.link._command = replace(last, time_s=stamp(machine.clock.now() + 0.05))
+        machine.run(0.05, alive=False)
+    assert machine.state == (State.HOLD, Reason.SILENT)
+
+
+def test_a_request_that_nobody_knows_is_not_led_on(machine: Machine) -> None:
+    machine.ready()
+    machine.follow(shifted(0.05))
+    machine.link.send(Request(99))
+    machine.run(0.05)
+    assert machine.state == (State.HOLD, Reason.BAD_ACTIONS)
 
 
 def test_silence_holds_within_its_time_and_the_last_command_stays(machine: Machine) -> None:

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from sernf_isaac.deploy.arm.driver import Array
 from sernf_isaac.deploy.arm.fake import FakeArm, approach
 from sernf_isaac.deploy.arm.franky import FrankyArm
-from sernf_isaac.deploy.arm.guard import ArmGuard, ArmLimits, as_pose
+from sernf_isaac.deploy.arm.guard import ARM_LIMIT_CEILINGS, ArmGuard, ArmLimits, as_pose
 from sernf_isaac.deploy.arm.panda import PandaArm
 
 HOME = np.array([0.4, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0])
@@ -101,7 +101,7 @@ def test_the_arm_has_to_start_in_the_workspace() -> None:
         guard.restart(np.full(7, np.nan))
     with pytest.raises(ValueError, match="is no box"):
         ArmLimits((0, 0, 0), (1, 0, 1))
-    with pytest.raises(ValueError, match=r"arm\.max_speed_m_s \(0\) must be positive"):
+    with pytest.raises(ValueError, match=r"limits\.max_speed_m_s \(0\) must be positive"):
         ArmLimits((0, 0, 0), (1, 1, 1), max_speed_m_s=0)
 
 
@@ -258,3 +258,24 @@ def test_a_driver_leads_the_arm_stops_at_a_fault_and_goes_on_when_rearmed(
     arm.close()
     assert not library.running
     arm.close()
+
+
+@pytest.mark.parametrize("name", ARM_LIMIT_CEILINGS)
+@pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf, "more"])
+def test_no_limit_can_be_off_or_absurd(name, bad) -> None:
+    value = 1.001 * ARM_LIMIT_CEILINGS[name] if bad == "more" else bad
+    with pytest.raises(ValueError, match=rf"limits\.{name}"):
+        ArmLimits((0.2, -0.3, 0.05), (0.7, 0.3, 0.6), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"),
+    [((200, -300, 50), (700, 300, 600)), ((0.1, 0.1), (0.2, 0.2)), ((0, 0, np.nan), (1, 1, 1))],
+)
+def test_a_workspace_is_a_box_near_the_arm_in_metres(lower, upper) -> None:
+    with pytest.raises(ValueError, match=r"limits\.lower_m .*(in metres|is no box)"):
+        ArmLimits(lower, upper)
+
+
+def test_every_field_that_is_a_number_has_a_ceiling() -> None:
+    assert set(vars(LIMITS)) == {"lower_m", "upper_m", *ARM_LIMIT_CEILINGS}

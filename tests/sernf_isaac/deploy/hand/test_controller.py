@@ -1,5 +1,7 @@
 """The states of a hand, on a clock that does not need waiting."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -393,3 +395,85 @@ def test_every_kind_of_patience_has_an_end(name):
     assert getattr(SafetyTiming(**{name: most}), name) == most
     with pytest.raises(ValueError, match=rf"safety\.{name} \(.*\) must be at most {most:g}"):
         SafetyTiming(**{name: 1.01 * most})
+
+
+NOT_NOW = {
+    "the future": lambda now: now + 0.06,
+    "wall clock": lambda _: 1.7e9,
+    "nan": lambda _: np.nan,
+    "inf": lambda _: np.inf,
+    "-inf": lambda _: -np.inf,
+}
+
+
+@pytest.mark.parametrize("stamp", NOT_NOW.values(), ids=NOT_NOW)
+@pytest.mark.parametrize("request_", [Request.FOLLOW, Request.NOTHING])
+def test_a_command_that_is_not_of_now_is_silence(make_hand, stamp, request_):
+    hand, clock, driver = make_hand()
+    follow(hand, clock)
+    sent = driver.joint_pos.copy()
+    for _ in range(4):
+        hand.send(request_, MIDDLE - 0.5)
+        hand._command = replace(hand._command, time_s=stamp(clock.now()))
+        clock.sleep_until(clock.now() + 0.05)
+    assert (hand.state().state, hand.state().reason) == (State.HOLD, Reason.SILENT)
+    np.testing.assert_allclose(driver.joint_pos, sent, atol=1e-6)
+
+
+class Placeable(IdealHand):
+    """A hand that a machine fills; says where it is afterwards."""
+
+    where = MIDDLE
+    calls = 0
+
+    def place(self):
+        self.calls += 1
+        self.joint_pos = np.array(self.where)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        (np.full(3, np.nan), Reason.NO_READING),
+        (np.array([0.0, 0.5, 5.0]), Reason.NO_READING),
+        (np.zeros(2), Reason.DRIVER),
+    ],
+    ids=["nan", "far", "short"],
+)
+def test_a_hand_is_not_ready_where_it_cannot_be(make_hand, where, reason):
+    driver = Placeable(MIDDLE)
+    driver.where = where
+    hand, clock, _ = make_hand(driver)
+    hand.send(Request.PLACE)
+    clock.sleep_until(clock.now() + 0.05)
+    assert driver.calls == 1
+    state = hand.state()
+    assert (state.state, state.reason, state.placed) == (State.OFF, reason, 0)
+    assert np.isfinite(state.sent).all() and driver.strength == 0.0
+
+
+def test_a_hand_that_was_placed_is_ready_there(make_hand):
+    hand, clock, driver = make_hand(Placeable(MIDDLE))
+    driver.where = MIDDLE + 0.3
+    hand.send(Request.PLACE)
+    clock.sleep_until(clock.now() + 0.05)
+    assert hand.state().state is State.READY and hand.state().placed == 1
+    np.testing.assert_allclose(driver.joint_pos, MIDDLE + 0.3)
+
+
+def test_an_object_is_not_placed_for_an_actor_that_is_gone(make_hand):
+    driver = Placeable(MIDDLE)
+    hand, clock, _ = make_hand(driver)
+    hand.send(Request.PLACE)
+    hand._command = replace(hand._command, time_s=clock.now() - 1.0)
+    clock.sleep_until(clock.now() + 0.1)
+    assert driver.calls == 0 and hand.state().state is State.OFF
+
+
+def test_a_request_that_nobody_knows_is_not_led_on(make_hand):
+    hand, clock, _ = make_hand()
+    follow(hand, clock)
+    hand.send(Request(99))
+    wait(hand, clock, 0.05)
+    assert (hand.state().state, hand.state().reason) == (State.HOLD, Reason.BAD_ACTIONS)

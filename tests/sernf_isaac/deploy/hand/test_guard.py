@@ -37,7 +37,26 @@ def test_limits_that_do_not_bind_leave_the_moving_average_of_the_simulation(hand
         np.testing.assert_allclose(guard.step(guard.command), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("bad", [np.full(3, np.nan), [1.0, 2.0], None, "up", [0.0, np.inf, 0.0]])
+NO_ACTIONS = [
+    np.full(3, np.nan),
+    [1.0, 2.0],
+    None,
+    "up",
+    [0.0, np.inf, 0.0],
+    [10**400, 0, 0],
+    [0.5, 0.5, 10**30 + 1],  # numpy keeps it as an object
+    np.array([0.0, 0.1, 0.2]) + 0j,
+    np.array(["0.0", "0.1", "0.2"]),
+    [b"0", b"0", b"0"],
+    [True, False, True],
+    np.ma.masked_array([0.0, 0.1, 0.2], [False, True, False]),
+    np.array([np.longdouble("1e4000")] * 3),
+    np.array(["2026-01-01"] * 3, "datetime64[s]"),
+]
+
+
+@pytest.mark.parametrize("bad", NO_ACTIONS, ids=range(len(NO_ACTIONS)))
+@pytest.mark.filterwarnings("error")
 def test_what_is_no_action_changes_nothing(hand, bad):
     guard = Guard(hand, GuardLimits(), PERIOD_S)
     guard.restart(MIDDLE)
@@ -100,3 +119,13 @@ def test_a_description_must_make_sense(hand):
         HandDescription(**fields | {"lower_rad": (-1.0, 9.0, -2.0)})
     with pytest.raises(ValueError, match="signs must be 1 or -1"):
         HandDescription(**fields | {"signs": (1, 0, 1)})
+
+
+@pytest.mark.parametrize("bad", NO_ACTIONS, ids=range(len(NO_ACTIONS)))
+def test_a_hand_is_never_aimed_at_or_found_at_what_is_no_place(hand, bad):
+    guard = Guard(hand, GuardLimits(), PERIOD_S)
+    before = guard.command
+    for move in (guard.aim, guard.restart):
+        with pytest.raises(ValueError, match="3 finite angles"):
+            move(bad)
+    np.testing.assert_array_equal(guard.command, before)

@@ -60,15 +60,46 @@ def test_a_writer_that_dies_while_writing_leaves_the_last_whole_message(cut):
 
 
 def test_two_mappings_of_one_file_see_each_other():
-    mine, path = SharedMessages.create(3)
-    theirs = SharedMessages(path, 3)
-    path.unlink()
+    mine, shared = SharedMessages.create(3)
+    theirs = SharedMessages(Path(f"/dev/fd/{shared}"), 3)
+    os.close(shared)
     message = np.zeros(1, command_layout(3))
     message["sequence"], message["request"], message["target"] = 7, Request.RAMP, [1.0, 2.0, 3.0]
     mine.command.write(message)
     command = to_command(theirs.command.read())
     assert command is not None and command.request is Request.RAMP and command.sequence == 7
     assert theirs.state.read() is None
+
+
+def test_a_request_that_nobody_knows_is_a_message_all_the_same():
+    message = np.zeros(1, command_layout(3))
+    message["sequence"], message["request"] = 7, 99
+    command = to_command(message[0])
+    assert command is not None and command.request is Request.UNKNOWN
+
+
+STARTS = """
+import sys, time
+from functools import partial
+from sernf_isaac.deploy.hand.process import HandProcess, HandSetup
+from sernf_isaac.deploy.protocols import HandDescription
+
+hand = HandDescription(("a",), (-1.0,), (1.0,), ("a",), (1,))
+print("starting", flush=True)
+HandProcess(HandSetup(partial(time.sleep, 5.0), hand, (0.0,)))
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no memory with names here")
+def test_an_actor_killed_while_its_hand_starts_leaves_no_shared_memory():
+    before = set(os.listdir("/dev/shm"))
+    actor = subprocess.Popen([sys.executable, "-c", STARTS], stdout=subprocess.PIPE)
+    assert actor.stdout is not None and actor.stdout.readline()
+    time.sleep(0.3)
+    actor.kill()
+    actor.wait()
+    left = {name for name in set(os.listdir("/dev/shm")) - before if "sernf" in name}
+    assert not left
 
 
 def test_the_process_follows_logs_and_ends_with_its_context(hand, log):
