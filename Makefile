@@ -8,10 +8,11 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 CORE_STAMP := $(VENV)/.core-installed
 ISAAC_STAMP := $(VENV)/.isaac-installed
+DOCS_STAMP := $(VENV)/.docs-installed
 # Small networks: threads that spin while waiting only take time from the physics.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help demo test test-sim check format clean
+.PHONY: help demo test test-sim check docs format clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,12 +31,16 @@ check: $(ISAAC_STAMP)  ## Lint, formatting and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright
 
+docs: $(DOCS_STAMP)  ## The documentation site, into site/
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict
+	echo "site -> site/index.html"
+
 format: $(CORE_STAMP)  ## Format the code and fix what lint can fix
 	@$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
 clean:  ## Remove the environment and everything that was derived
-	rm -rf $(VENV) .cache runs logs outputs *.egg-info
+	rm -rf $(VENV) .cache runs logs outputs site *.egg-info
 
 # uv is taken from PATH if it runs (pyenv's may not), or put into .cache. Debian's python3 may lack venv,
 # and its pip may refuse to install except into a folder of its own.
@@ -66,4 +71,9 @@ $(CORE_STAMP): pyproject.toml
 $(ISAAC_STAMP): pyproject.toml
 	@$(with_uv)
 	"$$uv" sync --quiet --inexact --extra dev --extra isaac
+	touch $@ $(CORE_STAMP)
+
+$(DOCS_STAMP): pyproject.toml
+	@$(with_uv)
+	"$$uv" sync --quiet --inexact --extra dev --extra docs
 	touch $@ $(CORE_STAMP)

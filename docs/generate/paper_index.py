@@ -1,0 +1,130 @@
+"""The index from the paper's parts to the code, read from citations in docstrings and comments.
+
+A citation is "paper Eq. 7", "Alg. 2", "Table IV", "IV-B", "App. G.3b", "F.4a" or "(G)" in a
+docstring or a comment. Its place is the innermost function, class, field or constant around it.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from docs.generate.asking import ROOT
+from docs.generate.markdown import table
+from docs.generate.paper_parts import PARTS
+
+FOLDERS = ("sernf_isaac", "tasks", "perception", "scripts")
+
+_APPENDIX = r"[A-I](?:\.\d[a-e]?)?"
+_CITATIONS = (
+    (r"\b[Ee]q(?:uation|s)?\.? ?\(?(\d)\)?", "Eq. {}"),
+    (r"\bAlg(?:orithm)?s?\.? (\d)", "Alg. {}"),
+    (r"\bAlg(?:orithm)?s\.? \d(?: and |, )(\d)", "Alg. {}"),
+    (r"\bTables? (IV|I{1,3})\b", "Table {}"),
+    (r"\bTables I{1,3} and (IV|I{1,3})\b", "Table {}"),
+    (r"\bFig\.? (\d+)", "Fig. {}"),
+    (r"\b(IV-[A-E]|V-[AB])\b", "{}"),
+    (rf"(?:[Pp]aper:?|App(?:endix)?\.?|Appendix) (?:App(?:endix)?\.? )?({_APPENDIX})\b", "{}"),
+    (r"\(([C-G]\.\d[a-e]?)\)", "{}"),
+    (r"\b([C-G]\.\d[a-e]?)\b", "{}"),
+    (r"\((G)\)", "{}"),
+    (rf"App\. {_APPENDIX}(?:, {_APPENDIX})*(?:,| and) ({_APPENDIX})\b", "{}"),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A named place in the code."""
+
+    file: str
+    """Relative to the repository."""
+    name: str
+    """Dotted name in the file; empty for the module itself."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.name}" if self.name else self.file
+
+
+@cache
+def citations(root: Path = ROOT) -> dict[str, list[Place]]:
+    """Places per part of the paper, in the order of files and lines.
+
+    Raises:
+        ValueError: If the code cites a part that the paper does not have.
+    """
+    found: dict[str, list[Place]] = {part: [] for part in PARTS}
+    for path in sorted(p for folder in FOLDERS for p in (root / folder).rglob("*.py")):
+        file, source = path.relative_to(root).as_posix(), path.read_text()
+        body = ast.parse(source).body
+        for line, text in sorted(_texts(source)):
+            for part in parts_in(text):
+                if part not in found:
+                    raise ValueError(f"{file}:{line} cites {part}, which the paper does not have")
+                place = Place(file, _name_at(body, line))
+                if place not in found[part]:
+                    found[part].append(place)
+    return found
+
+
+def parts_in(text: str) -> list[str]:
+    """The parts of the paper that a text cites, each once."""
+    flat = " ".join(text.split())
+    found = [form.format(m[1]) for exp, form in _CITATIONS for m in re.finditer(exp, flat)]
+    return list(dict.fromkeys(found))
+
+
+def index() -> str:
+    """The index as a table; parts that the code does not cite are left out."""
+    rows = []
+    for part, places in citations().items():
+        if places:
+            name = part if part[0] in "IV" or "." in part[2:4] or " " in part else f"App. {part}"
+            rows.append((name, PARTS[part], ", ".join(f"`{place}`" for place in places)))
+    return table(("paper", "subject", "code"), rows)
+
+
+def _texts(source: str) -> Iterator[tuple[int, str]]:
+    """Docstrings and comments with the line they begin in; comments in a row count as one."""
+    for node in ast.walk(ast.parse(source)):
+        value = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            yield node.lineno, value.value
+    previous, start, block = -1, 0, ""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        if token.start[0] != previous + 1:
+            yield start, block
+            start, block = token.start[0], ""
+        previous, block = token.start[0], f"{block} {token.string.lstrip('# ')}"
+    yield start, block
+
+
+def _name_at(body: list[ast.stmt], line: int, prefix: str = "") -> str:
+    """Dotted name of the innermost definition, field or constant around a line."""
+    for node, below in zip(body, [*body[1:], None], strict=True):
+        last = node.end_lineno or node.lineno
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if first <= line <= last:
+                return _name_at(node.body, line, f"{prefix}{node.name}.")
+        elif (target := _target(node)) and not _is_local(prefix, body):
+            described = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+            if node.lineno <= line <= ((below.end_lineno or last) if described else last):
+                return f"{prefix}{target}"
+    return prefix.rstrip(".")
+
+
+def _target(node: ast.stmt) -> str | None:
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    is_assignment = isinstance(node, ast.Assign | ast.AnnAssign)
+    return targets[0].id if is_assignment and isinstance(targets[0], ast.Name) else None
+
+
+def _is_local(prefix: str, body: list[ast.stmt]) -> bool:
+    """Whether assignments of a body are local variables: its name begins in lower case."""
+    return bool(prefix) and prefix.rstrip(".").rpartition(".")[2].lstrip("_")[:1].islower()
