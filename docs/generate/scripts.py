@@ -40,7 +40,7 @@ def _flags(parser: argparse.ArgumentParser, heading: str = "## Flags\n") -> Iter
         if isinstance(action, argparse._SubParsersAction):
             continue
         if action.dest not in SHARED_FLAGS:
-            rows.append((_name(action), _default(action), action.help or ""))
+            rows.append((_name(action), _default(action), _help(action)))
     if rows:
         yield heading
         yield table(("flag", "default", "meaning"), rows)
@@ -60,6 +60,11 @@ def _name(action: argparse.Action) -> str:
     shown = " ".join(value) if isinstance(value, tuple) else value
     many = " ..." if action.nargs in ("+", "*") else ""
     return code(f"{name} {shown}{many}") if action.option_strings else code(f"{name}{many}")
+
+
+def _help(action: argparse.Action) -> str:
+    """The help text with its default filled in, as argparse shows it."""
+    return argparse.HelpFormatter("")._expand_help(action) if action.help else ""
 
 
 def _default(action: argparse.Action) -> str:
