@@ -1,7 +1,7 @@
 """One labelled picture, and how it becomes files: `KEY.jpg`, `KEY.id.png`, `KEY.json` in a shard.
 
 The JSON is the schema that other renderers have to write to be trained or evaluated on
-(docs/perception.md); its version is `SCHEMA`.
+(docs/reference/files.md); its version is `SCHEMA`.
 """
 
 import io

@@ -5,8 +5,8 @@
     python scripts/evaluate_pose.py --detector FILE --sequence RECORDING --video pose.mp4
 
 Numbers are over held-out images that show at least 35 % of the cube; images without a pose count
-as missed. A sequence is a recording with true poses (docs/perception.md); it is played with the
-camera's latency, drop-outs and outliers, and judged at the moments the policy would ask.
+as missed. A sequence is a recording with true poses (docs/reference/files.md); it is played with
+the camera's latency, drop-outs and outliers, and judged at the moments the policy would ask.
 """
 
 import argparse

@@ -8,7 +8,7 @@
 
 An import makes a new run, of all sources or of none; --skip_bad leaves out what cannot be read.
 Where each episode comes from is in its imports.json. `topics` lists what a bag holds, for its
-layout (docs/data.md). LeRobot data sets are v3.
+layout (docs/how_to/import_data.md). LeRobot data sets are v3.
 """
 
 import argparse

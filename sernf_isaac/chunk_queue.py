@@ -3,7 +3,7 @@
 Distillation, evaluation and the robot run the same queue, so that a policy meets the same prefixes
 everywhere. Numbering follows `data/windows.py`: a decision at step t sees the P actions that are
 queued for t .. t+P-1 and plans t+P .. t+P+H-1; the next decision is due at step t+H, with the last
-P planned actions as its prefix (paper Fig. 7).
+P planned actions as its prefix (paper IV-A, Fig. 7).
 """
 
 from collections.abc import Callable

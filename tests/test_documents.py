@@ -309,7 +309,7 @@ FIRST_STEPS = {
     "evaluate.py": "--episodes 2 --num_envs 2 --threads 1",
     "play.py": "--spin 1.5 --seconds 1 --out OUT/film.mp4",
     "train_teacher.py": "--sim twin --num_envs 4 --max_iterations 1 --no-video --out OUT",
-    "distill.py": "--sim twin --num_envs 4 --max_iterations 1 --no-video --threads 1 --out OUT eval_every=0",
+    "distill.py": "--sim twin --num_envs 4 --max_iterations 1 --no-video --out OUT eval_every=0",
 }
 
 

@@ -3,8 +3,8 @@
 At a decision at step t the policy sees o_t (and the history before it) and the prefix
 a_t .. a_{t+P-1} that is already queued, and predicts the chunk a_{t+P} .. a_{t+P+H-1}. The next
 decision falls on step t+H, and its prefix is the last P actions of the chunk. So a decision earns
-r_t .. r_{t+H-1}, discounted from the first on (paper Alg. 3; eq. 2 starts one step later), and the
-next one is worth discount^H.
+r_t .. r_{t+H-1}, discounted from the first on (paper eq. 1, Alg. 3; eq. 2 starts one step later),
+and the next one is worth discount^H.
 
 The last P actions of a chunk are executed after the window. Rewards and the next observation do not
 depend on them, so whatever stands there gives an exact transition as long as the next prefix is the

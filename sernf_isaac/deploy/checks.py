@@ -127,7 +127,7 @@ def check_camera() -> str:
     depthai = _import("depthai", "uv sync --inexact --extra oak")
     found = len(depthai.Device.getAllAvailableDevices())
     if not found:
-        remedy = "check the USB cable and, on Linux, the udev rules of depthai; docs/real_hand.md"
+        remedy = "check the USB cable and, on Linux, the udev rule in docs/how_to/first_session.md"
         raise NotReadyError("no OAK camera found", remedy)
     return f"{found} found, depthai {version('depthai')}"
 

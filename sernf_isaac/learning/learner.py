@@ -167,7 +167,7 @@ class Learner:
 
     @torch.no_grad()
     def _bootstrap(self, batch: ChunkBatch) -> Tensor:
-        """Targets (B,) of eq. 7: the policy's next chunk, judged by the target critics."""
+        """Targets (B,) of eq. 7: the policy's next chunk, judged by the target critics (eq. 3)."""
         improvement = self.config.improvement
         self.actor.eval()
         context = self.actor.flow.context(

@@ -40,7 +40,7 @@ def bootstrap_target(reward: Tensor, discount: Tensor, next_value: Tensor) -> Te
 def improvement_loss(
     value: Tensor, imitation: Tensor, *, imitation_weight: float, normalise_value: bool = False
 ) -> tuple[Tensor, Metrics]:
-    """The policy's loss in stages III and IV: seek value, stay near the data (Alg. 3, IV-D).
+    """The policy's loss in stages III and IV: seek value, stay near the data (eq. 4, Alg. 3, IV-D).
 
     Algorithm 3 prints the value term with the other sign; the text of IV-D maximises it.
 

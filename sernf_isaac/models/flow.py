@@ -1,4 +1,4 @@
-"""The policy: a conditional normalizing flow over action chunks (paper §IV-B, Alg. 1)."""
+"""The policy: a conditional normalizing flow over action chunks (paper §IV-B, Alg. 1, Eq. 5)."""
 
 import math
 from collections.abc import Iterable
@@ -114,7 +114,7 @@ class FlowPolicy(nn.Module):
         add_noise: bool = False,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Exact log density of chunks in nats, (B,) or (B, K); `add_noise` for training (§IV-B)."""
+        """Exact log density of chunks in nats (Eq. 6), (B,) or (B, K); `add_noise` for training."""
         if add_noise:
             noise = torch.empty_like(chunk).normal_(generator=generator)
             chunk = chunk + self.noise_std * noise

@@ -41,7 +41,7 @@ from tasks.manipulation.settings import SPEC
 from tasks.orca.description import HAND
 
 LATENCY_S = 0.24
-"""How long a decision is made to take where time is not real: the paper's (App. H)."""
+"""How long a decision is made to take where time is not real: the paper's (App. I)."""
 LEAVE = "take what the hand holds and stand clear: the hand will open and the arm go home"
 
 

@@ -1,7 +1,7 @@
 """Every number of the cube-spin task, with its source; both simulators read these and nothing else.
 
 The defaults are what we recommend for learning. `paper_task()` gives the paper's literal forms;
-each difference is a row of `docs/paper.md` and one field here.
+each difference is a row of `docs/why/paper.md` and one field here.
 """
 
 from dataclasses import dataclass, field, replace

@@ -307,7 +307,7 @@ def rewards(
 
 
 def cube_lost(cube_pos: Tensor, constants: TaskConstants, config: EpisodeConfig) -> Tensor:
-    """(N,) bool: the cube (N, 3) has dropped below or left beside the hand, or is not finite."""
+    """(N,) bool: the cube (N, 3) is too far below or beside the hand (F.4c), or is not finite."""
     offset = cube_pos - constants.cube_origin
     inside = (offset[:, 2] > -config.lost_below_m) & (
         offset[:, :2].norm(dim=1) < config.lost_beside_m

@@ -26,7 +26,7 @@ class DistillConfig:
     prefix only while its share is above 2/3: see `Turns`. Needs a `least_teacher_share`, or nothing
     is left to imitate."""
     updates_per_iteration: int = 118
-    """Gradient steps per iteration; the paper gives only their total, see docs/paper.md."""
+    """Gradient steps per iteration; the paper gives only their total, see docs/why/paper.md."""
     batch_size: int = 1024
     kept_rollouts: int = 1
     """Rollouts to sample from: the newest M. DAgger keeps all, the paper the last."""

@@ -56,8 +56,9 @@ class FinetuneRun:
     mixing: Mixing = field(default_factory=lambda: Mixing("proportional"))
     """Paper G: in proportion to their sizes, offline weight 0.5."""
     align_to_decisions: bool = True
-    """Learn from windows that begin where the robot decided. Others hold actions that were chosen
-    later, after more was seen: critics may take the answer to a slipping object for its cause."""
+    """Learn from windows that begin where the robot decided. Other windows hold actions that were
+    chosen later, after more was seen. If the object slips, the policy reacts in such a window, and
+    critics may conclude that the reaction made it slip."""
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     """Its `policy` is not used: networks and dropout are those of the run's first policy."""
     keep_sigma: bool = True
