@@ -1,6 +1,6 @@
 """Write the generated parts of committed pages: `python -m docs.generate`."""
 
-from docs.generate import paper_index, physics
+from docs.generate import paper_index, physics, tables
 from docs.generate.asking import ROOT
 from docs.generate.marks import Marked
 
@@ -14,6 +14,8 @@ def main() -> None:
     for part, text in PARTS.items():
         part.write(text())
         print(f"{part.name} -> {part.page.relative_to(ROOT)}")
+    for page in tables.write(ROOT):
+        print(f"tables -> {page.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
