@@ -72,7 +72,7 @@ def test_the_physics_table_has_every_parameter_and_preset() -> None:
     assert all(f"`{name}`" in lines[0] for name in PRESETS)
     assert len(lines) == 2 * (2 + len(Physics.__dataclass_fields__)) + 1
     row = next(line for line in lines if "`gravity_m_s2`" in line)
-    assert "| m/s² | -9.81 | -9.81 ± 0.5 |" in row
+    assert "| m/s^2 | -9.81 | -9.81 ± 0.5 |" in row
 
 
 def test_a_part_is_replaced_between_its_marks_only(tmp_path: Path) -> None:

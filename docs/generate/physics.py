@@ -1,11 +1,12 @@
 """The tables of physics parameters: value in every preset, and meaning."""
 
+from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
 from docs.generate.markdown import code, table
 from docs.generate.settings import field_docstrings
 
-UNITS = {"_rad_s": "rad/s", "_m_s2": "m/s²", "_m_s": "m/s", "_rad": "rad", "_kg": "kg", "_m": "m"}
 KINDS = {
     "uniform": "uniform",
     "log_uniform": "log-uniform",
@@ -18,22 +19,26 @@ def tables() -> str:
     """One row per parameter of `Physics`: first the values in each preset, then the meaning."""
     from tasks.cube_spin.physics import PRESETS, Physics
 
-    values = []
-    for field in fields(Physics):
-        kind = field.metadata.get("kind", "")
-        of_presets = [_value(getattr(preset, field.name), kind) for preset in PRESETS.values()]
-        drawn = KINDS.get(kind, "") + (", once" if field.metadata.get("startup") else "")
-        values.append((code(field.name), _unit(field.name), *of_presets, drawn))
-    head = ("parameter", "unit", *(code(name) for name in PRESETS), "drawn")
+    values, meanings = [], []
     texts = field_docstrings(Physics)
-    meanings = [(code(field.name), texts[field.name]) for field in fields(Physics)]
-    return f"{table(head, values)}\n{table(('parameter', 'meaning'), meanings)}"
+    for field in fields(Physics):
+        name, meta = code(field.name), field.metadata
+        kind = meta.get("kind", "")
+        of_presets = [_value(getattr(preset, field.name), kind) for preset in PRESETS.values()]
+        drawn = KINDS.get(kind, "") + (", once" if meta.get("startup") else "")
+        values.append((name, meta.get("unit", ""), *of_presets, drawn))
+        meanings.append((name, _allowed(meta), texts[field.name]))
+    head = ("parameter", "unit", *(code(name) for name in PRESETS), "drawn")
+    return f"{table(head, values)}\n{table(('parameter', 'a file may say', 'meaning'), meanings)}"
 
 
-def _unit(name: str) -> str:
-    if name.endswith("_steps"):
-        return "50 ms"
-    return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
+def _allowed(meta: Mapping[str, Any]) -> str:
+    """What a physics file may give: the range of the value, or of a Gaussian's two numbers."""
+    if "bounds" not in meta:
+        return ""
+    allowed = "{:g} to {:g}".format(*meta["bounds"])
+    std = meta.get("largest_std")
+    return f"mean {allowed}, std up to {std:g}" if std is not None else allowed
 
 
 def _value(value: object, kind: str) -> str:
