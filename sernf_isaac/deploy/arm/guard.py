@@ -32,8 +32,9 @@ ARM_LIMIT_CEILINGS = {
     "ramp_speed_m_s": 0.25,
     "ramp_turn_rad_s": 1.0,
 }
-"""Larger limits are mistakes. Speeds: what a Franka arm allows its tool (Cartesian limits of the FER
-in libfranka); between episodes what ISO 10218-1 calls reduced speed, because people stand near."""
+"""Larger limits are mistakes. Speeds: what a Franka arm allows its tool (Cartesian limits of the
+FER in libfranka); between episodes what ISO 10218-1 calls reduced speed, because people stand
+near."""
 FURTHEST_M = 2.0
 """From an arm's base; no corner of a workspace is further away."""
 
