@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg.lapack import dposv  # type: ignore[attr-defined]  # made at import
 
 from perception.pose.projection import Array, move, project_with_jacobian
 
@@ -124,7 +124,7 @@ def _result(pose: Array, system: _System) -> Refined | None:
     # Metres and radians differ in size: scale before judging the condition.
     scale = 1.0 / np.sqrt(np.maximum(system.normal.diagonal(), 1e-300))
     scaled = system.normal * scale[:, None] * scale
-    _, inverse, failed = lapack.dposv(scaled, np.eye(6))
+    _, inverse, failed = dposv(scaled, np.eye(6))
     condition = np.abs(scaled).sum(axis=0).max() * np.abs(inverse).sum(axis=0).max()
     if failed or not condition <= MAX_CONDITION:  # NaN is refused too
         return None
@@ -136,5 +136,5 @@ def _solve(system: _System, damping: float) -> Array | None:
     """The Levenberg-Marquardt step (6,); None if the corners do not fix it."""
     matrix = system.normal.copy()
     matrix.flat[::7] *= 1.0 + damping
-    _, step, failed = lapack.dposv(matrix, -system.gradient)
+    _, step, failed = dposv(matrix, -system.gradient)
     return None if failed or not np.isfinite(step).all() else step

@@ -92,9 +92,17 @@ def hand_mjcf(collisions: str = "primitives") -> Path:
     return cached_folder("orca-mjcf", source_hash(collisions), build) / "hand.xml"
 
 
-def source_hash(*parts: str) -> str:
-    """Hash over all the hand is made from: the package's files, this code, MuJoCo's version."""
-    code = sorted(Path(__file__).parent.glob("*.py"))
+def source_hash(*parts: str | Path) -> str:
+    """Hash over what shapes the hand: the package, the joint table, our edits, MuJoCo's version.
+
+    Other code beside it does not count: an edit there must not make every user fit and convert the
+    hand again.
+
+    Args:
+        parts: What else a derived file is made from; of paths, the contents count.
+    """
+    table = repr((ARMATURE, FINGERTIP_BODIES, FRICTION_LOSS, JOINTS, PALM_BODY, ROOT_BODY, SIDE))
+    code = [Path(__file__), Path(collision.__file__), table]
     meshes = sorted((PACKAGE / "assets/mjcf" / SIDE).rglob("*.stl"))
     # Meshes by name and size: hashing 50 MB at every start would cost more than it protects.
     listing = "".join(f"{mesh.name}:{mesh.stat().st_size};" for mesh in meshes)

@@ -33,7 +33,9 @@ def hand_usd(collisions: str = "primitives") -> Path:
         _convert(spec, folder)
         _author_drives(folder / USD_NAME)
 
-    return cached_folder("orca-usd", source_hash("usd", collisions), build) / USD_NAME
+    return (
+        cached_folder("orca-usd", source_hash(Path(__file__), "usd", collisions), build) / USD_NAME
+    )
 
 
 def _convert(spec: mujoco.MjSpec, folder: Path) -> None:

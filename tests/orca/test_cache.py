@@ -6,6 +6,7 @@ from threading import Barrier
 
 import pytest
 
+from tasks.orca import hand
 from tasks.orca.cache import cache_root, cached_folder, content_hash
 
 BUILDERS = 4
@@ -72,3 +73,24 @@ def test_cache_root_can_be_moved(own_cache: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("SERNF_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert cache_root() == Path("/somewhere/sernf_isaac")
+
+
+def test_only_what_shapes_the_hand_makes_users_fit_it_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = hand.source_hash("primitives")
+    assert hand.source_hash("primitives") == before != hand.source_hash("hulls")
+    beside = Path(hand.__file__).parent / "made_by_a_test.py"
+    try:
+        beside.write_text("x = 1\n")
+        assert hand.source_hash("primitives") == before
+    finally:
+        beside.unlink()
+    for name, value in (("FRICTION_LOSS", 0.5), ("JOINTS", hand.JOINTS[::-1])):
+        with monkeypatch.context() as patch:
+            patch.setattr(hand, name, value)
+            assert hand.source_hash("primitives") != before
+    edited = tmp_path / "hand.py"
+    edited.write_text(Path(hand.__file__).read_text() + "\n# another edit of the model\n")
+    monkeypatch.setattr(hand, "__file__", str(edited))
+    assert hand.source_hash("primitives") != before

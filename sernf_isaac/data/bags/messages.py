@@ -4,7 +4,7 @@ import functools
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sernf_isaac.data.bags.file import check_installed
 from sernf_isaac.data.bags.layout import Signal
@@ -14,6 +14,8 @@ from sernf_isaac.data.images.fit import Fit, decode, fit_rows
 if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
 
+Message = Any
+"""A decoded message: `rosbags` makes its classes while it runs."""
 ROTATION = slice(3, 7)
 """Columns of a pose that are a quaternion, xyzw."""
 
@@ -29,27 +31,27 @@ class Kind:
     has_rotation: bool = False
 
 
-def _pose(message: object, _: Signal) -> list[float]:
+def _pose(message: Message, _: Signal) -> list[float]:
     p, q = message.pose.position, message.pose.orientation
     return [p.x, p.y, p.z, q.x, q.y, q.z, q.w]
 
 
-def _transform(message: object, _: Signal) -> list[float]:
+def _transform(message: Message, _: Signal) -> list[float]:
     p, q = message.transform.translation, message.transform.rotation
     return [p.x, p.y, p.z, q.x, q.y, q.z, q.w]
 
 
-def _wrench(message: object, _: Signal) -> list[float]:
+def _wrench(message: Message, _: Signal) -> list[float]:
     f, t = message.wrench.force, message.wrench.torque
     return [f.x, f.y, f.z, t.x, t.y, t.z]
 
 
-def _twist(message: object, _: Signal) -> list[float]:
+def _twist(message: Message, _: Signal) -> list[float]:
     v, w = message.twist.linear, message.twist.angular
     return [v.x, v.y, v.z, w.x, w.y, w.z]
 
 
-def _joints(message: object, signal: Signal) -> list[float]:
+def _joints(message: Message, signal: Signal) -> list[float]:
     names, values = list(message.name), getattr(message, signal.field)
     if not signal.joints:
         raise ValueError(f"name its joints in the layout: joints: [{', '.join(names)}]")
@@ -60,11 +62,11 @@ def _joints(message: object, signal: Signal) -> list[float]:
     return [float(values[names.index(name)]) for name in signal.joints]
 
 
-def _array(message: object, _: Signal) -> list[float]:
+def _array(message: Message, _: Signal) -> list[float]:
     return [float(value) for value in message.data]
 
 
-def _scalar(message: object, _: Signal) -> list[float]:
+def _scalar(message: Message, _: Signal) -> list[float]:
     return [float(message.data)]
 
 
@@ -140,7 +142,7 @@ class Decoder:
             return decode(message.data.tobytes(), size)
         return _fit_pixels(message, size)
 
-    def _decoded(self, data: bytes, msgtype: str) -> object:
+    def _decoded(self, data: bytes, msgtype: str) -> Message:
         try:
             return self._types.deserialize_cdr(data, msgtype)
         except Exception as error:  # the parser raises whatever it trips over
@@ -159,7 +161,7 @@ _ENCODINGS = {"rgb8": "RGB", "bgr8": "BGR", "rgba8": "RGBX", "bgra8": "BGRX", "m
 """A byte per letter of a pixel; transparency is left out."""
 
 
-def _fit_pixels(message: object, size: Fit) -> Array:
+def _fit_pixels(message: Message, size: Fit) -> Array:
     """(3, height, width) uint8 from an uncompressed image message, whose rows may be padded."""
     if message.encoding not in _ENCODINGS:
         raise ValueError(f"encoding {message.encoding!r} is none of {', '.join(_ENCODINGS)}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from sernf_isaac.data.images.fit import Fit, decode, fit
 from sernf_isaac.data.images.video import read_frames
 from sernf_isaac.data.lerobot import format as layout
 from sernf_isaac.data.store.files import read_json
+
+if TYPE_CHECKING:
+    from pyarrow import ChunkedArray
 
 CAMERAS = ("image", "video")
 ROW_NUMBERS = ("episode_index", "frame_index")
@@ -178,7 +182,7 @@ class LeRobotReader:
         frames = read_frames(path, start, steps, self.rate_hz)
         return np.stack([self._prepared(frame) for frame in frames])
 
-    def _embedded(self, path: Path, column: Sequence, name: str) -> Array:
+    def _embedded(self, path: Path, column: "ChunkedArray", name: str) -> Array:
         images = []
         for i, item in enumerate(column.to_pylist()):
             data = item["bytes"]
@@ -202,7 +206,7 @@ def _readable(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} is damaged or no parquet file: {error}") from error
 
 
-def _numbers(path: Path, name: str, column: Sequence) -> Array:
+def _numbers(path: Path, name: str, column: "ChunkedArray") -> Array:
     """(T, D) from a column of lists, or of single numbers."""
     with blamed_on(path, name):
         values = np.asarray(column.to_pylist())

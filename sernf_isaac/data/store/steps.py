@@ -113,7 +113,7 @@ def episode_from_log(log: Log) -> Episode | None:
     layout = StepLayout(**log.header)
     rows = np.frombuffer(b"".join(log.steps), np.float32).reshape(-1, layout.width)
     arrays = layout.columns(rows)
-    end = json.loads(log.end) if log.end is not None else {"outcome": "recovered"}
+    end: dict = json.loads(log.end) if log.end is not None else {"outcome": "recovered"}
     for name, value in end.get("final_observation", {}).items():
         arrays[f"final_observation.{name}"] = np.asarray(value, np.float32)
     if end.get("planned"):

@@ -208,5 +208,6 @@ class OrcaDriver:
             return
         ids = list(config.motor_ids)
         values = [self._watchdog_units if on else 0] * len(ids)
-        client.sync_write(ids, values, BUS_WATCHDOG_REGISTER, 1)
+        write = client.sync_write  # type: ignore[attr-defined]  # Dynamixel clients have it
+        write(ids, values, BUS_WATCHDOG_REGISTER, 1)
         self.has_bus_watchdog, self._written_s = on, self._clock()

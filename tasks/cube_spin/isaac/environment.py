@@ -1,5 +1,8 @@
 """What scripts use of Isaac Lab: build the environment, train a teacher in it."""
 
+# pyright: reportAttributeAccessIssue=false
+# Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
+
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack

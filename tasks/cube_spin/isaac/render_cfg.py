@@ -1,5 +1,8 @@
 """The cube-spin scene with a camera under the palm, for synthetic pictures."""
 
+# pyright: reportAttributeAccessIssue=false
+# Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
+
 import math
 
 import isaaclab.sim as sim_utils

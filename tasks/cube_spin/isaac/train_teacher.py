@@ -1,5 +1,8 @@
 """Puts a teacher training run in Isaac Lab together: settings, folder, resume, policy file."""
 
+# pyright: reportAttributeAccessIssue=false
+# Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
+
 from pathlib import Path
 
 import yaml

@@ -4,6 +4,9 @@ The renderer has one set of lights for all environments, so what is taken here i
 colour, normals, depth and whether a pixel shows hand or cube. Light is applied per picture later.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
+
 from dataclasses import dataclass
 
 import torch

@@ -82,7 +82,8 @@ def teacher_from_rsl_rl(
         task, constants.action_centre, constants.action_scale, hidden, observation_dim=len(mean)
     )
     policy.observation_mean.copy_(mean)
-    policy.observation_scale.copy_(std + actor.obs_normalizer.eps)
+    eps = actor.obs_normalizer.eps  # type: ignore[union-attr]  # RSL-RL's normaliser
+    policy.observation_scale.copy_(std + eps)
     policy.mlp.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("mlp.")})
     return policy.cpu().eval()
 

@@ -1,5 +1,8 @@
 """Action term: smoothed joint targets, held back by the latency if there is one."""
 
+# pyright: reportAttributeAccessIssue=false
+# Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
+
 import torch
 from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import ActionTerm, ActionTermCfg

@@ -1,5 +1,8 @@
 """Command terms: the wanted spin, and the platform that supports the cube at first."""
 
+# pyright: reportAttributeAccessIssue=false
+# Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
+
 from functools import cached_property
 
 import torch

@@ -5,6 +5,9 @@ the same distributions and no event has parameters of its own. Values are always
 asset's defaults, never scaled twice.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
+
 import isaaclab.envs.mdp as lab
 import roma
 import torch

@@ -4,6 +4,9 @@ PhysX averages by itself. MuJoCo's solver takes the larger value unless one geom
 so on Newton the cube has it (`CUBE_PRIORITY`) and carries the mean.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
+
 import isaaclab.envs.mdp as lab
 from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import EventTermCfg, SceneEntityCfg

@@ -1,5 +1,8 @@
 """The task's state in Isaac Lab: read from the scene once per step, remembered between steps."""
 
+# pyright: reportAttributeAccessIssue=false
+# Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
+
 from dataclasses import replace
 
 import torch
