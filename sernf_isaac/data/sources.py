@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from sernf_isaac.data.checks import blamed_on
 from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.group_names import without_logs
 from sernf_isaac.data.importers.ogbench import load_ogbench
 from sernf_isaac.data.importers.robomimic import load_robomimic
 from sernf_isaac.data.store.reader import RunReader
@@ -14,19 +16,23 @@ def load_episodes(sources: list[str], keys: list[str]) -> dict[str, Episode]:
 
     Args:
         sources: Folders of an episode store, OGBench files (.npz) or robomimic files (.hdf5).
-        keys: Observation groups to keep; none: all. robomimic files need them named.
+        keys: Observation groups to keep; none: all but those logged for people (`group_names`).
+            robomimic files need them named.
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
-        ValueError: If nothing is named, a source is of no known kind or damaged, a group is not
-            there, or no episode is.
+        ValueError: If nothing is named, or something twice, a source is of no known kind or
+            damaged, a group is not there, or no episode is.
     """
     if not sources:
         raise ValueError("no data: name at least one episode store, .npz or .hdf5 file")
+    _check_named_once(sources)
     episodes: dict[str, Episode] = {}
     for source in sources:
         for name, episode in _load(Path(source), keys):
-            episodes[f"{source}/{name}"] = _only(episode, keys)
+            where = f"{source}/{name}"
+            with blamed_on(Path(source), name):
+                episodes[where] = _only(episode, keys or without_logs(episode.observation))
     if not episodes:
         raise ValueError(f"{sources} hold no episodes to train on")
     return episodes
@@ -48,6 +54,19 @@ def return_range(episodes: Iterable[Episode], discount: float) -> tuple[float, f
     return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 
+def _check_named_once(sources: list[str]) -> None:
+    """The same episodes twice would count twice, also in a copy of a store under another name."""
+    seen: dict[Path | str, str] = {}
+    for source in sources:
+        path = Path(source)
+        marks: set[Path | str] = {path.resolve()}
+        if (path / "run.json").is_file():
+            marks |= {file.sha256 for commit in RunReader(path).commits() for file in commit.files}
+        if twice := marks & seen.keys():
+            raise ValueError(f"{source} holds episodes of {seen[twice.pop()]} again; name one")
+        seen |= dict.fromkeys(marks, source)
+
+
 def _load(source: Path, keys: list[str]) -> Iterable[tuple[str, Episode]]:
     if (source / "run.json").is_file():
         reader = RunReader(source)
@@ -58,15 +77,24 @@ def _load(source: Path, keys: list[str]) -> Iterable[tuple[str, Episode]]:
         return [(str(i), episode) for i, episode in enumerate(load_robomimic(source, keys=keys))]
     if not source.exists():
         raise FileNotFoundError(f"no data at {source}")
-    raise ValueError(f"{source} is no episode store, .npz or .hdf5 file")
+    raise ValueError(f"{source} is no episode store, .npz or .hdf5 file{_hint(source)}")
+
+
+def _hint(source: Path) -> str:
+    """What to do with a source that has to be imported first."""
+    if (source / "meta" / "info.json").is_file():
+        return "; import a LeRobot data set first: import_data.py lerobot"
+    if (source / "metadata.yaml").is_file() or source.suffix in (".mcap", ".db3"):
+        return "; import ROS 2 bags first: import_data.py bags"
+    return ""
 
 
 def _only(episode: Episode, keys: list[str]) -> Episode:
-    """The episode with these observation groups, or all of them."""
-    if not keys:
-        return episode
+    """The episode with these observation groups."""
     if missing := [key for key in keys if key not in episode.observation]:
         raise ValueError(f"no groups {missing}; there are {sorted(episode.observation)}")
+    if not keys:
+        raise ValueError(f"nothing but logs: {sorted(episode.observation)}; name groups (keys)")
     episode.observation = {key: episode.observation[key] for key in keys}
     if episode.final_observation:
         episode.final_observation = {key: episode.final_observation[key] for key in keys}

@@ -44,8 +44,12 @@ def bag_readings(
             remarks.append(f"{found.events_outside} reward events lie outside the episode")
         return found.episode, {"topics": topics, "remarks": remarks}
 
-    info = {"kind": "rosbag2", "control_rate_hz": layout.rate_hz, "layout": asdict(layout)}
-    return info, {str(bag): lambda bag=bag: read(bag) for bag in bags}
+    return bag_info(layout), {str(bag): lambda bag=bag: read(bag) for bag in bags}
+
+
+def bag_info(layout: BagLayout) -> dict[str, object]:
+    """What `run.json` says about episodes of bags."""
+    return {"kind": "rosbag2", "control_rate_hz": layout.rate_hz, "layout": asdict(layout)}
 
 
 def robomimic_readings(

@@ -21,12 +21,13 @@ class OfflineRun:
     data: list[str] = field(default_factory=list)
     """Folders of an episode store, OGBench files (.npz) or robomimic files (.hdf5)."""
     keys: list[str] = field(default_factory=list)
-    """Observation groups to learn from, cameras included. Empty: all; robomimic files need them
-    named."""
+    """Observation groups to learn from, cameras included. Empty: all but those that robots log for
+    people (`log_...`); robomimic files need them named."""
     name: str = "offline"
     """What the task is called in the policy's contract."""
     control_rate_hz: float = 0.0
-    """Actions per second in the data; part of the policy's contract, so it must be given."""
+    """Actions per second in the data, part of the policy's contract. 0: what the data say; where
+    they say nothing it must be given."""
     action_names: list[str] = field(default_factory=list)
     """Names of the action dimensions, for the contract. Empty: action_0, action_1, ..."""
     seed: int = 0
@@ -65,7 +66,8 @@ class OfflineRun:
         """
         if self.control_rate_hz <= 0.0:
             raise ValueError(
-                "control_rate_hz must be given: how many actions per second the data hold"
+                "control_rate_hz must be given: how many actions per second the data hold, which "
+                "they do not say themselves"
             )
         if self.architecture.kind in WITHOUT_LIKELIHOOD and self.offline_steps:
             raise ValueError(

@@ -8,16 +8,13 @@ import numpy as np
 import torch
 
 from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.group_names import is_learnable, learnable
 from sernf_isaac.data.images.bank import ImageBank, cameras_of
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.replay import Replay
 from sernf_isaac.data.windows import ChunkBatch, ChunkSpec, actions_as_learned
 from sernf_isaac.learning.offline.config import OfflineRun
 from sernf_isaac.learning.stages import IMITATION, Stage
-from sernf_isaac.models.actor_critic import PREFIX
-
-RESERVED = (PREFIX, ACTION, "type", "keys", "values", "items")
-"""Names that mean something else to encoders, normalisers or PyTorch's module dictionaries."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +101,9 @@ def sizes_of(episodes: dict[str, Episode]) -> Sizes:
     """
     first_name, first = next(iter(episodes.items()))
     groups = sorted(first.observation)
-    if odd := [name for name in groups if name in RESERVED or not name.isidentifier()]:
-        raise ValueError(f"observation groups cannot be called {odd}")
+    if odd := [name for name in groups if not is_learnable(name)]:
+        better = ", ".join(learnable(name) for name in odd)
+        raise ValueError(f"observation groups cannot be called {odd}; {better} would do")
     cameras = cameras_of(first)
     for name, episode in episodes.items():
         if sorted(episode.observation) != groups or episode.action_dim != first.action_dim:

@@ -12,6 +12,7 @@ from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.images.bank import ImageBank
 from sernf_isaac.data.normalizer import ACTION, Normalizer
+from sernf_isaac.data.source_info import agreed_rate
 from sernf_isaac.data.sources import load_episodes, return_range
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
@@ -37,8 +38,11 @@ def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool =
         FileNotFoundError: If data, weights of a backbone or a resume point are missing.
         ValueError: If data or settings do not fit together.
     """
+    rate_hz = agreed_rate(run.data, run.control_rate_hz, run.keys)
+    run = replace(run, control_rate_hz=rate_hz)
     run.check()
     episodes = load_episodes(run.data, run.keys)
+    _remark(run, episodes)
     sizes = sizes_of(episodes)
     normalizer = fit_normalizer(episodes.values(), sizes.features, run.min_range, run.spec)
     config = _with_support(run, episodes)
@@ -76,6 +80,18 @@ def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool =
         (run_dir / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(run)))
     training.run()
     return run_dir / POLICY_FILE
+
+
+def _remark(run: OfflineRun, episodes: dict[str, Episode]) -> None:
+    """Say what was taken from the data, and what they cannot teach."""
+    groups = sorted(next(iter(episodes.values())).observation)
+    print(f"data       {len(episodes)} episodes at {run.control_rate_hz:g} Hz; {', '.join(groups)}")
+    learns_values = run.warm_up_steps or run.offline_steps
+    if learns_values and not any(episode.reward.any() for episode in episodes.values()):
+        print(
+            "remark     all rewards in the data are 0, so critics have nothing to learn: label the "
+            "episodes, or only imitate with warm_up_steps=0 offline_steps=0"
+        )
 
 
 def layout_of(run: OfflineRun, sizes: Sizes, config: LearnerConfig) -> PolicyLayout:
