@@ -1,7 +1,7 @@
 // What is open, and what is done to it.
 
 const $ = (id) => document.getElementById(id);
-const state = { view: null, draft: null, step: 0, asked: 0, hasFrames: false };
+const state = { view: null, draft: null, step: 0, looking: null, hasFrames: false };
 const list = new EpisodeList($("list"), open);
 let drafts = null;
 let playing = null;
@@ -58,23 +58,24 @@ function openNeighbour(offset) {
 
 // Opening an episode --------------------------------------------------------------------------------------------------
 
-const look = (id) => ask(`/api/episodes/${id}?annotator=${encodeURIComponent(annotator())}`);
+const look = (id, signal) => ask(`/api/episodes/${id}?annotator=${encodeURIComponent(annotator())}`, { signal });
 
 async function open(id, step = 0) {
   stop();
-  const asked = ++state.asked;
+  if (state.looking) state.looking.abort();  // nobody waits for the episode before any more
+  const looking = state.looking = new AbortController();
   state.view = state.draft = null;  // what is typed from now on is not for the episode before
   list.select(id);
   say("");
   drawAround(`${id}: opening`);
   let view;
   try {
-    view = await look(id);
+    view = await look(id, looking.signal);
   } catch (error) {
-    if (asked === state.asked) showBroken(id, error);
+    if (looking === state.looking) showBroken(id, error);
     return;
   }
-  if (asked === state.asked) show(view, step);
+  if (looking === state.looking) show(view, step);
 }
 
 function showBroken(id, error) {

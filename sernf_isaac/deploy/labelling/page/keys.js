@@ -1,8 +1,20 @@
 // What keys, buttons and fields do; the last file, which starts the page.
 
 const WRITES = "input[type=text], input[type=number], textarea, select";
+const JUMPS = ["n", "p"];
 let keys = Promise.resolve();
-const then = (act) => { keys = keys.then(act).catch(sayError); };  // what is typed ahead waits for what is being opened
+let waiting = 0;
+
+function then(act) {  // what is typed ahead waits for the episode that is being opened
+  waiting++;
+  keys = keys.then(act).catch(sayError).finally(() => { waiting--; });
+}
+
+function jump(act) {  // if nothing was typed for that episode, it need not come first
+  if (waiting) return then(act);
+  const opened = act();
+  keys = keys.then(() => opened).catch(sayError);
+}
 
 const KEYS = {
   ArrowLeft: (event) => go(state.step - (event.shiftKey ? 10 : 1)),
@@ -23,7 +35,7 @@ document.addEventListener("keydown", (event) => {
   if (event.target.matches("button, summary") && (event.key === "Enter" || event.key === " ")) return;  // its own
   if (!KEYS[event.key]) return;
   event.preventDefault();
-  then(() => KEYS[event.key](event));
+  (JUMPS.includes(event.key) ? jump : then)(() => KEYS[event.key](event));
 });
 document.addEventListener("mousedown", (event) => {  // a click leaves the keys to the page
   if (!event.target.closest("button")) return;
@@ -43,7 +55,10 @@ document.querySelectorAll(".verdict button").forEach((button) => {
 $("scrub").oninput = () => go(Number($("scrub").value));
 $("scrub").onkeydown = (event) => event.preventDefault();  // the page's own keys move one step
 $("plot").onclick = (event) => { if (state.view) go(stepAt($("plot"), state.view, event.offsetX)); };
-$("note").onfocus = $("value").onfocus = () => { if (state.draft) state.draft.tag = null; };  // one undo per visit
+$("note").onfocus = $("value").onfocus = () => {  // one undo per visit; what is typed is for the step that is shown
+  stop();
+  if (state.draft) state.draft.tag = null;
+};
 $("note").oninput = () => change({ note: $("note").value }, "note");
 $("value").oninput = () => setReward($("value").valueAsNumber, `value ${state.step}`);
 $("value").onblur = draw;

@@ -20,7 +20,8 @@ async function send(draft, name) {
   draft.again = false;
   draw();
   try {
-    const answer = await ask(`/api/episodes/${draft.id}/labels`, { annotator: name, ...sent, seen: draft.seenBy(name) });
+    const body = { annotator: name, ...sent, seen: draft.seenBy(name) };
+    const answer = await ask(`/api/episodes/${draft.id}/labels`, { body });
     draft.stored(sent, answer.revision, name);
     say(`${draft.id} is saved as revision ${answer.revision}`);
   } catch (error) {

@@ -11,8 +11,8 @@ class ServerError extends Error {
   }
 }
 
-async function ask(path, body) {
-  const options = { headers: { "X-Token": token } };
+async function ask(path, { body, signal } = {}) {
+  const options = { headers: { "X-Token": token }, signal };
   if (body) {
     Object.assign(options, { method: "POST", body: JSON.stringify(body) });
     options.headers["Content-Type"] = "application/json";
