@@ -114,7 +114,11 @@ def read_checkpoint(run: Path, name: str) -> PublishedCheckpoint:
         raise ValueError(f"{path} has unknown schema {content.get('schema')!r}")
     if content.get("run", own := sha256_of(run / "run.json")) != own:
         raise ValueError(f"{path} was published in a run with another run.json")
-    return PublishedCheckpoint(content["name"], content["step"], FileRecord(**content["file"]))
+    if content.get("name") != name or type(content.get("step")) is not int:
+        raise ValueError(
+            f"{path} is the record of {content.get('name')!r} at step {content.get('step')!r}"
+        )
+    return PublishedCheckpoint(name, content["step"], FileRecord.from_dict(content.get("file")))
 
 
 def wanted_checkpoint(run: Path) -> PublishedCheckpoint | None:

@@ -17,12 +17,32 @@ class FileRecord:
     """In bytes."""
     sha256: str
 
+    @classmethod
+    def from_dict(cls, values: object) -> "FileRecord":
+        """A record as it was read.
+
+        Raises:
+            ValueError: If an entry is missing, unknown or of another type.
+        """
+        if not isinstance(values, dict) or set(values) != {"path", "size", "sha256"}:
+            raise ValueError(
+                f"a file must be described by path, size and sha256, not by {values!r}"
+            )
+        record = cls(**values)
+        texts = isinstance(record.path, str) and isinstance(record.sha256, str)
+        if not texts or type(record.size) is not int:
+            raise ValueError(f"a file is described by values of the wrong type: {values!r}")
+        return record
+
     def check(self, root: Path) -> Path:
         """The file, unless it is not the promised one.
 
         Raises:
-            ValueError: If it is missing, or its size or checksum differs; names the file.
+            ValueError: If it lies outside the run, is missing, or its size or checksum differs; names
+                the file.
         """
+        if Path(self.path).is_absolute() or ".." in Path(self.path).parts:
+            raise ValueError(f"a record of {root} names {self.path}, which lies outside the run")
         path = root / self.path
         if not path.is_file():
             raise ValueError(f"{path} is committed but missing")

@@ -4,6 +4,7 @@ Only commits are listed, so an unfinished episode is never seen; nothing is ever
 Without a shared disk, copy `episodes/` before `commits/`.
 """
 
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ class Commit:
 
 
 class RunReader:
-    """Lists and loads the committed episodes of a run.
+    """Lists and loads the committed episodes of a run; several threads may share one.
 
     Raises:
         ValueError: If there is no such run.
@@ -41,25 +42,29 @@ class RunReader:
         if not (self.run / "run.json").is_file():
             raise ValueError(f"{self.run} is no run")
         self._commits: dict[str, Commit] = {}
-        self._seen: set[str] = set()
+        self._refused: set[str] = set()
         self._handed_out: set[str] = set()
+        self._reading = threading.RLock()
 
     def commits(self) -> list[Commit]:
         """All committed episodes by id, that is by time; warns once of each it cannot read."""
-        for path in self.run.glob("commits/*.json"):
-            if path.stem not in self._seen:
-                self._seen.add(path.stem)
+        with self._reading:
+            for path in self.run.glob("commits/*.json"):
+                if path.stem in self._commits or path.stem in self._refused:
+                    continue
                 try:
                     self._commits[path.stem] = _read_commit(path)
                 except (ValueError, TypeError, KeyError) as error:
+                    self._refused.add(path.stem)
                     warnings.warn(f"{path}: skipped: {error}", stacklevel=2)
-        return [commit for _, commit in sorted(self._commits.items())]
+            return [commit for _, commit in sorted(self._commits.items())]
 
     def new_commits(self) -> list[Commit]:
         """Those that earlier calls did not return."""
-        new = [commit for commit in self.commits() if commit.id not in self._handed_out]
-        self._handed_out |= {commit.id for commit in new}
-        return new
+        with self._reading:
+            new = [commit for commit in self.commits() if commit.id not in self._handed_out]
+            self._handed_out |= {commit.id for commit in new}
+            return new
 
     def load(self, commit: Commit, *, labelled: bool = True) -> Episode:
         """The episode of a commit, checked against it, as labelled by the newest revision.
@@ -86,4 +91,23 @@ def _read_commit(path: Path) -> Commit:
     content = read_json(path)
     if (schema := content.pop("schema", None)) != SCHEMA:
         raise ValueError(f"schema {schema!r} is unknown")
-    return Commit(**content | {"files": tuple(FileRecord(**file) for file in content["files"])})
+    if not isinstance(content.get("files"), list) or not content["files"]:
+        raise ValueError(f"files are {content.get('files')!r}, expected a list of at least one")
+    commit = Commit(
+        **content | {"files": tuple(FileRecord.from_dict(file) for file in content["files"])}
+    )
+    if commit.id != path.stem:
+        raise ValueError(f"it is a copy: it commits episode {commit.id!r}")
+    if wrong := [name for name, kind in _KINDS.items() if not isinstance(content[name], kind)]:
+        raise ValueError(f"{', '.join(wrong)} of the wrong type")
+    return commit
+
+
+_KINDS = {
+    "steps": int,
+    "start_s": (int, float, type(None)),
+    "end_s": (int, float, type(None)),
+    "policy": str,
+    "outcome": str,
+    "is_offline": bool,
+}

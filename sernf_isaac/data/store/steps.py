@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from sernf_isaac.data.episode import FLAGS, Array, Episode
-from sernf_isaac.data.store.wal import Log
+from sernf_isaac.data.store.wal import Log, Part
 
 SCHEMA = "sernf-isaac-log/1"
 
@@ -100,26 +100,34 @@ class Ending:
         return json.dumps(content).encode()
 
 
-def episode_from_log(log: Log) -> Episode | None:
-    """The logged episode, with outcome "recovered" if it was never finished; None without steps.
+def episodes_from_log(log: Log) -> list[Episode]:
+    """The logged episode; one episode per part where records are missing, so that none has a gap.
+
+    The outcome is "recovered" if the episode was never finished or steps are missing.
 
     Raises:
         ValueError: If the log has another schema or its content is no valid episode.
     """
     if log.header.get("schema") != SCHEMA:
         raise ValueError(f"log schema {log.header.get('schema')!r} is unknown")
-    if not log.steps:
-        return None
-    layout = StepLayout(**log.header)
-    rows = np.frombuffer(b"".join(log.steps), np.float32).reshape(-1, layout.width)
+    layout, last = StepLayout(**log.header), len(log.parts) - 1
+    return [
+        _episode(layout, part, log.end if number == last else None, is_whole=not log.missing)
+        for number, part in enumerate(log.parts)
+    ]
+
+
+def _episode(layout: StepLayout, part: Part, ending: bytes | None, *, is_whole: bool) -> Episode:
+    rows = np.frombuffer(b"".join(part.steps), np.float32).reshape(-1, layout.width)
     arrays = layout.columns(rows)
-    end: dict = json.loads(log.end) if log.end is not None else {"outcome": "recovered"}
+    end: dict = json.loads(ending) if ending is not None else {"outcome": "recovered"}
     for name, value in end.get("final_observation", {}).items():
         arrays[f"final_observation.{name}"] = np.asarray(value, np.float32)
     if end.get("planned"):
         arrays["planned"] = np.asarray(end["planned"], np.float32)
-    if log.end is None:
+    if ending is None:
         arrays["truncated"] = np.zeros(0, np.float32)  # cut off wherever it was
+    outcome = end["outcome"] if is_whole else "recovered"
     return Episode.from_arrays(
-        arrays, policy=layout.policy, outcome=end["outcome"], is_offline=layout.is_offline
+        arrays, policy=layout.policy, outcome=outcome, is_offline=layout.is_offline
     )

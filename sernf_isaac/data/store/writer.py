@@ -13,10 +13,10 @@ may itself be interrupted. Names of episodes sort by time and end in the writer'
 several robots share a run without sharing a counter; each recovers only its own.
 """
 
-import fcntl
 import os
 import re
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -35,9 +35,18 @@ from sernf_isaac.data.store.files import (
     read_json,
     write_json,
 )
+from sernf_isaac.data.store.lock import InodeLock
 from sernf_isaac.data.store.packed_images import FORMATS, RAW
-from sernf_isaac.data.store.steps import Ending, Step, StepLayout, episode_from_log
-from sernf_isaac.data.store.wal import END, MAGIC, STEP, LogWriter, read_log
+from sernf_isaac.data.store.steps import Ending, Step, StepLayout, episodes_from_log
+from sernf_isaac.data.store.wal import (
+    END,
+    MAGIC,
+    STEP,
+    Log,
+    LogWriter,
+    is_being_written,
+    read_log,
+)
 
 FOLDERS = (
     "wal",
@@ -100,14 +109,11 @@ class RunWriter:
         if not (self.run / "run.json").is_file():
             raise ValueError(f"{self.run} is no run; make one with create_run")
         self._last_us = 0
-        self._open: set[str] = set()
-        lock = self.run / "wal" / f"{actor}.lock"
-        self._lock = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._lock)
-            raise RuntimeError(f"another process writes to {self.run} as {actor!r}") from error
+        self._open: dict[str, OpenEpisode] = {}
+        self._lock = InodeLock(self.run / "wal" / f"{actor}.lock")
+        if alive := [path for path in self._logs() if is_being_written(path)]:
+            self._lock.close()
+            raise RuntimeError(f"another process writes {alive[0]}, though its lock was removed")
 
     def __enter__(self) -> Self:
         return self
@@ -116,57 +122,86 @@ class RunWriter:
         self.close()
 
     def close(self) -> None:
-        """Let another process write for this actor."""
-        os.close(self._lock)
+        """Let another process write for this actor; open episodes stay in their logs."""
+        for episode in self._open.values():
+            episode.close()
+        self._open.clear()
+        self._lock.close()
 
     def begin(self, layout: StepLayout) -> "OpenEpisode":
-        """Open an episode that is logged step by step."""
+        """Open an episode that is logged step by step.
+
+        Raises:
+            RuntimeError: If somebody removed this writer's lock: another one may be at work.
+        """
+        self._lock.check()
         eid = self._new_id()
-        episode = OpenEpisode(self, eid, layout)
-        self._open.add(eid)
-        return episode
+        self._open[eid] = OpenEpisode(self, eid, layout)
+        return self._open[eid]
 
     def commit(self, episode: Episode) -> str:
-        """Store an episode that is whole; when this returns it is safe. Returns its id."""
+        """Store an episode that is whole; when this returns it is safe. Returns its id.
+
+        Raises:
+            RuntimeError: As for `begin`.
+        """
+        self._lock.check()
         eid = self._new_id()
         self._commit(eid, episode, [])
         return eid
 
-    def recover(self) -> list[str]:
+    def recover(self, tell: Callable[[str], None] = warnings.warn) -> list[str]:
         """Finish what a crash interrupted; returns the ids of episodes that got their commit.
 
         Episodes this writer has open are left alone. Unfinished ones keep every logged step and get
-        the outcome "recovered". A log that makes no sense is renamed to `.damaged` and kept.
+        the outcome "recovered". Of a damaged log all whole records become episodes, one for each
+        part without a gap; the log itself is renamed to `.damaged` and kept.
+
+        Args:
+            tell: Told what is missing, and where the damaged log is.
+
+        Raises:
+            RuntimeError: If another process writes for this actor.
         """
+        self._lock.check()
         mine = f"*-{self.actor}"
         for path in self.run.glob(f"staging/{mine}.*"):
             path.unlink()
         for path in self.run.glob(f"episodes/{mine}.zarr.zip"):
             if not self._commit_path(path.name.removesuffix(".zarr.zip")).is_file():
                 path.unlink()
-        logs = sorted(self.run.glob(f"wal/{mine}.wal"))
-        redone = [self._redo(path) for path in logs if path.stem not in self._open]
-        return [eid for eid in redone if eid]
+        logs = [path for path in self._logs() if path.stem not in self._open]
+        if alive := [path for path in logs if is_being_written(path)]:
+            raise RuntimeError(f"another process writes {alive[0]}")
+        return [eid for path in logs for eid in self._redo(path, tell)]
 
-    def _redo(self, path: Path) -> str | None:
-        eid = path.stem
-        if self._commit_path(eid).is_file():
-            path.unlink()
-            return None
-        log = read_log(path)
+    def _logs(self) -> list[Path]:
+        return sorted(self.run.glob(f"wal/*-{self.actor}.wal"))
+
+    def _redo(self, path: Path, tell: Callable[[str], None]) -> list[str]:
+        """Commit what a log holds and is not committed; returns the new ids."""
+        commit = self._commit_path(path.stem)
+        if commit.is_file() and read_json(commit).get("outcome") != "recovered":
+            path.unlink()  # committed from memory: there is more in it than in any log
+            return []
+        log, done = read_log(path), []
         try:
             if log is None and path.stat().st_size > len(MAGIC):
-                raise ValueError(f"{path} has no header")
-            episode = episode_from_log(log) if log else None
-        except (ValueError, TypeError, KeyError):
-            path.rename(path.with_suffix(".damaged"))
-            return None
-        if episode is None:  # nothing was acknowledged
+                raise ValueError("it has no whole header, so nobody knows what its steps hold")
+            episodes = episodes_from_log(log) if log else []
+        except (ValueError, TypeError, KeyError) as error:
+            tell(f"kept {path.rename(path.with_suffix('.damaged'))}: {error}")
+            return []
+        for number, episode in enumerate(episodes):
+            eid = path.stem if number == 0 else f"p{number}-".join(path.stem.rsplit("-", 1))
+            if not self._commit_path(eid).is_file():
+                self._commit(eid, episode, log.parts[number].times_s if log else [])
+                done.append(eid)
+        if log and log.is_damaged:
+            tell(_losses(path.rename(path.with_suffix(".damaged")), log))
+        else:
             path.unlink()
-            return None
-        self._commit(eid, episode, log.times_s if log else [])
-        path.unlink()
-        return eid
+        return done
 
     def _commit(self, eid: str, episode: Episode, times_s: list[float]) -> None:
         staged = self.run / "staging" / f"{eid}.zarr.zip"
@@ -254,11 +289,16 @@ class OpenEpisode:
         log_path = self._log.path
         episode = self._to_episode(ending)
         self._log.append(END, ending.pack(), self._times_s[-1])
-        self._log.close()
+        self._log.sync()  # it stays locked until it is gone
         self._writer._commit(self.eid, episode, self._times_s)
         log_path.unlink()
-        self._writer._open.discard(self.eid)
+        self._writer._open.pop(self.eid, None)
+        self.close()
         return self.eid
+
+    def close(self) -> None:
+        """Leave the episode in its log, from which it is recovered; harmless when finished."""
+        self._log.close()
 
     def _to_episode(self, ending: Ending) -> Episode:
         if not self._rows:
@@ -272,3 +312,12 @@ class OpenEpisode:
             outcome=ending.outcome,
             is_offline=self.layout.is_offline,
         )
+
+
+def _losses(path: Path, log: Log) -> str:
+    """What is missing of a log, in words."""
+    gaps = [
+        f"from {a} on" if b < 0 else f"{a}" if a == b else f"{a} to {b}" for a, b in log.missing
+    ]
+    lost = f"records {', '.join(gaps)} are lost" if gaps else "no step is lost"
+    return f"{path} is damaged and was kept: {lost}, {len(log.steps)} steps were recovered"

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -145,12 +148,155 @@ def test_a_log_cut_anywhere_keeps_its_whole_records(run, cut):
     assert 3 <= len(log.steps) < 5
 
 
-def test_a_flipped_bit_ends_the_log_there(run, writer):
-    path = run / "wal" / f"{log_some(writer).eid}.wal"
+def log_of(run, steps: int = 250):
+    """A log as it is when its process is killed."""
+    with RunWriter(run, "robot") as writer:
+        return run / "wal" / f"{log_some(writer, steps).eid}.wal"
+
+
+def spans(path) -> list[tuple[int, int, int]]:
+    """(kind, start, end) of every record of an undamaged log."""
+    data, start, found = path.read_bytes(), len(wal.MAGIC), []
+    while start < len(data):
+        _, kind, length, _ = wal._HEAD.unpack_from(data, start)
+        end = start + wal._HEAD.size + length + wal._CRC.size
+        found.append((kind, start, end))
+        start = end
+    return found
+
+
+def recovered(run) -> tuple[list[int], list[str]]:
+    """Numbers of the steps in all episodes of a run after recovery, and what was told."""
+    told: list[str] = []
+    with RunWriter(run, "robot") as writer:
+        writer.recover(told.append)
+        assert writer.recover(told.append) == []
+    reader = RunReader(run)
+    episodes = [reader.load(commit) for commit in reader.commits()]
+    for episode in episodes:
+        assert (np.diff(episode.observation["state"][:, 0]) == 1).all(), "no gap in an episode"
+        assert episode.outcome == "recovered"
+    return [int(x) for e in episodes for x in e.observation["state"][:, 0]], told
+
+
+@pytest.mark.parametrize("step", [0, 1, 99, 100, 101, 248, 249])
+@pytest.mark.parametrize("byte", [0, 5, 9, 15, 30, -1])
+def test_a_flipped_bit_costs_its_step_and_nothing_else(tmp_path, step, byte):
+    create_run(tmp_path, {"task": "test"})
+    path = log_of(tmp_path)
     data = bytearray(path.read_bytes())
-    data[-70] ^= 1
+    _, start, end = [span for span in spans(path) if span[0] == STEP][step]
+    data[(start if byte >= 0 else end) + byte] ^= 4
     path.write_bytes(data)
-    assert len(read_log(path).steps) == 4
+    steps, told = recovered(tmp_path)
+    assert steps == [n for n in range(250) if n != step]
+    assert path.with_suffix(".damaged").read_bytes() == data and not path.exists()
+    assert len(told) == 1 and "249 steps were recovered" in told[0] and "lost" in told[0]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_damaged_header_costs_no_step(run, number):
+    path = log_of(run)
+    data = bytearray(path.read_bytes())
+    headers = [span for span in spans(path) if span[0] == HEADER]
+    assert len(headers) == 4
+    data[headers[number][1] + 30] ^= 1
+    path.write_bytes(data)
+    steps, told = recovered(run) if number else (None, None)
+    if number:
+        assert steps == list(range(250)) and "no step is lost" in told[0]
+        assert len(RunReader(run).commits()) == 1
+        return
+    steps, told = recovered(run)
+    assert steps == list(range(250)) and len(told) == 1
+
+
+@pytest.mark.parametrize("block", [0, 4096, 8192])
+def test_a_lost_block_of_the_disk_costs_what_was_in_it(run, block):
+    path = log_of(run)
+    data = bytearray(path.read_bytes())
+    hit = {
+        n
+        for n, (_, start, end) in enumerate(s for s in spans(path) if s[0] == STEP)
+        if start < block + 4096 and end > block
+    }
+    data[block : block + 4096] = bytes(4096)
+    path.write_bytes(data)
+    steps, _ = recovered(run)
+    assert steps == [n for n in range(250) if n not in hit] and 20 < len(hit) < 80
+
+
+def test_random_damage_never_reads_a_wrong_step(run):
+    path = log_of(run, 60)
+    whole, draw = path.read_bytes(), np.random.default_rng(0)
+    true = set(read_log(path).steps)
+    for _ in range(200):
+        data = bytearray(whole)
+        for place in draw.integers(len(data), size=draw.integers(1, 6)):
+            data[place] = draw.integers(256)
+        path.write_bytes(data[: draw.integers(len(data) // 2, len(data))])
+        log = read_log(path)
+        assert log is None or set(log.steps) <= true
+
+
+def test_a_damaged_log_of_a_finished_episode_keeps_its_ending_and_waits_for_a_label(
+    run, monkeypatch
+):
+    final = {"state": np.ones(3), "goal": np.zeros(1)}
+    with RunWriter(run, "robot") as writer:
+        episode = log_some(writer)
+        monkeypatch.setattr(writer, "_publish_commit", lambda *_: (_ for _ in ()).throw(OSError()))
+        with pytest.raises(OSError):
+            episode.finish("success", final, planned=np.ones((1, 2)))
+    (path,) = run.glob("wal/*.wal")
+    data = bytearray(path.read_bytes())
+    data[[span for span in spans(path) if span[0] == STEP][2][1] + 30] ^= 1
+    path.write_bytes(data)
+    with pytest.warns(UserWarning, match="records 4 are lost"), RunWriter(run, "robot") as writer:
+        assert len(writer.recover()) == 2
+    reader = RunReader(run)
+    first, last = (reader.load(commit) for commit in reader.commits())
+    assert (len(first), len(last)) == (2, 2) and not first.final_observation
+    assert last.final_observation["state"].tolist() == [1, 1, 1]
+    assert not any(reader.may_train(commit) for commit in reader.commits())
+
+
+def test_recovery_of_a_damaged_log_may_itself_be_interrupted(run, monkeypatch):
+    path = log_of(run)
+    data = bytearray(path.read_bytes())
+    data[[span for span in spans(path) if span[0] == STEP][50][1] + 30] ^= 1
+    path.write_bytes(data)
+    with RunWriter(run, "robot") as writer:
+        commit, done = writer._commit, []
+
+        def once(*arguments):
+            if done:
+                raise OSError("the power failed")
+            done.append(commit(*arguments))
+
+        monkeypatch.setattr(writer, "_commit", once)
+        with pytest.raises(OSError, match="power"):
+            writer.recover()
+    steps, _ = recovered(run)
+    assert steps == [n for n in range(250) if n != 50]
+
+
+def test_what_was_committed_from_memory_is_not_recovered_again(run, monkeypatch):
+    with RunWriter(run, "robot") as writer:
+        episode = log_some(writer)
+        monkeypatch.setattr(
+            "pathlib.Path.unlink", lambda *_, **__: (_ for _ in ()).throw(OSError())
+        )
+        with pytest.raises(OSError):
+            episode.finish("success")
+        monkeypatch.undo()
+    (path,) = run.glob("wal/*.wal")
+    data = bytearray(path.read_bytes())
+    data[-400] ^= 1
+    path.write_bytes(data)
+    with RunWriter(run, "robot") as writer:
+        assert writer.recover() == []
+    assert len(RunReader(run).commits()) == 1 and not list(run.glob("wal/*.wal"))
 
 
 def test_recovery_leaves_open_episodes_and_other_writers_alone(run, writer):
@@ -171,8 +317,11 @@ def test_a_log_without_steps_and_one_without_sense_do_not_stop_recovery(run):
     log = LogWriter(run / "wal" / "1-robot.wal", {"schema": "other"})
     log.append(STEP, b"", 0.0)
     log.close()
+    told: list[str] = []
     with RunWriter(run, "robot") as writer:
-        assert writer.recover() == []
+        assert writer.recover(told.append) == []
+    assert len(told) == 2 and "1-robot.damaged: log schema 'other'" in told[0]
+    assert "no whole header" in told[1]
     left = sorted(path.name for path in (run / "wal").iterdir() if "lock" not in path.name)
     assert left == ["1-robot.damaged", "2-robot.damaged"]
 
@@ -200,6 +349,58 @@ def test_a_full_disk_costs_the_step_but_not_the_log(tmp_path, monkeypatch):
 def test_only_one_process_writes_for_an_actor(run, writer):
     with pytest.raises(RuntimeError, match="another process writes"):
         RunWriter(run, "robot")
+
+
+SECOND = """
+import sys
+from sernf_isaac.data.store.writer import RunWriter
+with RunWriter(sys.argv[1], "robot") as writer:
+    writer.recover()
+"""
+
+
+def test_a_writer_whose_lock_was_removed_loses_nothing_to_a_second_one(run, writer):
+    episode = log_some(writer, 20)
+    (run / "wal" / "robot.lock").unlink()
+    second = [sys.executable, "-c", SECOND, str(run)]
+    done = subprocess.run(second, capture_output=True, text=True, check=False)
+    assert done.returncode and "another process writes" in done.stderr
+    for index in range(20, 40):
+        episode.append(step_of(index), index * 0.05)
+    episode.finish("success")
+    assert [commit.steps for commit in RunReader(run).commits()] == [40]
+    for act in (
+        lambda: writer.begin(LAYOUT),
+        lambda: writer.commit(whole_episode()),
+        writer.recover,
+    ):
+        with pytest.raises(RuntimeError, match=r"robot\.lock was removed or replaced"):
+            act()
+
+
+def test_a_lock_that_another_writer_replaced_is_noticed_by_the_first(run, writer):
+    (run / "wal" / "robot.lock").unlink()
+    with RunWriter(run, "robot") as second:
+        second.commit(whole_episode())
+        with pytest.raises(RuntimeError, match="removed or replaced"):
+            writer.begin(LAYOUT)
+
+
+def test_several_threads_may_share_a_reader(run, writer):
+    for _ in range(40):
+        writer.commit(whole_episode())
+    for attempt in range(5):
+        reader, found, start = RunReader(run), [], threading.Barrier(4)
+
+        def read(reader=reader, found=found, start=start):
+            start.wait()
+            found.append((len(reader.commits()), len(reader.new_commits())))
+
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        assert [count for count, _ in found] == [40] * 4, attempt
+        assert sum(new for _, new in found) == 40
 
 
 def test_names_sort_by_time_even_if_the_clock_stands_still(run):
@@ -237,6 +438,35 @@ def test_unknown_schemas_and_broken_commits_are_skipped_with_a_warning(run, writ
         assert len(reader.commits()) == 1
     assert len(caught) == 2
     assert len(reader.commits()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"id": "another"}, "a copy: it commits episode 'another'"),
+        ({"steps": "4"}, "steps of the wrong type"),
+        ({"files": []}, "at least one"),
+        ({"files": "x"}, "at least one"),
+        ({"files": [{"path": 5, "size": 1, "sha256": ""}]}, "wrong type"),
+        ({"files": [{"path": "x"}]}, "must be described by"),
+    ],
+)
+def test_a_commit_that_says_what_cannot_be_is_skipped(run, writer, change, message):
+    path = run / "commits" / f"{writer.commit(whole_episode())}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.warns(UserWarning, match=message):
+        assert RunReader(run).commits() == []
+
+
+@pytest.mark.parametrize("outside", ["/etc/hostname.zip", "../x.zip", "episodes/../../x.zip"])
+def test_a_commit_cannot_name_files_outside_its_run(run, writer, outside):
+    path = run / "commits" / f"{writer.commit(whole_episode())}.json"
+    content = json.loads(path.read_text())
+    content["files"][0]["path"] = outside
+    path.write_text(json.dumps(content))
+    reader = RunReader(run)
+    with pytest.raises(ValueError, match="outside the run"):
+        reader.load(reader.commits()[0])
 
 
 @pytest.mark.parametrize(

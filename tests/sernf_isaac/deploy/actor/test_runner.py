@@ -284,8 +284,9 @@ def test_episodes_are_recovered_when_the_actor_dies_in_between(world, monkeypatc
     )
     with pytest.raises(ZeroDivisionError):
         world.play(max_episode_s=1.0)
-    world.writer._open.clear()  # as in a new process
-    assert len(world.writer.recover()) == 1
+    world.writer.close()
+    with RunWriter(world.writer.run, "actor") as again:
+        assert len(again.recover()) == 1
     reader = RunReader(world.writer.run)
     episode = reader.load(reader.commits()[0])
     assert episode.outcome == "recovered" and len(episode) == 20
@@ -414,8 +415,9 @@ def test_a_camera_that_is_gone_ends_the_session_and_no_episode_as_dropped(world,
         list(session.episodes(count=9))
     world.station.clock.sleep_until(world.station.clock.now() + 0.1)
     assert world.station.hand.state().state is State.HOLD
-    world.writer._open.clear()  # as in a new process
-    world.writer.recover()
+    world.writer.close()
+    with RunWriter(world.writer.run, "actor") as again:
+        again.recover()
     commits = RunReader(world.writer.run).commits()
     assert commits and "failure" not in {commit.outcome for commit in commits}
 
