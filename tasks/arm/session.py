@@ -149,7 +149,7 @@ def session_at(
     Raises:
         ValueError: If no policy passes its tests.
     """
-    if recovered := writer.recover():
+    if recovered := writer.recover(operator.tell):
         operator.tell(f"recovered {len(recovered)} episodes that were cut off")
     task = task_called(run.task)
     source = ToolPose(link.arm)

@@ -38,7 +38,7 @@ class FileRecord:
         """The file, unless it is not the promised one.
 
         Raises:
-            ValueError: If it lies outside the run, is missing, or its size or checksum differs; names
+            ValueError: If it lies outside the run, is missing, or differs in size or checksum; names
                 the file.
         """
         if Path(self.path).is_absolute() or ".." in Path(self.path).parts:

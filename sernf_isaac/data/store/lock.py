@@ -36,8 +36,8 @@ class InodeLock:
         """
         if not self._is_found():
             raise RuntimeError(
-                f"{self._path} was removed or replaced, and another process may write here; end all "
-                "of them and start one again"
+                f"{self._path} was removed or replaced, and another process may write here; end "
+                "all of them and start one again"
             )
 
     def close(self) -> None:

@@ -177,7 +177,7 @@ def _is_copy(gap: tuple[int, int], headers: list[_Record]) -> bool:
 
 
 def _parts(records: list[_Record], begins: set[int]) -> tuple[list[Part], bytes | None]:
-    """Steps without gaps; new parts begin at these numbers. The ending, if the last step is known."""
+    """Steps without gaps, beginning anew at some numbers; the ending, if it follows a step."""
     parts, end = [Part([], [])], None
     for record in records:
         if record.sequence in begins:

@@ -111,7 +111,7 @@ def session_at(
     Raises:
         ValueError: If no policy passes its tests.
     """
-    if recovered := writer.recover():
+    if recovered := writer.recover(operator.tell):
         operator.tell(f"recovered {len(recovered)} episodes that were cut off")
     task = CubeSpin(symmetric_rotation=_symmetric(folder))
     station = Station(hand, HAND, policy, source, task, operator, clock)

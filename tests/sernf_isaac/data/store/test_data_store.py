@@ -202,13 +202,9 @@ def test_a_damaged_header_costs_no_step(run, number):
     assert len(headers) == 4
     data[headers[number][1] + 30] ^= 1
     path.write_bytes(data)
-    steps, told = recovered(run) if number else (None, None)
-    if number:
-        assert steps == list(range(250)) and "no step is lost" in told[0]
-        assert len(RunReader(run).commits()) == 1
-        return
     steps, told = recovered(run)
-    assert steps == list(range(250)) and len(told) == 1
+    assert steps == list(range(250)) and "no step is lost" in told[0]
+    assert len(RunReader(run).commits()) == 1
 
 
 @pytest.mark.parametrize("block", [0, 4096, 8192])
@@ -252,7 +248,10 @@ def test_a_damaged_log_of_a_finished_episode_keeps_its_ending_and_waits_for_a_la
     data = bytearray(path.read_bytes())
     data[[span for span in spans(path) if span[0] == STEP][2][1] + 30] ^= 1
     path.write_bytes(data)
-    with pytest.warns(UserWarning, match="records 4 are lost"), RunWriter(run, "robot") as writer:
+    with (
+        pytest.warns(UserWarning, match="records 4 to 4 are lost"),
+        RunWriter(run, "robot") as writer,
+    ):
         assert len(writer.recover()) == 2
     reader = RunReader(run)
     first, last = (reader.load(commit) for commit in reader.commits())
@@ -279,6 +278,10 @@ def test_recovery_of_a_damaged_log_may_itself_be_interrupted(run, monkeypatch):
             writer.recover()
     steps, _ = recovered(run)
     assert steps == [n for n in range(250) if n != 50]
+
+
+def no_unlink(*_, **__):
+    raise OSError("read-only")
 
 
 def test_what_was_committed_from_memory_is_not_recovered_again(run, monkeypatch):
