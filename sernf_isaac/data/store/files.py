@@ -38,8 +38,8 @@ class FileRecord:
         """The file, unless it is not the promised one.
 
         Raises:
-            ValueError: If it lies outside the run, is missing, or differs in size or checksum; names
-                the file.
+            ValueError: If it lies outside the run, is missing, or differs in size or checksum;
+                names the file.
         """
         if Path(self.path).is_absolute() or ".." in Path(self.path).parts:
             raise ValueError(f"a record of {root} names {self.path}, which lies outside the run")

@@ -122,6 +122,13 @@ class Log:
         """All of them."""
         return [step for part in self.parts for step in part.steps]
 
+    @property
+    def losses(self) -> str:
+        """What is missing, in words."""
+        gaps = [f"{a} to {b}" if b >= 0 else f"from {a} on" for a, b in self.missing]
+        lost = f"records {', '.join(gaps)} are lost" if gaps else "no step is lost"
+        return f"{lost}, {len(self.steps)} steps were recovered"
+
 
 @dataclass(frozen=True)
 class _Record:

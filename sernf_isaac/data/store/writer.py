@@ -42,7 +42,6 @@ from sernf_isaac.data.store.wal import (
     END,
     MAGIC,
     STEP,
-    Log,
     LogWriter,
     is_being_written,
     read_log,
@@ -198,7 +197,9 @@ class RunWriter:
                 self._commit(eid, episode, log.parts[number].times_s if log else [])
                 done.append(eid)
         if log and log.is_damaged:
-            tell(_losses(path.rename(path.with_suffix(".damaged")), log))
+            tell(
+                f"{path.rename(path.with_suffix('.damaged'))} is damaged and was kept: {log.losses}"
+            )
         else:
             path.unlink()
         return done
@@ -312,12 +313,3 @@ class OpenEpisode:
             outcome=ending.outcome,
             is_offline=self.layout.is_offline,
         )
-
-
-def _losses(path: Path, log: Log) -> str:
-    """What is missing of a log, in words."""
-    gaps = [
-        f"from {a} on" if b < 0 else f"{a}" if a == b else f"{a} to {b}" for a, b in log.missing
-    ]
-    lost = f"records {', '.join(gaps)} are lost" if gaps else "no step is lost"
-    return f"{path} is damaged and was kept: {lost}, {len(log.steps)} steps were recovered"
