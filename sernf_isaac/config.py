@@ -18,7 +18,9 @@ class PolicyConfig:
     width: int = 256
     """Width inside the coupling networks."""
     num_couplings: int = 16
+    """Coupling layers of the flow (IV-E: 16)."""
     num_heads: int = 8
+    """Attention heads of the couplings' networks (G: 8)."""
     noise_std: float = 0.05
     """Standard deviation of the noise added to actions in training: 0.05 sim, 0.01 real (G)."""
     bound_margin: float | None = None
@@ -37,9 +39,11 @@ class CriticConfig:
     """The ensemble of chunk critics (paper IV-C, Appendix G)."""
 
     ensemble: int = 2
+    """Number of critics E; the smallest of their values counts (G: 2)."""
     support: tuple[float, float] = (-1.0, 21.0)
     """Range of returns the critic can tell; fixed for the life of a critic."""
     num_bins: int = 101
+    """Bins Z of the categorical value (G: 101)."""
     padding: float = 0.05
     """Part of the support added on each side; with `padding_bins`, 0 restores the paper."""
     padding_bins: int = 3
@@ -47,10 +51,15 @@ class CriticConfig:
     head: str = "hl_gauss"
     """"hl_gauss" or "mse", for the ablation."""
     token_dim: int = 512
+    """Width D of the transformer (G: 512)."""
     num_heads: int = 8
+    """Attention heads (G: 8)."""
     num_layers: int = 3
+    """Transformer layers (G: 3)."""
     feedforward: int = 256
+    """Width of the feedforward layers (G: 256)."""
     dropout: float = 0.1
+    """Inside the transformer (G: 0.1)."""
     kind: str = "chunk"
     """"chunk" or, as an ablation, "per_step": judges a chunk by its first action, learns from
     single steps."""
@@ -65,9 +74,11 @@ class OptimizerConfig:
     """AdamW and what goes around it (paper Appendix G)."""
 
     imitation_learning_rate: float = 1e-4
+    """Of the policy in stage I (G: 1e-4)."""
     rl_learning_rate: float = 2e-4
     """Of policy and critic, in every stage with a critic."""
     weight_decay: float = 1e-4
+    """Of AdamW (G: 1e-4)."""
     max_grad_norm: float | None = 1.0
     """Bound on the gradient's norm; null restores the paper, which does not mention one."""
 

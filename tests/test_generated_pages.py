@@ -7,7 +7,7 @@ import pytest
 
 from docs.generate import physics
 from docs.generate import scripts as reference
-from docs.generate.asking import SCRIPTS, ask_parser, ask_settings
+from docs.generate.asking import SCRIPTS, ask_parser, ask_settings, scripts
 from docs.generate.marks import Marked
 from docs.generate.settings import settings_of
 from tasks.cube_spin.physics import PRESETS, Physics
@@ -38,6 +38,15 @@ def test_settings_bring_values_and_docstrings_from_groups_and_bases() -> None:
         "group.size": (4, "How many, at most."),
         "group.bare": (0.5, ""),
     }
+
+
+def test_every_setting_says_what_it_means() -> None:
+    found = {
+        s.key: s.text for path in scripts() for s in settings_of(ask_settings(path) or Outer())
+    }
+    silent = sorted(key for key, text in found.items() if not text)
+    assert len(found) > 100
+    assert silent == ["bare", "group.bare"], "give these fields a docstring"
 
 
 def test_a_scripts_page_shows_description_flags_and_settings() -> None:

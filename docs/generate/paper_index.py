@@ -79,11 +79,17 @@ def parts_in(text: str) -> list[str]:
 
 
 def index() -> str:
-    """The index as a table; parts that the code does not cite are left out."""
+    """The index as a table, without parts that the code does not cite.
+
+    A class stands for its members.
+    """
     rows = []
     for part, places in citations().items():
         if places:
-            name = part if part[0] in "IV" or "." in part[2:4] or " " in part else f"App. {part}"
+            places = [
+                p for p in places if Place(p.file, p.name.rpartition(".")[0] or "-") not in places
+            ]
+            name = f"App. {part}" if re.fullmatch(_APPENDIX, part) else part
             rows.append((name, PARTS[part], ", ".join(f"`{place}`" for place in places)))
     return table(("paper", "subject", "code"), rows)
 

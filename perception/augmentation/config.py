@@ -24,7 +24,9 @@ class OccluderConfig:
     """Things pasted in front of the cube (paper: synthetic occlusions)."""
 
     probability: float = 0.5
+    """Chance that a picture gets any."""
     count: tuple[int, int] = (1, 3)
+    """Fewest and most in such a picture."""
     width_px: Range = (5.0, 26.0)
     """Of a finger-like bar; polygons and patches are up to twice as wide."""
     near_cube: float = 0.75
@@ -38,18 +40,25 @@ class PhotoConfig:
     """What a camera and its lighting do; each with its own probability."""
 
     jitter_probability: float = 0.8
+    """Chance that brightness, contrast, saturation and hue change."""
     brightness: Range = (0.6, 1.4)
+    """Factor on all values."""
     contrast: Range = (0.6, 1.4)
+    """Factor on the distance of each value from the mean."""
     saturation: Range = (0.3, 1.3)
+    """Factor on the distance of each colour from grey."""
     hue_deg: float = 8.0
     """Largest turn of the colour circle; faces also differ by colour, so it stays small."""
     blur_probability: float = 0.3
+    """Chance that a picture is blurred."""
     blur_px: Range = (0.3, 1.4)
     """Standard deviation of the Gaussian blur."""
     motion_probability: float = 0.3
+    """Chance that a picture is smeared by motion."""
     motion_px: Range = (2.0, 8.0)
     """Length of the smear; symmetric, so corners stay in its middle."""
     noise_probability: float = 0.6
+    """Chance that a picture gets noise."""
     noise: Range = (1.0, 12.0)
     """Standard deviation of the noise, of 255."""
 

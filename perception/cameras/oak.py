@@ -25,11 +25,13 @@ class OakSettings:
     rate_hz: float = 30.0
     """Images per second; the OAK-D Lite's colour sensor gives at most 35."""
     exposure_us: int = 8000
+    """Exposure time."""
     iso: int = 400
     """100 to 1600."""
     lens: int = 130
     """Focus, 0 (far) to 255 (near)."""
     white_balance_k: int = 4500
+    """Colour temperature of the white balance."""
 
     def __post_init__(self) -> None:
         for name, value, low, high, unit in (

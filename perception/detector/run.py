@@ -69,8 +69,11 @@ class TrainingRun:
     learning_rate: float = 1e-4
     """Peak. The paper's 1e-8 would leave the weights where they began."""
     weight_decay: float = 1e-4
+    """Of AdamW."""
     warm_up_steps: int = 1_000
+    """Steps over which the learning rate rises."""
     max_grad_norm: float = 10.0
+    """Bound on the gradient's norm."""
     window: tuple[int, int] | None = None
     """Height and width of the part of each image to learn from, at most all of it, which null
     takes. A window around the cube costs a third, and what lies far from it teaches little."""
@@ -81,7 +84,9 @@ class TrainingRun:
     """Images of the training split kept aside, to watch the run and to scale the covariance. Null:
     a tenth of them, at most 200."""
     seed: int = 0
+    """Of weights, batches and augmentation."""
     bf16: bool = False
+    """Compute in bfloat16; for a GPU."""
     workers: int = 0
     """Processes that prepare images; 0 prepares them between the steps."""
     log_every: int = 20

@@ -25,7 +25,9 @@ class FingerConfig:
     probability: float = 0.0
     """Share of pictures that have any; none by default, as the paper's renderings have none."""
     count: tuple[int, int] = (1, 2)
+    """Fewest and most in such a picture."""
     radius_m: Range = (0.006, 0.011)
+    """Radius of a finger."""
     reach: Range = (0.1, 0.4)
     """Where the finger crosses the line of sight, from 0 at the cube to 1 at the camera."""
     off_centre_m: float = 0.02

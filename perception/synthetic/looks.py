@@ -25,7 +25,9 @@ class LookConfig:
     light_tint: float = 0.1
     """Largest deviation of a lamp's colour from white, per channel."""
     specular: Range = (0.0, 0.6)
+    """Strength of highlights on surfaces."""
     shininess: Range = (0.05, 0.8)
+    """Sharpness of highlights."""
     cube_hue: float = 0.04
     """Largest change of the print's colours, per channel."""
     cube_gain: Range = (0.65, 1.1)

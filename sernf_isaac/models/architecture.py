@@ -14,11 +14,15 @@ class ActConfig:
     """Action Chunking Transformer (paper App. G.3a); its width is `policy.token_dim`."""
 
     num_heads: int = 8
+    """Attention heads (G.3a: 8)."""
     num_layers: int = 3
     """Of the style's encoder, and of the decoder."""
     feedforward: int = 2048
+    """Width of the feedforward layers (G.3a: 2048)."""
     style_dim: int = 32
+    """Size of the style variable (G.3a: 32)."""
     kl_weight: float = 10.0
+    """Weight of the KL divergence of the style (G.3a: 10)."""
 
 
 @dataclass
@@ -26,8 +30,11 @@ class FlowMatchingConfig:
     """Flow matching with DiT blocks (paper App. G.3b); its width is `policy.token_dim`."""
 
     num_heads: int = 8
+    """Attention heads (G.3b: 8)."""
     num_layers: int = 4
+    """DiT blocks (G.3b: 4)."""
     feedforward: int = 2048
+    """Width of the feedforward layers (G.3b: 2048)."""
     steps: int = 8
     """Euler steps from noise to a chunk."""
 

@@ -35,6 +35,7 @@ class ArmRun:
     """Everything that determines a session with an arm."""
 
     task: str = "scissors_tape"
+    """Whose layout, places and rules apply."""
     arm: str = "fake"
     """"fake" (follows with a lag), "panda" (FER, panda-python) or "franky" (FR3)."""
     hand: str = "ideal"
@@ -48,6 +49,7 @@ class ArmRun:
     start_joints: list[float] = field(default_factory=lambda: [0.0] * HAND.num_joints)
     """Of the hand, at home [rad]."""
     seed: int = 0
+    """Of places and decisions."""
     actor: str = "actor"
     """Who writes; several robots may share a run."""
     runner: RunnerSettings = field(default_factory=_runner)

@@ -84,23 +84,37 @@ class RewardConfig:
     form: str = "tracking"
     """"tracking": linear in the mean spin; "alignment": the paper's literal cosine."""
     object_position: float = 10.0
+    """Weight: nearness of the cube to its origin (Table III: 10)."""
     rotation_magnitude: float = 10.0
+    """Weight: speed of the spin as commanded (Table III: 10)."""
     rotation_direction: float = 30.0
+    """Weight: direction of the spin as commanded (Table III: 30)."""
     angular_acceleration: float = 1.0
+    """Weight: smoothness of the spin (Table III: 1)."""
     reaching: float = 15.0
+    """Weight: nearness of the fingertips to the cube (Table III: 15)."""
     pose_closure: float = 2.0
+    """Weight: thumb and fingers on opposite sides of the cube (Table III: 2)."""
     joint_velocity: float = -1e-4
+    """Weight: squared joint velocities (Table III: -1e-4)."""
     action: float = -5e-4
+    """Weight: squared actions (Table III: -5e-4)."""
     action_rate: float = -1e-2
+    """Weight: squared changes of the action (Table III: -1e-2)."""
     joint_acceleration: float = -1e-7
+    """Weight: squared joint accelerations (Table III: -1e-7)."""
     tilt: float = 0.0
     """Weight of our term: squared tilt of the cube away from a flat pose."""
     fall: float = 0.0
     """Weight of our term: one impulse when the cube is lost."""
     position_width_m: float = 0.02
+    """Distance at which `object_position` has fallen to 1/e."""
     magnitude_width_rad_s: float = 0.5
+    """Error at which `rotation_magnitude` has fallen to 1/e."""
     acceleration_width_rad_s2: float = 30.0
+    """Acceleration at which `angular_acceleration` has fallen to 1/e."""
     reaching_width_m: float = 0.03
+    """Distance at which `reaching` has fallen to 1/e."""
     spin_smoothing: float = 0.15
     """Weight of the newest 50 ms in the running mean of the spin."""
     slow_command_rad_s: float = 0.5

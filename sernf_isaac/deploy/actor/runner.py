@@ -63,7 +63,9 @@ class RunnerSettings:
     goal: float = 1.0
     """Commanded spin [rad/s]; positive is counter-clockwise seen from above."""
     control_rate_hz: float = 20.0
+    """Actions per second."""
     max_episode_s: float = 60.0
+    """An episode is ended after this, at the latest."""
     blind_s: float = 1.0
     """Without a pose for this long the object counts as dropped."""
     supported_s: float = 0.0

@@ -46,17 +46,23 @@ class ArmLimits:
     lower_m: tuple[float, float, float]
     """Corners of the workspace, in the arm's base frame."""
     upper_m: tuple[float, float, float]
+    """Upper corner of the workspace."""
     max_speed_m_s: float = 0.3
+    """Of commands."""
     max_turn_rad_s: float = 1.5
+    """Of commands."""
     max_error_m: float = 0.1
     """Commands stay this close to the measured position, so that a blocked arm does not push."""
     max_error_rad: float = 0.5
+    """The same for rotations."""
     max_leap_m: float = 0.2
     """A pose that is further from the last command than this comes from no policy in order."""
     max_leap_rad: float = 1.0
+    """The same for rotations."""
     ramp_speed_m_s: float = 0.1
     """Of moves between episodes."""
     ramp_turn_rad_s: float = 0.5
+    """The same for rotations."""
 
     def __post_init__(self) -> None:
         self._check_workspace()

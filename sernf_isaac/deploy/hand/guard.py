@@ -37,6 +37,7 @@ class GuardLimits:
     max_speed_rad_s: float = 8.0
     """Of commands; the teacher stays below in 99.9 % of its steps."""
     max_acceleration_rad_s2: float = 400.0
+    """Of commands."""
     max_error_rad: float = 0.8
     """Commands stay this close to the measured angles, so that a blocked joint is not wound up; a
     soft grasp lives on errors of up to 0.77 rad."""

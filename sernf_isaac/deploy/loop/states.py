@@ -92,6 +92,7 @@ class SafetyTiming:
     command_timeout_s: float = 0.1
     """Two missing actions at 20 Hz."""
     reading_timeout_s: float = 0.1
+    """Without a reading for this long, the bus counts as lost."""
     blocked_s: float = 1.0
     """A joint at the largest allowed distance from its command for this long is blocked."""
     max_bad_actions: int = 3

@@ -39,8 +39,11 @@ class DecisionSettings:
     rank: str = "auto"
     """"value" (paper Alg. 2), "likelihood", or "auto": by value where the policy has critics."""
     device: str = "cpu"
+    """Where the networks run: cpu or cuda:N."""
     threads: int = 1
+    """Of torch."""
     seed: int = 0
+    """Of the latents."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ class DistillConfig:
     """How the student is distilled; the defaults are the paper's (F.5, G)."""
 
     iterations: int = 200
+    """Rollouts, each followed by gradient steps."""
     rollout_steps: int = 128
     """T, steps per environment and iteration."""
     teacher_share: float = 1.0
@@ -28,6 +29,7 @@ class DistillConfig:
     updates_per_iteration: int = 118
     """Gradient steps per iteration; the paper gives only their total, see docs/why/paper.md."""
     batch_size: int = 1024
+    """Windows per gradient step."""
     kept_rollouts: int = 1
     """Rollouts to sample from: the newest M. DAgger keeps all, the paper the last."""
     candidates: int = 1

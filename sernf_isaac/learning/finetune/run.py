@@ -40,6 +40,7 @@ class FinetuneRun:
     """Everything that determines a learner beside a robot."""
 
     seed: int = 0
+    """Of fresh critics and batches."""
     minutes_per_iteration: float = 15.0
     """Data before each iteration (paper C.3)."""
     updates_per_iteration: int = 1_000
@@ -47,7 +48,9 @@ class FinetuneRun:
     warm_up_iterations: int = 3
     """Critics only; paper: 3,000 updates (V-B)."""
     offline_iterations: int = 1
+    """Policy and critics, on all data as offline data."""
     online_iterations: int = 3
+    """Policy and critics, on offline and online data."""
     batch_size: int = 512
     """Paper G."""
     critic_updates: int = 1
@@ -68,7 +71,9 @@ class FinetuneRun:
     fresh_critics: bool = True
     """Start with new critics, also if the first policy brings some."""
     log_every: int = 50
+    """Updates between rows of the metrics."""
     save_every: int = 250
+    """Updates between resume points."""
 
     def __post_init__(self) -> None:
         if self.critic_updates < 1 or self.batch_size % self.critic_updates:

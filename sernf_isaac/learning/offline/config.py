@@ -31,6 +31,7 @@ class OfflineRun:
     action_names: list[str] = field(default_factory=list)
     """Names of the action dimensions, for the contract. Empty: action_0, action_1, ..."""
     seed: int = 0
+    """Of weights and batches."""
     batch_size: int = 256
     """In stage I; the paper's scissors (G)."""
     rl_batch_size: int = 256
@@ -56,7 +57,9 @@ class OfflineRun:
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     architecture: Architecture = field(default_factory=Architecture)
     log_every: int = 50
+    """Updates between rows of the metrics."""
     save_every: int = 1_000
+    """Updates between resume points."""
 
     def check(self) -> None:
         """An error if no training can be started with this.

@@ -59,6 +59,7 @@ class OnlineSchedule:
     updates_per_step: float = 0.05
     """Updates for every environment step. Paper: 1,000 for 15 minutes at 20 Hz, 0.056 (G)."""
     batch_size: int = 256
+    """Rows per update."""
     candidates: int = 24
     """Chunks K per decision when acting (Alg. 2)."""
 

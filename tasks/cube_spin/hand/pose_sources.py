@@ -20,8 +20,9 @@ class CameraErrors:
     latency_s: float = 0.06
     """From picture to pose."""
     position_noise_m: float = 0.002
+    """Standard deviation per axis and picture."""
     rotation_noise_rad: float = 0.04
-    """Both per axis and picture."""
+    """The same for rotations."""
     loss_probability: float = 0.01
     """Chance per picture that fingers hide the cube for a while."""
     loss_s: tuple[float, float] = (0.1, 0.4)
@@ -29,6 +30,7 @@ class CameraErrors:
     jump_probability: float = 0.005
     """Chance per picture that the pose is plainly wrong: any rotation, and 2 cm off."""
     jump_m: float = 0.02
+    """Standard deviation of the position of such a pose, per axis."""
 
     def __post_init__(self) -> None:
         if self.rate_hz <= 0.0 or not 0.0 <= self.loss_s[0] <= self.loss_s[1]:

@@ -43,6 +43,7 @@ class HandRun:
     hand_config: str = ""
     """orca_core's config.yaml of this very hand; empty: the packaged one."""
     seed: int = 0
+    """Of decisions and of the twin's draws."""
     actor: str = "actor"
     """Who writes; several robots may share a run."""
     runner: RunnerSettings = field(default_factory=RunnerSettings)

@@ -44,7 +44,9 @@ class RehearsalRun:
     """Everything that determines a rehearsal, besides the student. Sized for one CPU core."""
 
     seed: int = 0
+    """Of robot, learner and tests."""
     minutes_per_test: float = 15.0
+    """Robot time of each test."""
     hand: HandRun = field(default_factory=_hand)
     learner: FinetuneRun = field(default_factory=lambda: preset("small"))
 

@@ -24,8 +24,11 @@ class TwinRun:
     """Everything that determines a training run on the twin."""
 
     seed: int = 0
+    """Of networks, worlds and draws."""
     num_envs: int = 256
+    """Worlds simulated side by side."""
     iterations: int = 1500
+    """Rollouts, each followed by an update."""
     max_minutes: float = float("inf")
     """Stop after this much training time, whatever comes first."""
     start_from: str = ""
@@ -38,6 +41,7 @@ class TwinRun:
     eval_every: int = 250
     """Iterations between evaluations while training; 0 switches them off."""
     eval_episodes: int = 64
+    """Episodes of each evaluation."""
     task: TaskConfig = field(default_factory=training_task)
     ppo: PpoConfig = field(default_factory=PpoConfig)
 

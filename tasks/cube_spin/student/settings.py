@@ -34,7 +34,9 @@ class StudentRun:
     kind: str = "flow"
     """Of the student: "flow" or, to compare with, "gaussian" of the same size."""
     seed: int = 0
+    """Of networks, worlds and draws."""
     num_envs: int = 1024
+    """Worlds per process."""
     max_minutes: float = float("inf")
     """Stop after this much time, whatever comes first."""
     physics: str = "distillation"
@@ -45,6 +47,7 @@ class StudentRun:
     """Iterations between evaluations on the twin, under the run's noise, made where it saves; the
     last iteration is evaluated too. 0 switches them off."""
     eval_episodes: int = 64
+    """Episodes of each evaluation."""
     command: CommandConfig = field(default_factory=CommandConfig)
     episode: EpisodeConfig = field(
         default_factory=lambda: EpisodeConfig(

@@ -41,17 +41,27 @@ class PpoConfig:
     """Upper bound that the standard deviation is led to in the middle half of the run.
     Without it the policy's own noise turns the cube, which stands still when the noise is off."""
     learning_rate: float = 2.5e-4
+    """At the beginning (Table IV: 1e-4)."""
     schedule: str = "linear"
     """"fixed", "linear" (falls to a tenth over the run) or "adaptive" (Table IV: a target KL)."""
     desired_kl: float = 0.01
+    """Of the adaptive schedule (Table IV)."""
     epochs: int = 4
+    """Passes over a rollout (Table IV: 5)."""
     minibatches: int = 4
+    """Per pass (Table IV)."""
     gamma: float = 0.99
+    """Discount per step (Table IV)."""
     gae_lambda: float = 0.95
+    """Of the advantage estimate (Table IV)."""
     clip: float = 0.2
+    """Of the probability ratio (Table IV)."""
     entropy_coefficient: float = 1e-4
+    """Weight of the entropy bonus (Table IV)."""
     value_coefficient: float = 1.0
+    """Weight of the value loss (Table IV)."""
     max_grad_norm: float = 1.0
+    """Bound on the gradient's norm (Table IV)."""
 
 
 SCHEDULES = ("fixed", "linear", "adaptive")
