@@ -1,0 +1,163 @@
+"""SERNF: from a simulated teacher or demonstrations to a policy fine-tuned on a real hand.
+
+What a user of the library calls; everything else is internal and may change. Importing this
+package is cheap: each name loads its module when it is first used, and none of them loads a
+simulator or a plotting library.
+
+    from sernf_isaac import load_policy
+
+    policy, contract = load_policy("assets/student.pt")
+    print(policy.describe())
+
+| to | use |
+|---|---|
+| run a policy | `load_policy`, `ChunkPolicy`, `Contract`, `WorkerPolicy` |
+| set sizes and rates | `ChunkSpec`, `LearnerConfig`, `PolicyConfig`, `CriticConfig` |
+| build networks by hand | `FlowPolicy`, `ChunkCritic`, `Normalizer` |
+| learn from demonstrations and an environment | `FourStages`, `Problem`, `GymnasiumEnvs`, `collect` |
+| learn from stored episodes | `OfflineRun`, `train_offline` |
+| distil a teacher | `Distiller`, `DistillConfig` |
+| keep episodes | `create_run`, `RunWriter`, `RunReader`, `Episode`, `StepLayout`, `Step` |
+| drive a hand | `HandDriver`, `HandDescription`, `HandProcess`, `HandSetup`, `GuardLimits`, `Session` |
+
+`examples/` shows each of them in at most sixty lines.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sernf_isaac.config import CriticConfig, LearnerConfig, OptimizerConfig, PolicyConfig
+    from sernf_isaac.data.episode import Episode
+    from sernf_isaac.data.normalizer import Normalizer
+    from sernf_isaac.data.store.reader import Commit, RunReader
+    from sernf_isaac.data.store.steps import Step, StepLayout
+    from sernf_isaac.data.store.writer import RunWriter, create_run
+    from sernf_isaac.data.windows import ChunkSpec
+    from sernf_isaac.deploy.actor.runner import EpisodeResult, RunnerSettings, Station, run_episode
+    from sernf_isaac.deploy.actor.session import Session
+    from sernf_isaac.deploy.hand.guard import GuardLimits
+    from sernf_isaac.deploy.hand.process import HandProcess, HandSetup
+    from sernf_isaac.deploy.policy.local import DecisionSettings
+    from sernf_isaac.deploy.policy.worker import WorkerPolicy
+    from sernf_isaac.deploy.protocols import (
+        HandDescription,
+        HandDriver,
+        HandReading,
+        PoseReading,
+        PoseSource,
+    )
+    from sernf_isaac.learning.acting import act
+    from sernf_isaac.learning.distill.config import DistillConfig
+    from sernf_isaac.learning.distill.distiller import DistillationEnv, Distiller
+    from sernf_isaac.learning.offline.config import OfflineRun
+    from sernf_isaac.learning.offline.run import train as train_offline
+    from sernf_isaac.learning.online.gymnasium_envs import GymnasiumEnvs
+    from sernf_isaac.learning.online.in_memory import FourStageRun, FourStages, Milestone, Problem
+    from sernf_isaac.learning.online.training import Environment, OnlineSchedule, collect
+    from sernf_isaac.models.critic import ChunkCritic
+    from sernf_isaac.models.flow import FlowPolicy
+    from sernf_isaac.policy import ChunkPolicy, PolicyLayout, load_policy
+    from sernf_isaac.spec import Contract
+
+_HOMES = {
+    "config": ("CriticConfig", "LearnerConfig", "OptimizerConfig", "PolicyConfig"),
+    "data.episode": ("Episode",),
+    "data.normalizer": ("Normalizer",),
+    "data.store.reader": ("Commit", "RunReader"),
+    "data.store.steps": ("Step", "StepLayout"),
+    "data.store.writer": ("RunWriter", "create_run"),
+    "data.windows": ("ChunkSpec",),
+    "deploy.actor.runner": ("EpisodeResult", "RunnerSettings", "Station", "run_episode"),
+    "deploy.actor.session": ("Session",),
+    "deploy.hand.guard": ("GuardLimits",),
+    "deploy.hand.process": ("HandProcess", "HandSetup"),
+    "deploy.policy.local": ("DecisionSettings",),
+    "deploy.policy.worker": ("WorkerPolicy",),
+    "deploy.protocols": (
+        "HandDescription",
+        "HandDriver",
+        "HandReading",
+        "PoseReading",
+        "PoseSource",
+    ),
+    "learning.acting": ("act",),
+    "learning.distill.config": ("DistillConfig",),
+    "learning.distill.distiller": ("DistillationEnv", "Distiller"),
+    "learning.offline.config": ("OfflineRun",),
+    "learning.offline.run": ("train_offline",),
+    "learning.online.gymnasium_envs": ("GymnasiumEnvs",),
+    "learning.online.in_memory": ("FourStageRun", "FourStages", "Milestone", "Problem"),
+    "learning.online.training": ("Environment", "OnlineSchedule", "collect"),
+    "models.critic": ("ChunkCritic",),
+    "models.flow": ("FlowPolicy",),
+    "policy": ("ChunkPolicy", "PolicyLayout", "load_policy"),
+    "spec": ("Contract",),
+}
+_NAMED_OTHERWISE = {"train_offline": "train"}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ChunkCritic",
+    "ChunkPolicy",
+    "ChunkSpec",
+    "Commit",
+    "Contract",
+    "CriticConfig",
+    "DecisionSettings",
+    "DistillConfig",
+    "DistillationEnv",
+    "Distiller",
+    "Environment",
+    "Episode",
+    "EpisodeResult",
+    "FlowPolicy",
+    "FourStageRun",
+    "FourStages",
+    "GuardLimits",
+    "GymnasiumEnvs",
+    "HandDescription",
+    "HandDriver",
+    "HandProcess",
+    "HandReading",
+    "HandSetup",
+    "LearnerConfig",
+    "Milestone",
+    "Normalizer",
+    "OfflineRun",
+    "OnlineSchedule",
+    "OptimizerConfig",
+    "PolicyConfig",
+    "PolicyLayout",
+    "PoseReading",
+    "PoseSource",
+    "Problem",
+    "RunReader",
+    "RunWriter",
+    "RunnerSettings",
+    "Session",
+    "Station",
+    "Step",
+    "StepLayout",
+    "WorkerPolicy",
+    "act",
+    "collect",
+    "create_run",
+    "load_policy",
+    "run_episode",
+    "train_offline",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name's module when the name is first used."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    module = import_module(f"{__name__}.{_HOME_OF[name]}")
+    value = getattr(module, _NAMED_OTHERWISE.get(name, name))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

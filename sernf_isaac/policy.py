@@ -87,7 +87,7 @@ class ChunkPolicy:
         prefix: Tensor,
         *,
         candidates: int,
-        rank: str = "value",
+        rank: str | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Chunks (B, H, A) in the units of the data.
@@ -97,13 +97,15 @@ class ChunkPolicy:
                 (B, 3, h, w) of bytes.
             prefix: (B, P, A) actions already queued, in the units of the data.
             candidates: K chunks drawn per observation; 1 executes what was drawn.
-            rank: "value" or "likelihood".
+            rank: "value" or "likelihood"; None: by value if the policy has critics.
             generator: Source of the candidates.
 
         Raises:
             ValueError: For another rank, for "value" without critics, for a group or camera that is
                 missing or of another size, for values that are not finite, for poses that are none.
         """
+        if rank is None:
+            rank = "likelihood" if self.judge is None else "value"
         if rank not in RANKS:
             raise ValueError(f"rank must be one of {RANKS}, not '{rank}'")
         if rank == "value" and self.judge is None:
@@ -125,6 +127,48 @@ class ChunkPolicy:
         chunk = self._best(scaled, latents, by_value=by_value)
         chunk = self.normalizer.denormalize(ACTION, chunk)
         return chunk if pose is None else absolute_from(pose, chunk)
+
+    def describe(self) -> str:
+        """What the policy takes and gives, a line per group, for a person."""
+        layout, spec = self.layout, self.layout.spec
+        kind = f"{layout.architecture.kind} policy, {'with' if self.judge else 'without'} critics"
+        lines = [kind]
+        for name, size in layout.features.items():
+            steps = f"{spec.history}, " if name in spec.history_keys else ""
+            lines.append(f"  takes {name} (B, {steps}{size})")
+        for name, size in layout.architecture.vision.cameras.items():
+            lines.append(f"  takes {name} (B, {', '.join(map(str, size))}) uint8")
+        lines.append(f"  after a prefix (B, {spec.prefix}, {layout.action_dim}) of queued actions")
+        lines.append(f"  gives chunks (B, {spec.horizon}, {layout.action_dim})")
+        return "\n".join(lines)
+
+    def example_inputs(
+        self, batch: int = 1, generator: torch.Generator | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """An observation and a prefix for `decide`, uniform over what the policy's data covered.
+
+        Args:
+            batch: B.
+            generator: Source of the numbers, on the CPU.
+        """
+        layout, spec = self.layout, self.layout.spec
+        device = next(self.actor.parameters()).device
+
+        def uniform(group: str, *shape: int) -> Tensor:
+            unit = 2.0 * torch.rand((batch, *shape), generator=generator) - 1.0
+            return self.normalizer.denormalize(group, unit.to(device))
+
+        observation = {
+            name: uniform(name, *((spec.history,) if name in spec.history_keys else ()), size)
+            for name, size in layout.features.items()
+        }
+        for name, size in layout.architecture.vision.cameras.items():
+            image = torch.randint(256, (batch, *size), generator=generator, dtype=torch.uint8)
+            observation[name] = image.to(device)
+        prefix = uniform(ACTION, spec.prefix, layout.action_dim)
+        if spec.pose_frame is not None:  # the range is that of relative poses, the queue's are not
+            prefix = absolute_from(pose_in(observation, spec.pose_frame), prefix)
+        return observation, prefix
 
     def save(self, path: Path | str, contract: Contract, notes: dict[str, object]) -> None:
         """Write the policy; `notes` say where it came from.
