@@ -9,16 +9,14 @@ simulator or a plotting library.
     policy, contract = load_policy("assets/student.pt")
     print(policy.describe())
 
-| to | use |
-|---|---|
-| run a policy | `load_policy`, `ChunkPolicy`, `Contract`, `WorkerPolicy` |
-| set sizes and rates | `ChunkSpec`, `LearnerConfig`, `PolicyConfig`, `CriticConfig` |
-| build networks by hand | `FlowPolicy`, `ChunkCritic`, `Normalizer` |
-| learn from demonstrations and an environment | `FourStages`, `Problem`, `GymnasiumEnvs`, `collect` |
-| learn from stored episodes | `OfflineRun`, `train_offline` |
-| distil a teacher | `Distiller`, `DistillConfig` |
-| keep episodes | `create_run`, `RunWriter`, `RunReader`, `Episode`, `StepLayout`, `Step` |
-| drive a hand | `HandDriver`, `HandDescription`, `HandProcess`, `HandSetup`, `GuardLimits`, `Session` |
+To run a policy: `load_policy`, `ChunkPolicy`, `Contract`, `WorkerPolicy`.
+To set sizes and rates: `ChunkSpec`, `LearnerConfig`, `PolicyConfig`, `CriticConfig`.
+To build networks by hand: `FlowPolicy`, `ChunkCritic`, `Normalizer`.
+To learn from demonstrations and an environment: `FourStages`, `Problem`, `GymnasiumEnvs`, `collect`.
+To learn from stored episodes: `OfflineRun`, `train_offline`.
+To distil a teacher: `Distiller`, `DistillConfig`.
+To keep episodes: `create_run`, `RunWriter`, `RunReader`, `Episode`, `StepLayout`, `Step`.
+To drive a hand: `HandDriver`, `HandDescription`, `HandProcess`, `HandSetup`, `Station`, `Session`.
 
 `examples/` shows each of them in at most sixty lines.
 """
