@@ -12,7 +12,7 @@ simulator or a plotting library.
 To run a policy: `load_policy`, `ChunkPolicy`, `Contract`, `WorkerPolicy`.
 To set sizes and rates: `ChunkSpec`, `LearnerConfig`, `PolicyConfig`, `CriticConfig`.
 To build networks by hand: `FlowPolicy`, `ChunkCritic`, `Normalizer`.
-To learn from demonstrations and an environment: `FourStages`, `Problem`, `GymnasiumEnvs`, `collect`.
+To learn from demonstrations and an environment: `FourStages`, `Problem`, `GymnasiumEnvs`, `act`.
 To learn from stored episodes: `OfflineRun`, `train_offline`.
 To distil a teacher: `Distiller`, `DistillConfig`.
 To keep episodes: `create_run`, `RunWriter`, `RunReader`, `Episode`, `StepLayout`, `Step`.
