@@ -7,8 +7,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from perception.augmentation.augment import Augmenter
+from perception.augmentation.config import AugmentConfig
 from perception.cube import EDGES
 from perception.samples import CUBE_ID, OCCLUDED, OUTSIDE, VISIBLE, Sample
+from perception.shards import ShardDataset
+from perception.synthetic.backgrounds import Backgrounds
+
+SHEET = 30
+"""Samples on a sheet of a data set."""
 
 COLOURS = {OUTSIDE: (150, 150, 150), OCCLUDED: (255, 60, 60), VISIBLE: (60, 255, 60)}
 """RGB of a corner by its visibility."""
@@ -56,6 +63,24 @@ def write_contact_sheet(path: Path, samples: Sequence[Sample], columns: int = 5)
     """Write a sheet as PNG or JPEG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(contact_sheet(samples, columns)).save(path)
+
+
+def write_sheets(folder: Path, split: str, backgrounds: Path | None) -> list[Path]:
+    """Samples of a data set to look at, as rendered and as the detector sees them in training.
+
+    Args:
+        folder: Of the data set; the sheets are written into it.
+        split: "train" or "heldout".
+        backgrounds: Folder of pictures for the augmentation; None draws them.
+    """
+    data = ShardDataset(folder, split)
+    samples = [data[i * len(data) // SHEET] for i in range(min(SHEET, len(data)))]
+    augment = Augmenter(AugmentConfig(), Backgrounds(split, backgrounds))
+    changed = [augment(sample, np.random.default_rng(i)) for i, sample in enumerate(samples)]
+    sheets = {folder / f"{split}.jpg": samples, folder / f"{split}-augmented.jpg": changed}
+    for path, shown in sheets.items():
+        write_contact_sheet(path, shown)
+    return list(sheets)
 
 
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates

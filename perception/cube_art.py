@@ -87,7 +87,13 @@ def obj_text(size_m: float = CUBE_SIZE_M) -> str:
 
 
 def write_cube(folder: Path, size_m: float = CUBE_SIZE_M) -> list[Path]:
-    """Write OBJ, material, atlas and PDF into a folder; returns their paths."""
+    """Write OBJ, material, atlas and PDF into a folder; returns their paths.
+
+    Raises:
+        OSError: If they cannot be written; names the folder or file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; name a folder")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OBJ_NAME).write_text(obj_text(size_m))
     (folder / MATERIAL_NAME).write_text(f"newmtl cube\nKd 1 1 1\nmap_Kd {ATLAS_NAME}\n")

@@ -23,6 +23,7 @@ from perception.calibration.mounting import board_pose, mounting
 from perception.calibration.pictures import check_empty, print_board, read_views, take_pictures
 from perception.cameras.checks import HAND_REACH_M, pose
 from perception.cameras.oak import OakCamera, OakSettings
+from perception.files import check_writable
 from perception.geometry import transform
 from sernf_isaac.cli import apply_overrides, run_main
 
@@ -67,6 +68,9 @@ def main() -> None:
         return
     if (args.fixture is None) != (args.hand_board is None):
         raise ValueError("--fixture and --hand_board belong together")
+    if args.hand_board is not None:
+        args.hand_board = transform(*pose(args.hand_board, "--hand_board", HAND_REACH_M))
+    check_writable(args.out)
     save_rig(args.out, _calibrate(args, board))
     print(f"calibration -> {args.out}")
 
@@ -81,12 +85,11 @@ def _calibrate(args: argparse.Namespace, board: Board) -> CalibratedRig:
     rig = replace(rig, deviations=found.deviations)
     if args.fixture is None:
         return rig
-    place = transform(*pose(args.hand_board, "--hand_board", HAND_REACH_M))
     fixed = read_views(args.fixture, board)
     if (fixed.size, load_settings(args.fixture)) != (seen.size, oak):
         raise ValueError(f"{args.fixture} and {args.images} are not of a camera set alike")
     poses = [board_pose(view, found.intrinsics, found.distortion)[0] for view in fixed.views]
-    at = mounting(poses, place)
+    at = mounting(poses, args.hand_board)
     spread_m = at.spread_m if at.pictures > 1 else None
     spread = "spread not known" if spread_m is None else f"spread {1e3 * spread_m:.2f} mm"
     print(f"camera at the hand: {at.pictures} pictures, {spread}")

@@ -13,6 +13,7 @@ import torch
 
 from perception.detector.export import TOLERANCE, export_onnx, parity
 from perception.detector.files import load_detector
+from perception.files import check_writable
 from perception.tracking.tracker import TrackerConfig
 from sernf_isaac.cli import run_main
 
@@ -33,6 +34,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
+    for name, low in (("threads", 1), ("images", 1), ("height", 32), ("width", 32)):
+        if (value := getattr(args, name)) < low:
+            raise ValueError(f"--{name} ({value}) must be at least {low}")
+    check_writable(args.out, (".onnx",))
     torch.set_num_threads(args.threads)
     detector, size = load_detector(args.detector), (args.height, args.width)
     export_onnx(detector, args.out, size)

@@ -15,7 +15,10 @@ import torch
 
 from sernf_isaac.cli import run_main
 from tasks.assets import DEFAULT_TEACHER
+from tasks.cube_spin.config import CONTROL_DT_S
 from tasks.cube_spin.eyes.recording import episode_states, longest_episode, record, teacher_states
+
+MOST_S = 36_000.0
 
 
 def parse() -> argparse.Namespace:
@@ -34,6 +37,8 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
+    if not 2 * CONTROL_DT_S <= args.seconds <= MOST_S:
+        raise ValueError(f"--seconds ({args.seconds}) must be {2 * CONTROL_DT_S:g} to {MOST_S:g}")
     torch.set_num_threads(1)
     if args.episode:
         states = episode_states(longest_episode(args.episode), args.seconds)

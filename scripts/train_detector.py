@@ -12,7 +12,6 @@ runs/detector/<time>/: detector.pt, TensorBoard curves with pictures, validation
 import argparse
 import os
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from omegaconf import OmegaConf
 from perception.detector import run as runs
 from perception.detector.config import PRESETS
 from sernf_isaac.cli import apply_overrides, resolve_device, run_main
+from sernf_isaac.run_folder import latest_run_dir, new_run_dir
 
 RUNS = Path("runs/detector")
 
@@ -45,45 +45,53 @@ def main() -> None:
     if args.resume:
         if overrides or args.data or args.seed is not None:
             raise ValueError("a resumed run keeps its settings; give --resume alone")
-        run_dir = latest(args.out) if args.resume == "latest" else Path(args.resume)
-        run = runs.load_run(run_dir)
+        resumed = latest_run_dir(args.out) if args.resume == "latest" else Path(args.resume)
+        run = runs.load_run(resumed)
     else:
         flags = {"data": args.data and str(args.data.resolve()), "seed": args.seed}
         given = {name: value for name, value in flags.items() if value is not None}
         run = apply_overrides(replace(runs.default_run(args.preset), **given), overrides)
-        run_dir = args.out / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     if args.print_config:
         print(OmegaConf.to_yaml(OmegaConf.structured(run)))
         return
-    if args.threads:
+    if args.threads is not None:
+        if args.threads < 1:
+            raise ValueError(f"--threads ({args.threads}) must be at least 1")
         torch.set_num_threads(args.threads)
-    device = resolve_device(args.device)
-    if "LOCAL_RANK" in os.environ:
-        device, run_dir = join_group(device, run_dir)
+    device, first = join_group(resolve_device(args.device))
+    run = runs.fit_to_data(run)
+    run_dir = share_folder(resumed if args.resume else new_run_dir(args.out) if first else None)
+    if first:
+        window = (
+            f"{run.window[0]} x {run.window[1]} px of each image" if run.window else "all of it"
+        )
+        print(f"{run.validation_images} images kept aside; learning from {window}")
     detector_file = runs.train(run, run_dir, device=device, resume=bool(args.resume))
-    if int(os.environ.get("RANK", "0")) == 0:
+    if first:
         print(f"detector   -> {detector_file}")
         print(f"curves     -> tensorboard --logdir {run_dir}")
         print(f"next       -> python scripts/evaluate_pose.py --detector {detector_file}")
 
 
-def join_group(device: str, run_dir: Path) -> tuple[str, Path]:
-    """Meet the other processes of torchrun; everybody takes the first one's folder."""
-    rank = int(os.environ["LOCAL_RANK"])
+def join_group(device: str) -> tuple[str, bool]:
+    """Meet the other processes of torchrun, if there are; this one's device, and if it is first."""
+    if "LOCAL_RANK" not in os.environ:
+        return device, True
     if device.startswith("cuda"):
-        device = f"cuda:{rank}"
-        torch.cuda.set_device(rank)
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
     torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-    folder: list[Path | None] = [run_dir]
-    torch.distributed.broadcast_object_list(folder)
-    return device, folder[0] or run_dir
+    return device, torch.distributed.get_rank() == 0
 
 
-def latest(root: Path) -> Path:
-    found = sorted(path.parent for path in root.glob(f"*/{runs.CONFIG_FILE}"))
-    if not found:
-        raise FileNotFoundError(f"no run to resume under {root}")
-    return found[-1]
+def share_folder(run_dir: Path | None) -> Path:
+    """The first process's folder, in all of them."""
+    if torch.distributed.is_initialized():
+        folder = [run_dir]
+        torch.distributed.broadcast_object_list(folder)
+        run_dir = folder[0]
+    assert run_dir is not None, "the first process has one"
+    return run_dir
 
 
 if __name__ == "__main__":

@@ -79,10 +79,8 @@ def read_views(folder: Path, board: Board, needed: int = 1) -> BoardPictures:
             examples.append(image)
     if len(views) < needed:
         few = f"{folder}: the board was found in {len(views)} of {len(paths)} pictures"
-        if len(paths) < needed:
-            raise ValueError(f"{few}, at least {needed} are needed")
-        why = why_not_found(examples, board)
-        raise ValueError(f"{few}, at least {needed} must show it. In {without[0].name} etc., {why}")
+        why = f". In {without[0].name} etc., {why_not_found(examples, board)}" if without else ""
+        raise ValueError(f"{few}, at least {needed} must show it{why}")
     assert first_size is not None, "there is a picture"
     return BoardPictures(views, first_size, without)
 

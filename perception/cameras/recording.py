@@ -98,7 +98,9 @@ class Recording:
         self.path = path
         """Of the folder or video."""
         self._file = path / CAMERA_FILE if path.is_dir() else path.with_suffix(".json")
-        if not path.exists() or not self._file.is_file():
+        if not path.exists():
+            raise FileNotFoundError(f"no recording at {path}; it is a folder with {CAMERA_FILE}")
+        if not self._file.is_file():
             raise FileNotFoundError(f"no recording at {path}: it needs {self._file}")
         content, where = read_json(self._file), f"{self._file}"
         matrix, size, times_s = required(content, ("intrinsics", "size", "times_s"), where)

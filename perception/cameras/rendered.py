@@ -87,6 +87,9 @@ class LiveRig:
         make: Makes the rig.
         now: The time, and what there is to be seen.
         rate_hz: Pictures per second; `read` waits for the next one. None: it never waits.
+
+    Raises:
+        ValueError: If the rate is not above 0.
     """
 
     def __init__(
@@ -96,6 +99,8 @@ class LiveRig:
         *,
         rate_hz: float | None = None,
     ) -> None:
+        if rate_hz is not None and not rate_hz > 0.0:
+            raise ValueError(f"a camera's rate_hz ({rate_hz}) must be above 0")
         self._make, self._now, self._rate_hz = make, now, rate_hz
         self._rig: Rig | None = None
         self._next_s = -np.inf

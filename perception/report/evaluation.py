@@ -12,6 +12,7 @@ from perception.detector.detector import CornerDetector
 from perception.detector.files import DetectorFile
 from perception.pose.solver import PoseConfig
 from perception.report.figures import accuracy_figure, sequence_figure
+from perception.report.film import film
 from perception.report.frames import FrameRecord, judge_frames
 from perception.report.mishaps import MistakenDetector
 from perception.report.sequences import SequenceConfig, play, summarize_sequence
@@ -102,6 +103,13 @@ def evaluate_sequence(
         sequence_figure(figure, played, f"filtered pose at the moment of use, {recording.name}")
     numbers = summarize_sequence(played, costs_ms)
     return numbers | {"mistakes": mistaken.mistakes, "config": asdict(config)}
+
+
+def film_sequence(detector_file: DetectorFile, recording: Path, device: str, video: Path) -> float:
+    """A film of a recording with the filtered pose; the part of its images with one."""
+    detector = CornerDetector(detector_file.network, detector_file.config, device)
+    tracker = CubeTracker(detector, tracker_config(detector_file))
+    return film(Recording(recording), tracker, video)
 
 
 def draw_report(path: Path, report: Report, title: str) -> None:

@@ -54,5 +54,11 @@ def reasons_table(reasons: dict[str, int], images: int) -> str:
     return "\n".join(["no pose because", *(lines or ["       0"])])
 
 
+def sequence_table(numbers: dict) -> str:
+    """One number of a judged sequence per line."""
+    lines = [f"{n:<22}{_text(value)}" for n, value in numbers.items() if n != "config"]
+    return "\n".join(lines)
+
+
 def _text(value: float | str | None) -> str:
     return "-" if value is None else f"{float(value):.3g}"

@@ -46,7 +46,17 @@ class ShardPlan:
 
 
 def plan_shards(folder: Path, samples: dict[str, int], per_shard: int) -> list[ShardPlan]:
-    """Shards of `per_shard` samples per split, the last one shorter; the rarer split first."""
+    """Shards of `per_shard` samples per split, the last one shorter; the rarer split first.
+
+    Raises:
+        ValueError: If a number is negative, or there is nothing to make.
+    """
+    if per_shard < 1 or min(samples.values()) < 0 or not sum(samples.values()):
+        asked = ", ".join(f"{count} of '{split}'" for split, count in samples.items())
+        raise ValueError(
+            f"pictures ({asked}) must be at least 0 and 1 in all, pictures per shard ({per_shard}) "
+            "at least 1"
+        )
     plans = []
     for split, total in sorted(samples.items(), key=lambda item: item[1]):
         for shard, first in enumerate(range(0, total, per_shard)):
@@ -78,9 +88,12 @@ def generate(
         report: Told the size of every finished shard.
 
     Raises:
+        OSError: If the folder cannot be written.
         ValueError: If the folder holds a data set made in another way; names what differs.
         RuntimeError: If a process dies.
     """
+    if workers < 1:
+        raise ValueError(f"workers ({workers}) must be at least 1")
     folder.mkdir(parents=True, exist_ok=True)
     _check_same(folder, description, defaults or {})
     for leftover in folder.glob(PARTIAL):
@@ -148,7 +161,8 @@ def _results(
                 yield from (future.result() for future in finished)
         except BrokenProcessPool as error:
             raise RuntimeError(
-                "a rendering process died (out of memory?); run the same command to go on"
+                "a rendering process died: out of memory, or it cannot draw (its own words are "
+                "above); run the same command to go on"
             ) from error
 
 

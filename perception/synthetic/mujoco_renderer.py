@@ -80,12 +80,19 @@ class MujocoRenderer:
 
     Raises:
         RuntimeError: If nothing can be drawn here; says what to set or install.
+        ValueError: If the pictures are larger than the scene allows.
     """
 
     name, batch, any_intrinsics = "twin", 1, True
 
     def __init__(self, model: mujoco.MjModel, size: tuple[int, int]) -> None:
         self._model, self._data, self.size = model, mujoco.MjData(model), size
+        most = model.vis.global_.offwidth, model.vis.global_.offheight
+        if min(size) < 1 or size[0] > most[0] or size[1] > most[1]:
+            raise ValueError(
+                f"pictures of {size[0]} x {size[1]} px; this scene draws 1 x 1 to "
+                f"{most[0]} x {most[1]}"
+            )
         self._window, self._context = _drawing_context(model, size)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 16)

@@ -37,6 +37,22 @@ class ViewConfig:
     roll_deg: float = 20.0
     """Largest turn of the picture; without it the fingers point up in the image."""
 
+    def __post_init__(self) -> None:
+        for name, (low, high), (least, most) in (
+            ("width", (self.width, self.width), (16, 4096)),
+            ("height", (self.height, self.height), (16, 4096)),
+            ("focal_px", self.focal_px, (0.1 * self.width, 20.0 * self.width)),
+            ("aspect", self.aspect, (0.5, 2.0)),
+            ("principal_px", (self.principal_px, self.principal_px), (0.0, self.width / 4)),
+            ("distance_m", self.distance_m, (0.05, 2.0)),
+            ("tilt_deg", (self.tilt_deg, self.tilt_deg), (1.0, 80.0)),
+            ("target_m", (self.target_m, self.target_m), (0.0, 0.5)),
+            ("roll_deg", (self.roll_deg, self.roll_deg), (0.0, 180.0)),
+        ):
+            if not least <= low <= high <= most:
+                value = low if low == high else (low, high)
+                raise ValueError(f"view.{name} ({value}) must lie in {least:g} to {most:g}")
+
 
 @dataclass(frozen=True)
 class View:

@@ -123,6 +123,9 @@ class SteppedPoseSource:
         clock: The clock of the frames' times.
         rate_hz: Frames per second.
         latency_s: A frame counts this long after it was taken.
+
+    Raises:
+        ValueError: If the rate is not above 0 or the latency below.
     """
 
     def __init__(
@@ -134,6 +137,11 @@ class SteppedPoseSource:
         rate_hz: float = 16.0,
         latency_s: float = 0.06,
     ) -> None:
+        if not rate_hz > 0.0 or not latency_s >= 0.0:
+            raise ValueError(
+                f"a camera's rate_hz ({rate_hz}) must be above 0, its latency_s ({latency_s}) at "
+                "least 0"
+            )
         self._camera, self._tracker, self._clock = camera, tracker, clock
         self._period_s, self._latency_s = 1.0 / rate_hz, latency_s
         self._coming: deque[Frame] = deque()
