@@ -27,6 +27,7 @@ from documents import (
     shell_lines,
 )
 
+import sernf_isaac
 from docs.generate import paper_index
 from docs.generate.__main__ import PARTS
 from docs.generate.asking import SCRIPTS, ask_parser, ask_settings, scripts, shortest_arguments
@@ -199,6 +200,11 @@ def test_every_dotted_name_exists() -> None:
         wrong += [f"{page}: {name}" for name in named if not resolves(name)]
     assert count > 10
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_api_page_lists_the_public_names() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text()
+    assert sorted(re.findall(r"^::: sernf_isaac\.(\w+)$", page, re.M)) == sernf_isaac.__all__
 
 
 def test_python_in_the_pages_imports_what_exists() -> None:
