@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from sernf_isaac.cli import apply_overrides, run_main
 from sernf_isaac.deploy.actor.runner import EpisodeResult
+from sernf_isaac.progress import MinutesBar
 from tasks.cube_spin.eyes.live import camera_poses
 from tasks.cube_spin.hand.session import open_session, prepare
 from tasks.cube_spin.hand.settings import HANDS, POSES, HandRun
@@ -65,10 +66,10 @@ def main() -> None:
 def drive(run: HandRun, args: argparse.Namespace) -> None:
     with (
         open_session(run, args.run, tqdm.write, camera_poses) as session,
-        tqdm(total=args.minutes, unit="min", desc="data", file=sys.stderr) as bar,
+        MinutesBar(args.minutes, "data") as bar,
     ):
         for result in session.episodes(count=args.episodes, data_minutes=args.minutes):
-            bar.update(round(result.duration_s / 60.0, 3))
+            bar.add(result.duration_s / 60.0)
             tqdm.write(line(result))
     for name, value in session.totals.numbers().items():
         print(f"{name:18s} {value:.4g}")

@@ -15,11 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from sernf_isaac.benchmarks.soak import soak
 from sernf_isaac.cli import run_main
 from sernf_isaac.deploy.policy.local import DecisionSettings
+from sernf_isaac.progress import MinutesBar
 from tasks.assets import DEFAULT_STUDENT
 from tasks.cube_spin.hand.session import open_session, open_virtual_session, prepare
 from tasks.cube_spin.hand.settings import HandRun, TwinOptions
@@ -44,10 +44,10 @@ def main() -> None:
     twin, decisions = TwinOptions(physics=args.physics), DecisionSettings(candidates=1)
     run = HandRun(seed=args.seed, twin=twin, decisions=decisions)
     opened = open_session if args.live else open_virtual_session
-    with tempfile.TemporaryDirectory() as folder, tqdm(total=args.minutes, unit="min") as bar:
+    with tempfile.TemporaryDirectory() as folder, MinutesBar(args.minutes) as bar:
         prepare(run, Path(folder), args.policy)
         with opened(run, Path(folder), lambda _: None) as session:
-            report = soak(session, args.minutes, lambda there: bar.update(there - bar.n))
+            report = soak(session, args.minutes, bar.reach)
     print(f"{report.episodes} episodes, {report.minutes:.0f} minutes, {report.underruns} underruns")
     print(
         f"memory {report.before_mb:.1f} -> {report.after_mb:.1f} MB: {100 * report.growth:+.2f} %"

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from sernf_isaac.data.store.files import read_json, sha256_of, write_json
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.deploy.actor.runner import EpisodeResult, RunnerSettings
@@ -19,6 +17,7 @@ from sernf_isaac.deploy.policy.local import DecisionSettings
 from sernf_isaac.learning.finetune.presets import preset
 from sernf_isaac.learning.finetune.run import FOLDER, FinetuneRun, finetune
 from sernf_isaac.learning.staged_training import STATE_FILE
+from sernf_isaac.progress import MinutesBar
 from sernf_isaac.run_folder import git_commit
 from tasks.cube_spin.hand.curves import curve_figure
 from tasks.cube_spin.hand.report import point
@@ -131,13 +130,13 @@ class Rehearsal:
         results, left = [], minutes
         with (
             open_virtual_session(hand, folder, self._tell, camera=self._camera) as session,
-            tqdm(total=round(minutes, 2), unit="min", desc=name, leave=False) as bar,
+            MinutesBar(minutes, name, leave=False) as bar,
         ):
             for result in session.episodes():
                 results.append(result)
                 spent = result.steps / hand.runner.control_rate_hz / 60.0
                 left -= spent
-                bar.update(round(spent, 3))
+                bar.add(spent)
                 if left <= 0.0:
                     break
             return results, session.totals.wall_s
