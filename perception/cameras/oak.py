@@ -13,7 +13,6 @@ from types import ModuleType
 import numpy as np
 
 from perception.cameras.frames import Frame, to_continuous
-from perception.install import install_command
 
 
 @dataclass
@@ -55,7 +54,7 @@ class OakCamera:
         clock: The clock that poses will be asked for by.
 
     Raises:
-        ImportError: If `depthai` is not installed.
+        ModuleNotFoundError: If `depthai` is not installed.
         ConnectionError: If no camera is connected.
     """
 
@@ -111,7 +110,7 @@ def _depthai() -> ModuleType:
     try:
         return importlib.import_module("depthai")
     except ImportError as error:
-        command = install_command("oak")
-        raise ImportError(
-            f"an OAK camera needs the package depthai; install it: {command}", name="depthai"
+        raise ModuleNotFoundError(
+            "an OAK camera needs the package depthai, which the extra 'oak' of this project brings",
+            name="depthai",
         ) from error
