@@ -13,45 +13,44 @@ Settings of the OAK are `key=value` (lens=140); sessions open it with those it w
 
 import argparse
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
-from perception.calibration.charuco import Board
-from perception.calibration.file import CalibratedRig, load_settings, save_rig, save_settings
-from perception.calibration.intrinsics import MIN_PICTURES, calibrate
-from perception.calibration.mounting import board_pose, mounting
-from perception.calibration.pictures import check_empty, print_board, read_views, take_pictures
-from perception.cameras.checks import HAND_REACH_M, pose
-from perception.cameras.oak import OakCamera, OakSettings
-from perception.files import check_writable
-from perception.geometry import transform
-from sernf_isaac.cli import apply_overrides, run_main
+from sernf_isaac.cli import apply_overrides, print_settings, run_main
+from sernf_isaac.flags import ScriptParser
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add, default = parser.add_argument, Board()
+    parser = ScriptParser(__doc__, settings=True)
+    add = parser.add_argument
     add("--print", type=Path, default=None, help="write the board (PNG) and stop")
     add("--capture", type=int, default=None, help="take so many pictures and stop")
     add("--images", type=Path, default=None, help="folder of pictures of the board")
     add("--fixture", type=Path, default=None, help="folder of pictures of the board at the hand")
     place = "the board's place at the hand: x y z [m], then a quaternion x y z w, board to hand"
     add("--hand_board", type=float, nargs=7, default=None, metavar="NUMBER", help=place)
-    add("--columns", type=int, default=default.columns, help="squares (default: %(default)s)")
-    add("--rows", type=int, default=default.rows, help="squares (default: %(default)s)")
-    for name, size in (("square", default.square_m), ("marker", default.marker_m)):
-        add(f"--{name}", type=float, default=size, help="edge on the print [m] (%(default)s)")
-    add("--dictionary", default=default.dictionary, help="OpenCV's name of it (%(default)s)")
+    add("--columns", type=int, default=7, help="squares")
+    add("--rows", type=int, default=5, help="squares")
+    add("--square", type=float, default=0.02, help="edge on the print [m]")
+    add("--marker", type=float, default=0.015, help="edge on the print [m]")
+    add("--dictionary", default="4X4_100", help="OpenCV's name of it")
     add("--legacy", action="store_true", help="a board as OpenCV drew them before version 4.6")
-    add("--out", type=Path, default=Path("runs/calibration.json"), help="default: %(default)s")
-    return parser.parse_known_args()
+    add("--out", default=Path("runs/calibration.json"), help="file to write")
+    return parser.parse_with_settings()
 
 
 def main() -> None:
     args, overrides = parse()
+    from perception.calibration.charuco import Board
+    from perception.calibration.file import save_rig, save_settings
+    from perception.calibration.pictures import check_empty, print_board, take_pictures
+    from perception.calibration.rig import calibrate_rig
+    from perception.cameras.checks import HAND_REACH_M, pose
+    from perception.cameras.oak import OakCamera, OakSettings
+    from perception.geometry import transform
+
     settings = apply_overrides(OakSettings(), overrides)
+    if args.print_config:
+        return print_settings(settings)
     dictionary = args.dictionary.upper().removeprefix("DICT_")
     board = Board(args.columns, args.rows, args.square, args.marker, dictionary, args.legacy)
     if args.print:
@@ -68,32 +67,9 @@ def main() -> None:
         return
     if (args.fixture is None) != (args.hand_board is None):
         raise ValueError("--fixture and --hand_board belong together")
-    if args.hand_board is not None:
-        args.hand_board = transform(*pose(args.hand_board, "--hand_board", HAND_REACH_M))
-    check_writable(args.out)
-    save_rig(args.out, _calibrate(args, board))
+    place = args.hand_board and transform(*pose(args.hand_board, "--hand_board", HAND_REACH_M))
+    save_rig(args.out, calibrate_rig(board, args.images, args.fixture, place, print))
     print(f"calibration -> {args.out}")
-
-
-def _calibrate(args: argparse.Namespace, board: Board) -> CalibratedRig:
-    seen, oak = read_views(args.images, board, MIN_PICTURES), load_settings(args.images)
-    found = calibrate(seen.views, seen.size)
-    print(f"{len(seen.views)} pictures show the board, {len(seen.without)} do not")
-    print(f"residual {found.residual_px:.3f} px, board turned by {found.turned_deg:.0f} degrees")
-    print("known to", *(f"{name} {value:.2g}" for name, value in found.deviations.items()))
-    rig = CalibratedRig(found.intrinsics, found.distortion, seen.size, found.residual_px, oak=oak)
-    rig = replace(rig, deviations=found.deviations)
-    if args.fixture is None:
-        return rig
-    fixed = read_views(args.fixture, board)
-    if (fixed.size, load_settings(args.fixture)) != (seen.size, oak):
-        raise ValueError(f"{args.fixture} and {args.images} are not of a camera set alike")
-    poses = [board_pose(view, found.intrinsics, found.distortion)[0] for view in fixed.views]
-    at = mounting(poses, args.hand_board)
-    spread_m = at.spread_m if at.pictures > 1 else None
-    spread = "spread not known" if spread_m is None else f"spread {1e3 * spread_m:.2f} mm"
-    print(f"camera at the hand: {at.pictures} pictures, {spread}")
-    return replace(rig, T_hand_camera=at.T_hand_camera, spread_m=spread_m)
 
 
 if __name__ == "__main__":

@@ -13,84 +13,30 @@ A few minutes of training show how it goes, not how well it works: see docs/resu
 """
 
 import argparse
-import shutil
-import time
 from pathlib import Path
 
-import torch
-
 from sernf_isaac.cli import run_main
-from sernf_isaac.run_folder import new_run_dir
-from tasks.assets import DEFAULT_STUDENT, DEFAULT_TEACHER
-from tasks.cube_spin.evaluation.figures import evaluation_figure
-from tasks.cube_spin.evaluation.metrics import report_table
-from tasks.cube_spin.runs import train_teacher as runs
-from tasks.cube_spin.runs.demo import film_episode, short_distillation, short_rehearsal
-from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
-from tasks.cube_spin.runs.play import film_policy
-from tasks.cube_spin.teacher.policy import load_teacher
+from sernf_isaac.flags import ScriptParser
 
 
-def show_teacher(out: Path, episodes: int, seconds: float) -> None:
-    print(f"1/5  {DEFAULT_TEACHER.name} on the twin: {episodes} runs of 32 s, randomised physics")
-    result, records = evaluate(EvaluationRequest(DEFAULT_TEACHER, episodes=episodes))
-    print(report_table(result))
-    title = f"shipped teacher, {episodes} runs, randomised physics"
-    evaluation_figure(out / "evaluation.png", records, {}, title)
-    film_policy(load_teacher(), out / "teacher.mp4", seconds=seconds, spin_rad_s=1.5)
-
-
-def train_teacher(out: Path, minutes: float, seed: int) -> str:
-    print(f"2/5  a fresh teacher, {minutes:g} minutes from nothing: watch hold_s rise")
-    run = runs.TwinRun(seed=seed, iterations=100_000, max_minutes=minutes, eval_every=0)
-    run.task.command.speed_rad_s = (0.3, 1.5)
-    run.latency_steps, run.ppo.schedule, run.ppo.final_std = 0, "fixed", None
-    run_dir = new_run_dir(out / "teacher")
-    runs.train(run, run_dir)
-    first, last = runs.first_and_last(run_dir)
-    return (
-        f"fresh teacher: cube held {first['hold_s']:.1f} -> {last['hold_s']:.1f} s, "
-        f"reward per step {first['reward']:.2f} -> {last['reward']:.2f}\n  {run_dir}"
-    )
-
-
-def train_student(out: Path, minutes: float, seed: int) -> str:
-    print(f"3/5  a fresh student, {minutes:g} minutes from nothing: watch action_error fall")
-    policy, ends = short_distillation(out / "student", minutes, seed)
-    error, share = ends["distill/action_error"], ends["distill/student_share"]
-    return (
-        f"fresh student: error of its joint targets {error[0]:.3f} -> {error[1]:.3f} rad while its "
-        f"share of the steps rose {100 * share[0]:.0f} -> {100 * share[1]:.0f} %\n  {policy}"
-    )
+def parse() -> argparse.Namespace:
+    parser = ScriptParser(__doc__)
+    parser.add_argument("--minutes", default=1.5, help="minutes of each training")
+    parser.add_argument("--episodes", default=64, help="episodes of the evaluation")
+    parser.add_argument("--seconds", default=12.0, help="length of the films [s]")
+    parser.add_argument("--seed", default=0)
+    parser.add_argument("--out", default=Path("runs/demo"))
+    return parser.parse()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--minutes", type=float, default=1.5, help="of each training")
-    parser.add_argument("--episodes", type=int, default=64, help="evaluation runs")
-    parser.add_argument("--seconds", type=float, default=12.0, help="length of the videos")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"))
-    args = parser.parse_args()
+    args = parse()
+    import torch
+
+    from tasks.cube_spin.runs.demo import show_everything
+
     torch.set_num_threads(1)
-    out, started = args.out, time.monotonic()
-    show_teacher(out, args.episodes, args.seconds)
-    found = [
-        train_teacher(out, args.minutes, args.seed),
-        train_student(out, args.minutes, args.seed),
-    ]
-    print(f"4/5  {DEFAULT_STUDENT.name} on a hand it has never met: test, data, critics, test, ...")
-    for old in ("hand", "camera"):
-        shutil.rmtree(out / old, ignore_errors=True)
-    short_rehearsal(out / "hand", DEFAULT_STUDENT, args.seed)
-    print("5/5  the longest run before a rendered camera")
-    seen = film_episode(out, out / "hand" / "robot", args.seconds, args.seed)
-    print(f"\ndone in {(time.monotonic() - started) / 60:.1f} min", *found, sep="\n")
-    print(f"eyes: a pose in {100 * seen:.0f} % of the pictures")
-    print(f"\nvideos, plots  {out}/teacher.mp4  evaluation.png  hand/curve.png  eyes.mp4")
-    print("more           scripts/train_teacher.py, distill.py, rehearse.py: see their --help")
+    show_everything(args.out, args.minutes, args.episodes, args.seconds, args.seed)
 
 
 if __name__ == "__main__":

@@ -13,50 +13,48 @@ events, metrics.csv, a video.
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from omegaconf import OmegaConf
+from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, resolve_sim, run_main
+from sernf_isaac.flags import ScriptParser
+from sernf_isaac.run_folder import resumed_run_dir
 
-from sernf_isaac.cli import apply_overrides, resolve_device, resolve_sim, run_main
-from sernf_isaac.run_folder import latest_run_dir
-from tasks.cube_spin.runs.distill import distil
-from tasks.cube_spin.student.settings import StudentRun, load_run, preset
-
-RUNS = Path("runs/student")
+if TYPE_CHECKING:
+    from tasks.cube_spin.student.settings import StudentRun
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--sim", choices=("auto", "twin", "isaac"), default="auto")
-    parser.add_argument("--preset", choices=("small", "paper"), default="small")
-    parser.add_argument("--teacher", default=None, help="policy file of the teacher")
-    parser.add_argument("--num_envs", type=int, default=None, help="environments per process")
-    parser.add_argument("--max_iterations", type=int, default=None)
-    parser.add_argument("--max_minutes", type=float, default=None, help="time, without evaluation")
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--device", default=None, help="cpu, cuda or cuda:N (Isaac Lab)")
-    parser.add_argument("--threads", type=int, default=None, help="physics threads (twin)")
-    parser.add_argument("--resume", default=None, help="'latest' or a run folder")
-    parser.add_argument("--out", type=Path, default=RUNS, help="folder of the runs")
-    parser.add_argument("--no-video", dest="video", action="store_false", help="no video")
-    parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
-    return parser.parse_known_args()
+    parser = ScriptParser(__doc__, settings=True)
+    add = parser.add_argument
+    add("--sim", choices=("auto", "twin", "isaac"), default="auto", help="the simulator")
+    add("--preset", choices=("small", "paper"), default="small", help="sizes to begin from")
+    add("--teacher", default=None, help="policy file of the teacher; default: the preset's")
+    add("--physics", default=None, help="physics of the twin: preset or YAML file")
+    add("--num_envs", default=None, help="environments per process; default: the preset's")
+    add("--max_iterations", default=None, help="default: the preset's")
+    add("--max_minutes", default=None, help="stop training after so long, without evaluation")
+    add("--seed", default=None, help="default: the preset's")
+    add("--device", default=None, help="auto, cpu, cuda or cuda:N (Isaac Lab); default: auto")
+    add("--threads", default=None, help="physics threads (twin); default: all")
+    add("--resume", default=None)
+    add("--out", default=Path("runs/student"), help="folder of the runs")
+    add("--no-video", dest="video", action="store_false", help="no film at the end")
+    return parser.parse_with_settings()
 
 
-def settings(args: argparse.Namespace, overrides: list[str]) -> tuple[StudentRun, Path | None]:
+def settings(args: argparse.Namespace, overrides: list[str]) -> tuple["StudentRun", Path | None]:
     """The run, and its folder if it goes on."""
-    if args.resume and overrides:
-        raise ValueError(f"a resumed run keeps its settings; remove {overrides}")
+    from tasks.cube_spin.student.settings import load_run, preset
+
+    if args.resume and (overrides or args.physics):
+        raise ValueError(f"a resumed run keeps its settings; remove {overrides or '--physics'}")
     if args.resume:
-        run_dir = latest_run_dir(args.out) if args.resume == "latest" else Path(args.resume)
+        run_dir = resumed_run_dir(args.out, args.resume)
         run = load_run(run_dir)
     else:
         run_dir, run = None, apply_overrides(preset(args.preset), overrides)
-    flags = {"num_envs": args.num_envs, "seed": args.seed, "max_minutes": args.max_minutes}
-    if args.teacher:
-        flags["teacher"] = str(Path(args.teacher).resolve())
+    flags = {name: getattr(args, name) for name in ("num_envs", "seed", "max_minutes", "physics")}
+    flags["teacher"] = str(args.teacher.resolve()) if args.teacher else None
     run = replace(run, **{name: value for name, value in flags.items() if value is not None})
     if args.max_iterations is not None:
         run = replace(run, distill=replace(run.distill, iterations=args.max_iterations))
@@ -67,8 +65,11 @@ def main() -> None:
     args, overrides = parse()
     run, run_dir = settings(args, overrides)
     if args.print_config:
-        print(OmegaConf.to_yaml(OmegaConf.structured(run)))
-        return
+        return print_settings(run)
+    import torch
+
+    from tasks.cube_spin.runs.distill import distil
+
     torch.set_num_threads(1)  # small networks: a second thread only steals from the physics
     sim = resolve_sim(args.sim)
     device = resolve_device(args.device) if sim == "isaac" else "cpu"

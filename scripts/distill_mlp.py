@@ -9,39 +9,43 @@ distributions over chunks, `distill.teacher_decay=1` is behaviour cloning.
 """
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from sernf_isaac.cli import apply_overrides, run_main
+from sernf_isaac.cli import apply_overrides, print_settings, run_main, save_numbers
+from sernf_isaac.flags import ScriptParser
 from sernf_isaac.run_folder import new_run_dir
-from tasks.cube_spin.evaluation.metrics import report_table, to_json
-from tasks.cube_spin.runs.distill_mlp import distil_mlp
-from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate_policy
-from tasks.cube_spin.student.settings import preset
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--max_iterations", type=int, default=None)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--episodes", type=int, default=256, help="of the evaluations")
-    parser.add_argument("--threads", type=int, default=None, help="physics threads")
-    parser.add_argument("--out", type=Path, default=Path("runs/student_mlp"))
-    parser.add_argument("--json", type=Path, default=None, help="where to write the numbers")
-    return parser.parse_known_args()
+    parser = ScriptParser(__doc__, settings=True)
+    parser.add_argument("--max_iterations", default=None, help="default: those of distill.py")
+    parser.add_argument("--physics", default=None, help="physics of the twin: preset or YAML file")
+    parser.add_argument("--seed", default=0)
+    parser.add_argument("--episodes", default=256, help="episodes of each evaluation")
+    parser.add_argument("--threads", default=None, help="physics threads; default: all")
+    parser.add_argument("--out", default=Path("runs/student_mlp"), help="folder of the runs")
+    parser.add_argument("--json", default=None)
+    return parser.parse_with_settings()
 
 
 def main() -> None:
     args, overrides = parse()
-    torch.set_num_threads(1)
+    from tasks.cube_spin.student.settings import preset
+
     run = replace(apply_overrides(preset("small"), overrides), seed=args.seed)
+    run = replace(run, physics=args.physics or run.physics)
     if args.max_iterations is not None:
         run = replace(run, distill=replace(run.distill, iterations=args.max_iterations))
+    if args.print_config:
+        return print_settings(run)
+    import torch
+
+    from tasks.cube_spin.evaluation.metrics import report_table
+    from tasks.cube_spin.runs.distill_mlp import distil_mlp
+    from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate_policy
+
+    torch.set_num_threads(1)
     policy = distil_mlp(run, new_run_dir(args.out), args.threads)
     request = EvaluationRequest(
         Path("mlp"), episodes=args.episodes, num_envs=args.episodes, threads=args.threads
@@ -55,11 +59,7 @@ def main() -> None:
             policy, replace(request, physics=physics, pose_noise=noisy)
         )
         print(f"{name}\n{report_table(results[name])}")
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        kept = {name: json.loads(to_json(result)) for name, result in results.items()}
-        args.json.write_text(json.dumps(kept, indent=2) + "\n")
-        print(f"numbers -> {args.json}")
+    save_numbers(args.json, results)
 
 
 if __name__ == "__main__":

@@ -7,27 +7,22 @@ Ends with status 0 when the twin can train and evaluate. Whatever is missing or 
 do. The hand is only looked at: nothing moves, no torque is switched.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from sernf_isaac.cli import run_main
-from sernf_isaac.deploy import checks
-from sernf_isaac.deploy.checks import NotReadyError, check_package
-from sernf_isaac.policy import load_policy
+from sernf_isaac.flags import ScriptParser
 from tasks.assets import ASSETS
-from tasks.cube_spin.grasps import load_grasps
-from tasks.cube_spin.teacher.policy import load_teacher
-from tasks.orca.hand import hand_mjcf
-from tasks.rendering import choose_gl_backend
 
 Check = tuple[str, bool, Callable[[], str], str]
 """What, whether the twin needs it, the check, what to do when it fails and does not say."""
 
 
 def students() -> str:
+    from sernf_isaac.policy import load_policy
+
     names = ("student.pt", "student_wide.pt")
     return ", ".join(f"{name} ({load_policy(ASSETS / name)[1].kind})" for name in names)
 
@@ -39,10 +34,18 @@ def detector() -> str:
 
 
 def package(what: str, name: str, remedy: str, *, needed: bool = False) -> Check:
+    from sernf_isaac.deploy.checks import check_package
+
     return what, needed, partial(check_package, name, remedy), remedy
 
 
 def table(hand_config: Path | None, runs: Path) -> list[Check]:
+    from sernf_isaac.deploy import checks
+    from tasks.cube_spin.grasps import load_grasps
+    from tasks.cube_spin.teacher.policy import load_teacher
+    from tasks.orca.hand import hand_mjcf
+    from tasks.rendering import choose_gl_backend
+
     return [
         package("PyTorch", "torch", "uv sync --inexact", needed=True),
         package("MuJoCo", "mujoco", "uv sync --inexact", needed=True),
@@ -71,12 +74,12 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ScriptParser(__doc__)
     parser.add_argument("--hand_config", type=Path, help="config.yaml of a hand that is plugged in")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are stored")
-    args = parser.parse_args()
+    args = parser.parse()
+    from sernf_isaac.deploy.checks import NotReadyError
+
     print(f"Python {sys.version.split()[0]} in {Path(sys.prefix).name}")
     healthy = True
     for name, needed, check, remedy in table(args.hand_config, args.runs):

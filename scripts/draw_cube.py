@@ -4,22 +4,18 @@ python scripts/draw_cube.py                          # what assets/cube holds
 python scripts/draw_cube.py --out runs/cube --size_mm 50
 """
 
-import argparse
-from pathlib import Path
-
-from perception.cube import CUBE_SIZE_M
-from perception.cube_art import write_cube
 from sernf_isaac.cli import run_main
+from sernf_isaac.flags import ScriptParser
 from tasks.assets import CUBE_FOLDER
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=CUBE_FOLDER)
-    parser.add_argument("--size_mm", type=float, default=1000.0 * CUBE_SIZE_M, help="edge")
-    args = parser.parse_args()
+    parser = ScriptParser(__doc__)
+    parser.add_argument("--out", default=CUBE_FOLDER)
+    parser.add_argument("--size_mm", type=float, default=45.0, help="edge [mm]")
+    args = parser.parse()
+    from perception.cube_art import write_cube
+
     if not 10.0 <= args.size_mm <= 65.0:
         raise ValueError(f"--size_mm {args.size_mm:g}: a cube of 10 to 65 mm fits the page")
     for path in write_cube(args.out, args.size_mm / 1000.0):

@@ -11,55 +11,50 @@ drops; per wall-clock minute counts everything. `--speeds` adds a table per comm
 """
 
 import argparse
-from pathlib import Path
 
-import torch
-
-from sernf_isaac.cli import run_main
+from sernf_isaac.cli import run_main, save_numbers
+from sernf_isaac.flags import ScriptParser
 from tasks.assets import DEFAULT_TEACHER
-from tasks.cube_spin.evaluation.figures import evaluation_figure
-from tasks.cube_spin.evaluation.metrics import report_table, to_json
-from tasks.cube_spin.hand.report import run_report, run_table
-from tasks.cube_spin.physics import PRESETS
-from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--policy", type=Path, default=DEFAULT_TEACHER, help="teacher or student")
-    parser.add_argument("--sim", choices=("twin", "isaac"), default="twin")
-    parser.add_argument("--episodes", type=int, default=256)
-    parser.add_argument("--seed", type=int, default=1000, help="training uses small seeds")
-    parser.add_argument(
-        "--physics", default="randomized", help=f"{', '.join(PRESETS)}, or a YAML file"
-    )
-    parser.add_argument(
-        "--speeds", type=float, nargs="*", default=[], help="also evaluate at fixed spins [rad/s]"
-    )
-    parser.add_argument("--num_envs", type=int, default=256, help="environments at a time")
-    parser.add_argument("--threads", type=int, default=None, help="physics threads (twin)")
-    parser.add_argument("--device", default="cpu", help="device of the simulator (isaac)")
-    parser.add_argument("--candidates", type=int, default=1, help="chunks per decision (student)")
-    parser.add_argument("--sigma", type=float, default=None, help="of a student's latent")
-    parser.add_argument("--rank", choices=("likelihood", "value"), default="likelihood")
-    parser.add_argument(
-        "--pose_noise", action="store_true", help="late, lost and wrong poses (student)"
-    )
-    parser.add_argument("--run", type=Path, default=None, help="judge stored episodes instead")
-    parser.add_argument("--support", type=float, default=0.0, help="time not counted [s] (--run)")
-    parser.add_argument("--json", type=Path, default=None, help="where to write the numbers")
-    parser.add_argument("--figure", type=Path, default=None, help="where to draw them (PNG)")
-    return parser.parse_args()
+    parser = ScriptParser(__doc__)
+    add = parser.add_argument
+    add("--policy", default=DEFAULT_TEACHER, help="teacher or student")
+    add("--sim", choices=("twin", "isaac"), default="twin", help="the simulator")
+    add("--episodes", default=256)
+    add("--seed", default=1000, help="training uses small seeds")
+    add("--physics", default="randomized")
+    text = "also evaluate at fixed spins [rad/s]"
+    add("--speeds", type=float, nargs="*", default=[], help=text)
+    add("--num_envs", default=256)
+    add("--threads", default=None, help="physics threads (twin); default: all")
+    add("--device", default="cpu", help="device of Isaac Lab")
+    add("--candidates", default=1, help="chunks that a student chooses from")
+    add("--sigma", type=float, default=None, help="of a student's latent; default: the file's")
+    text = "what a student chooses by"
+    add("--rank", choices=("likelihood", "value"), default="likelihood", help=text)
+    add("--pose_noise", action="store_true", help="late, lost and wrong poses (student)")
+    add("--run", default=None, help="judge the stored episodes of this run instead")
+    add("--support", type=float, default=0.0, help="time not counted [s] (--run)")
+    add("--json", default=None)
+    add("--figure", default=None)
+    return parser.parse()
 
 
 def main() -> None:
     args = parse()
+    import torch
+
+    from tasks.cube_spin.evaluation.figures import evaluation_figure
+    from tasks.cube_spin.evaluation.metrics import report_table
+    from tasks.cube_spin.hand.report import run_report, run_table
+    from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
+
     if args.run:
         rows = run_report(args.run, supported_s=args.support)
         print(run_table(rows))
-        save(args.json, to_json(rows))
+        save_numbers(args.json, rows)
         return
     torch.set_num_threads(1)
     request = EvaluationRequest(
@@ -79,18 +74,11 @@ def main() -> None:
     )
     result, records = evaluate(request)
     print(report_table(result))
-    save(args.json, to_json(result))
+    save_numbers(args.json, result)
     if args.figure:
         title = f"{args.policy.name} on {args.sim}, {args.physics} physics, {len(records)} runs"
         evaluation_figure(args.figure, records, result["by_speed"], title)
         print(f"figure  -> {args.figure}")
-
-
-def save(path: Path | None, text: str) -> None:
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        print(f"numbers -> {path}")
 
 
 if __name__ == "__main__":

@@ -10,31 +10,30 @@ step from a bag to a driven arm (scripts/run_arm.py) before there are recordings
 the one to fill in with your own topics.
 """
 
-import argparse
-from pathlib import Path
-
-from tqdm import tqdm
-
 from sernf_isaac.cli import run_main
-from sernf_isaac.data.bags.made_up import write_made_up_bag
-from tasks.arm.catalogue import TASKS
-from tasks.manipulation.definition import example_topics, layout_yaml, made_up_recording
+from sernf_isaac.flags import ScriptParser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--task", choices=sorted(TASKS), default="scissors_tape")
-    parser.add_argument("--out", type=Path, required=True, help="folder for bags and layout")
-    parser.add_argument("--count", type=int, default=2, help="bags")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of each")
-    parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap")
-    args = parser.parse_args()
+    parser = ScriptParser(__doc__)
+    add = parser.add_argument
+    tasks = ("duck_bowl", "scissors_tape")
+    add("--task", choices=tasks, default="scissors_tape", help="task that is recorded")
+    add("--out", required=True, help="folder for bags and layout")
+    add("--episodes", default=2, help="bags to write")
+    add("--seconds", default=10.0, help="length of each [s]")
+    add("--storage", choices=("mcap", "sqlite3"), default="mcap", help="kind of the bags' files")
+    args = parser.parse()
+    from tqdm import tqdm
+
+    from sernf_isaac.data.bags.made_up import write_made_up_bag
+    from tasks.arm.catalogue import TASKS
+    from tasks.manipulation.definition import example_topics, layout_yaml, made_up_recording
+
     task = TASKS[args.task]
     topics = example_topics(task)
     args.out.mkdir(parents=True, exist_ok=True)
-    for index in tqdm(range(args.count), desc="writing", unit="bag"):
+    for index in tqdm(range(args.episodes), desc="writing", unit="bag"):
         path, recording = args.out / f"demo_{index}", made_up_recording(topics)
         if path.exists():
             raise ValueError(f"{path} exists; choose another folder with --out")

@@ -7,37 +7,34 @@ probability that the box holds the cube, the corrected box, corner heatmaps and 
 """
 
 import argparse
-from pathlib import Path
 
-import torch
-
-from perception.detector.export import TOLERANCE, export_onnx, parity
-from perception.detector.files import load_detector
-from perception.files import check_writable
-from perception.tracking.tracker import TrackerConfig
 from sernf_isaac.cli import run_main
+from sernf_isaac.flags import ScriptParser
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    height, width = TrackerConfig().track_size
-    parser.add_argument("--detector", type=Path, required=True, help="file of train_detector.py")
-    parser.add_argument("--out", type=Path, required=True, help="ONNX file to write")
-    parser.add_argument("--height", type=int, default=height, help="of the image")
-    parser.add_argument("--width", type=int, default=width, help="of the image")
+    parser = ScriptParser(__doc__)
+    parser.add_argument("--detector", required=True)
+    parser.add_argument("--out", required=True, help="file to write (ONNX)")
+    parser.add_argument("--height", type=int, default=160, help="of the image [pixels]")
+    parser.add_argument("--width", type=int, default=192, help="of the image [pixels]")
     parser.add_argument("--images", type=int, default=5, help="random images to compare")
-    parser.add_argument("--threads", type=int, default=2, help="of both runtimes, on a CPU")
-    return parser.parse_args()
+    parser.add_argument("--threads", default=2, help="threads of both runtimes, on a CPU")
+    return parser.parse()
 
 
 def main() -> None:
     args = parse()
-    for name, low in (("threads", 1), ("images", 1), ("height", 32), ("width", 32)):
+    for name, low in (("images", 1), ("height", 32), ("width", 32)):
         if (value := getattr(args, name)) < low:
             raise ValueError(f"--{name} ({value}) must be at least {low}")
-    check_writable(args.out, (".onnx",))
+    if args.out.suffix.lower() != ".onnx":
+        raise ValueError(f"--out {args.out}: the name must end in .onnx")
+    import torch
+
+    from perception.detector.export import TOLERANCE, export_onnx, parity
+    from perception.detector.files import load_detector
+
     torch.set_num_threads(args.threads)
     detector, size = load_detector(args.detector), (args.height, args.width)
     export_onnx(detector, args.out, size)

@@ -15,73 +15,71 @@ warm-up on; the robot takes them between episodes. Everything else is a `group.k
 import argparse
 import time
 from dataclasses import replace
-from pathlib import Path
 
-from omegaconf import OmegaConf
-from tqdm import tqdm
-
-from sernf_isaac.cli import apply_overrides, resolve_device, run_main
-from sernf_isaac.data.store.channel import beat, clear_pointer, point, published
-from sernf_isaac.deploy.status import status_page
-from sernf_isaac.learning.finetune.presets import PRESETS, preset
-from sernf_isaac.learning.finetune.run import finetune, load_settings
+from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, run_main
+from sernf_isaac.flags import ScriptParser
 
 LOOK_EVERY_S = 1.0
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--run", type=Path, required=True, help="folder of the robot's run")
-    parser.add_argument("--resume", action="store_true", help="go on from the last resume point")
-    parser.add_argument("--preset", choices=PRESETS, default=None, help="default: small")
-    parser.add_argument("--device", default=None, help="cpu, cuda or cuda:N")
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--status", action="store_true", help="show how the run is doing and stop")
+    parser = ScriptParser(__doc__, settings=True)
+    add = parser.add_argument
+    add("--run", required=True, help="folder of the robot's run")
+    add("--resume", default=None, help="go on from the last resume point of --run")
+    add("--preset", choices=("small", "paper"), default=None, help="sizes; default: small")
+    add("--device", default=None, help="auto, cpu, cuda or cuda:N; default: auto")
+    add("--seed", default=None, help="default: the preset's")
+    add("--status", action="store_true", help="show how the run is doing and stop")
     pointing = parser.add_mutually_exclusive_group()
-    pointing.add_argument("--pin", metavar="NAME", help="let the robot drive with this checkpoint")
-    pointing.add_argument("--bless", metavar="NAME", help="the same, unless another is pinned")
-    pointing.add_argument("--unpin", action="store_const", dest="clear", const="pinned")
-    pointing.add_argument("--unbless", action="store_const", dest="clear", const="blessed")
-    parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
-    return parser.parse_known_args()
+    point = pointing.add_argument
+    point("--pin", metavar="NAME", help="let the robot drive with this checkpoint")
+    point("--bless", metavar="NAME", help="the same, unless another is pinned")
+    clear = {"action": "store_const", "dest": "clear"}
+    point("--unpin", const="pinned", help="take --pin back", **clear)
+    point("--unbless", const="blessed", help="take --bless back", **clear)
+    return parser.parse_with_settings()
 
 
 def main() -> None:
     args, overrides = parse()
+    from tqdm import tqdm
+
+    from sernf_isaac.data.store.channel import beat
+    from sernf_isaac.deploy.status import status_page
+    from sernf_isaac.learning.finetune.presets import preset
+    from sernf_isaac.learning.finetune.run import finetune, load_settings
+
     if move_pointer(args) or args.status:
         print(status_page(args.run))
         return
     if args.resume:
         if overrides or args.seed is not None or args.preset:
             raise ValueError("a resumed learner keeps its settings; give --resume alone")
+        if args.resume != "latest":
+            raise ValueError(f"--resume {args.resume}: --run names the run; give --resume alone")
         settings = load_settings(args.run)
     else:
         given = {} if args.seed is None else {"seed": args.seed}
         settings = apply_overrides(replace(preset(args.preset or "small"), **given), overrides)
     if args.print_config:
-        print(OmegaConf.to_yaml(OmegaConf.structured(settings)))
-        return
+        return print_settings(settings)
 
     def wait(there: float, needed: float) -> None:
         tqdm.write(f"waiting for data: {there:.1f} of {needed:.1f} minutes", end="\r")
         beat(args.run, "learner", {"waiting_for_minutes": needed, "data/minutes": there}, keep=True)
         time.sleep(LOOK_EVERY_S)
 
-    policy = finetune(
-        settings,
-        args.run,
-        device=resolve_device(args.device),
-        resume=args.resume,
-        wait=wait,
-    )
+    device = resolve_device(args.device)
+    policy = finetune(settings, args.run, device=device, resume=bool(args.resume), wait=wait)
     print(f"policy -> {policy}")
     print(f"curves -> tensorboard --logdir {policy.parent}")
 
 
 def move_pointer(args: argparse.Namespace) -> bool:
     """Pin, bless or take that back; whether any of it was asked for."""
+    from sernf_isaac.data.store.channel import clear_pointer, point, published
+
     name, pointer = (args.bless, "blessed") if args.pin is None else (args.pin, "pinned")
     if name is None and args.clear is None:
         return False

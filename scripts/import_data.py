@@ -14,56 +14,52 @@ layout (docs/how_to/import_data.md). LeRobot data sets are v3.
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
 from sernf_isaac.cli import run_main
-from sernf_isaac.data.bags.file import list_topics
-from sernf_isaac.data.bags.layout import read_layout
-from sernf_isaac.data.episode import OUTCOMES
-from sernf_isaac.data.images.fit import Fit
-from sernf_isaac.data.importers import readings
-from sernf_isaac.data.importers.into_store import RECORD, Reading, import_run
-from sernf_isaac.data.lerobot.exporter import export_lerobot
+from sernf_isaac.flags import ScriptParser
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ScriptParser(__doc__)
     what = parser.add_subparsers(dest="what", required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--out", type=Path, required=True, help="folder of the new run")
+    common, outcome = ScriptParser(add_help=False), ScriptParser(add_help=False)
+    common.add_argument("--out", required=True, help="folder of the new run")
     common.add_argument("--skip_bad", action="store_true", help="leave out what cannot be read")
     common.add_argument("--online", action="store_true", help="do not mark as offline data")
-    common.add_argument("--images", choices=("raw", "png", "jpeg"), default="raw")
-    outcome = argparse.ArgumentParser(add_help=False)
-    outcome.add_argument("--outcome", choices=OUTCOMES, default="unknown", help="of all episodes")
+    common.add_argument("--images", choices=("raw", "png", "jpeg"), default="raw", help="as stored")
+    ends = ("unknown", "success", "failure", "timeout", "stopped", "recovered")
+    outcome.add_argument("--outcome", choices=ends, default="unknown", help="of all episodes")
     bags = what.add_parser("bags", parents=[common, outcome], help="ROS 2 bags, an episode each")
     bags.add_argument("source", nargs="+", type=Path, help="folders, .db3 or .mcap files")
     bags.add_argument("--layout", type=Path, required=True, help="YAML: topics and where they go")
-    bags.add_argument("--threads", type=int, default=4, help="that decode images")
+    bags.add_argument("--threads", default=4, help="threads that decode images")
     robomimic = what.add_parser("robomimic", parents=[common], help="robomimic HDF5 file")
-    robomimic.add_argument("source", type=Path)
+    robomimic.add_argument("source", type=Path, help="file")
     robomimic.add_argument("--keys", nargs="+", required=True, help="observations to read")
     robomimic.add_argument("--split", default=None, help="filter key, such as train or better")
     robomimic.add_argument("--reward_shift", type=float, default=0.0, help="added to every reward")
     lerobot = what.add_parser("lerobot", parents=[common, outcome], help="LeRobot v3 folder")
-    lerobot.add_argument("source", type=Path)
+    lerobot.add_argument("source", type=Path, help="the folder")
     lerobot.add_argument("--keys", nargs="+", default=(), help="observations to read, if not all")
     lerobot.add_argument("--image_size", nargs=2, type=int, default=None, help="height and width")
     topics = what.add_parser("topics", help="list the topics of a bag")
-    topics.add_argument("source", type=Path)
+    topics.add_argument("source", type=Path, help="the bag")
     export = what.add_parser("export", help="an episode store as a LeRobot v3 data set")
     export.add_argument("source", type=Path, help="folder of a run")
     export.add_argument("--to", type=Path, required=True, help="new folder")
     export.add_argument("--task", default="", help="what the robot does, in words")
     export.add_argument("--rate_hz", type=float, default=None, help="where run.json has none")
     export.add_argument("--png", action="store_true", help="images without loss, not as video")
-    return parser.parse_args()
+    return parser.parse()
 
 
 def main() -> None:
     args = parse()
+    from tqdm import tqdm
+
+    from sernf_isaac.data.bags.file import list_topics
+    from sernf_isaac.data.importers.into_store import RECORD, import_run
+    from sernf_isaac.data.lerobot.exporter import export_lerobot
+
     if args.what == "topics":
         for topic, (msgtype, count) in sorted(list_topics(args.source).items()):
             print(f"{topic:40s} {msgtype:36s} {count:8d}")
@@ -84,7 +80,11 @@ def main() -> None:
     print(f"{len(made.episodes)} episodes -> {args.out} (sources in {args.out / RECORD})")
 
 
-def readings_of(args: argparse.Namespace) -> tuple[dict[str, object], dict[str, Reading]]:
+def readings_of(args: argparse.Namespace) -> tuple[dict, dict]:
+    from sernf_isaac.data.bags.layout import read_layout
+    from sernf_isaac.data.images.fit import Fit
+    from sernf_isaac.data.importers import readings
+
     source, offline = args.source, not args.online
     if args.what == "robomimic":
         keys, shift = args.keys, args.reward_shift

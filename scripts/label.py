@@ -7,25 +7,21 @@ The page is served on this machine only, under an address with a token; from ano
 `ssh -L 8765:127.0.0.1:8765`. Labels are revisions: nothing is ever overwritten.
 """
 
-import argparse
 import secrets
 from pathlib import Path
 
 from sernf_isaac.cli import run_main
-from sernf_isaac.deploy.labelling.view import agreement
+from sernf_isaac.flags import ScriptParser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser = ScriptParser(__doc__)
+    parser.add_argument("--run", required=True)
     parser.add_argument("--port", type=int, default=8765, help="of the page; 0: any free one")
     parser.add_argument("--no_frames", action="store_true", help="curves only, no pictures")
-    parser.add_argument(
-        "--agreement", nargs=2, metavar="NAME", help="print how well two annotators agree"
-    )
-    args = parser.parse_args()
+    text = "print how well two annotators agree"
+    parser.add_argument("--agreement", nargs=2, metavar="NAME", help=text)
+    args = parser.parse()
     if args.agreement:
         report(args.run, *args.agreement)
         return
@@ -33,6 +29,8 @@ def main() -> None:
 
 
 def report(run: Path, first: str, second: str) -> None:
+    from sernf_isaac.deploy.labelling.view import agreement
+
     found = agreement(run, first, second)
     print(f"{found.episodes} episodes labelled by both")
     print(f"events: {found.both} by both, {found.only_first} by {first} only, ", end="")

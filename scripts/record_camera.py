@@ -11,40 +11,41 @@ the longest stored episode of a run instead, as its sensors saw it.
 import argparse
 from pathlib import Path
 
-import torch
-
 from sernf_isaac.cli import run_main
+from sernf_isaac.flags import ScriptParser
 from tasks.assets import DEFAULT_TEACHER
-from tasks.cube_spin.config import CONTROL_DT_S
-from tasks.cube_spin.eyes.recording import episode_states, longest_episode, record, teacher_states
 
 MOST_S = 36_000.0
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the recording")
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--width", type=int, default=320)
-    parser.add_argument("--height", type=int, default=240)
-    parser.add_argument("--policy", type=Path, default=DEFAULT_TEACHER, help="teacher file")
-    parser.add_argument("--episode", type=Path, default=None, help="a run of run_hand.py")
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    parser = ScriptParser(__doc__)
+    parser.add_argument("--out", required=True, help="folder of the recording")
+    parser.add_argument("--seconds", default=20.0, help="length of the recording [s]")
+    parser.add_argument("--width", type=int, default=320, help="of the pictures [pixels]")
+    parser.add_argument("--height", type=int, default=240, help="of the pictures [pixels]")
+    parser.add_argument("--policy", default=DEFAULT_TEACHER, help="teacher that spins the cube")
+    text = "show the longest episode of this run of run_hand.py instead"
+    parser.add_argument("--episode", type=Path, default=None, help=text)
+    parser.add_argument("--seed", default=0)
+    return parser.parse()
 
 
 def main() -> None:
     args = parse()
+    import torch
+
+    from tasks.cube_spin.config import CONTROL_DT_S
+    from tasks.cube_spin.eyes import recording as eyes
+
     if not 2 * CONTROL_DT_S <= args.seconds <= MOST_S:
         raise ValueError(f"--seconds ({args.seconds}) must be {2 * CONTROL_DT_S:g} to {MOST_S:g}")
     torch.set_num_threads(1)
     if args.episode:
-        states = episode_states(longest_episode(args.episode), args.seconds)
+        states = eyes.episode_states(eyes.longest_episode(args.episode), args.seconds)
     else:
-        states = teacher_states(args.policy, args.seconds, args.seed)
-    frames = record(states, args.out, (args.width, args.height), seed=args.seed)
+        states = eyes.teacher_states(args.policy, args.seconds, args.seed)
+    frames = eyes.record(states, args.out, (args.width, args.height), seed=args.seed)
     print(f"{frames} frames -> {args.out}")
 
 

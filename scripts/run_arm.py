@@ -16,46 +16,46 @@ no policy. Everything else is a `group.key=value` setting; --print_config shows 
 
 import argparse
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from omegaconf import OmegaConf
-from tqdm import tqdm
+from sernf_isaac.cli import apply_overrides, print_settings, run_main
+from sernf_isaac.flags import ScriptParser
 
-from sernf_isaac.cli import apply_overrides, run_main
-from sernf_isaac.deploy.actor.runner import EpisodeResult
-from tasks.arm.catalogue import TASKS
-from tasks.arm.session import open_session, open_virtual_session, prepare
-from tasks.arm.settings import ARMS, HANDS, ArmRun
-from tasks.manipulation.protocol import share
+if TYPE_CHECKING:
+    from sernf_isaac.deploy.actor.runner import EpisodeResult
+    from tasks.arm.settings import ArmRun
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--policy", type=Path, default=None, help="what a new run begins with")
-    parser.add_argument("--circle", action="store_true", help="a circle instead of a policy")
-    parser.add_argument("--task", choices=sorted(TASKS), default=None)
-    parser.add_argument("--arm", choices=ARMS, default=None)
-    parser.add_argument("--hand", choices=HANDS, default=None)
-    parser.add_argument("--episodes", type=int, default=None, help="stop after this many")
-    parser.add_argument("--test", action="store_true", help="each test place of the task once")
-    parser.add_argument("--fast", action="store_true", help="do not wait; only where all is fake")
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
-    return parser.parse_known_args()
+    parser = ScriptParser(__doc__, settings=True)
+    add = parser.add_argument
+    add("--run", required=True)
+    add("--policy", default=None, help="what a new run begins with")
+    add("--circle", action="store_true", help="a circle instead of a policy")
+    add("--task", choices=("duck_bowl", "scissors_tape"), help="default: scissors_tape")
+    add("--arm", choices=("fake", "panda", "franky"), default=None, help="default: fake")
+    add("--hand", choices=("ideal", "mock", "orca"), default=None, help="default: ideal")
+    add("--episodes", default=None, help="stop after so many; default: never")
+    add("--test", action="store_true", help="each test place of the task once")
+    add("--fast", action="store_true", help="do not wait; only where all is fake")
+    add("--seed", default=None, help="default: 0")
+    return parser.parse_with_settings()
 
 
 def main() -> None:
     args, overrides = parse()
+    import torch
+
+    from tasks.arm.catalogue import TASKS
+    from tasks.arm.session import prepare
+    from tasks.arm.settings import ArmRun
+    from tasks.manipulation.protocol import share
+
     flags = {name: getattr(args, name) for name in ("task", "arm", "hand", "seed")}
     given = [f"{name}={value}" for name, value in flags.items() if value is not None]
     run = apply_overrides(ArmRun(), given + overrides)
     if args.print_config:
-        print(OmegaConf.to_yaml(OmegaConf.structured(run)))
-        return
+        return print_settings(run)
     torch.set_num_threads(1)  # what this process computes is small
     prepare(run, args.run, args.policy, circle=args.circle)
     count = TASKS[run.task].tests.size if args.test else args.episodes
@@ -69,7 +69,11 @@ def main() -> None:
     print(f"label    -> python scripts/label.py --run {args.run}")
 
 
-def drive(run: ArmRun, args: argparse.Namespace, count: int | None) -> list[EpisodeResult]:
+def drive(run: "ArmRun", args: argparse.Namespace, count: int | None) -> "list[EpisodeResult]":
+    from tqdm import tqdm
+
+    from tasks.arm.session import open_session, open_virtual_session
+
     opened = open_virtual_session if args.fast else open_session
     results = []
     with (
@@ -83,7 +87,7 @@ def drive(run: ArmRun, args: argparse.Namespace, count: int | None) -> list[Epis
     return results
 
 
-def line(result: EpisodeResult) -> str:
+def line(result: "EpisodeResult") -> str:
     """An episode in one line."""
     late = f", {result.underruns} underruns" if result.underruns else ""
     why = f" ({result.reason.name})" if result.reason else ""

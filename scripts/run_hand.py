@@ -16,43 +16,43 @@ taken between episodes.
 
 import argparse
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from omegaconf import OmegaConf
-from tqdm import tqdm
+from sernf_isaac.cli import apply_overrides, print_settings, run_main
+from sernf_isaac.flags import ScriptParser
 
-from sernf_isaac.cli import apply_overrides, run_main
-from sernf_isaac.deploy.actor.runner import EpisodeResult
-from sernf_isaac.progress import MinutesBar
-from tasks.cube_spin.eyes.live import camera_poses
-from tasks.cube_spin.hand.session import open_session, prepare
-from tasks.cube_spin.hand.settings import HANDS, POSES, HandRun
+if TYPE_CHECKING:
+    from sernf_isaac.deploy.actor.runner import EpisodeResult
+    from tasks.cube_spin.hand.settings import HandRun
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--policy", type=Path, default=None, help="what a new run begins with")
-    parser.add_argument("--hand", choices=HANDS, default=None)
-    parser.add_argument("--pose", choices=POSES, default=None, help="where the cube's pose is from")
-    parser.add_argument("--episodes", type=int, default=None, help="stop after this many")
-    parser.add_argument("--minutes", type=float, default=None, help="stop after this much data")
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
-    return parser.parse_known_args()
+    parser = ScriptParser(__doc__, settings=True)
+    add = parser.add_argument
+    add("--run", required=True)
+    add("--policy", default=None, help="what a new run begins with")
+    add("--hand", choices=("twin", "mock", "orca"), default=None, help="default: twin")
+    text = "where the cube's pose is from; default: truth"
+    add("--pose", choices=("truth", "camera", "still"), default=None, help=text)
+    add("--physics", default=None, help="physics of the twin: preset or YAML file")
+    add("--episodes", default=None, help="stop after so many; default: never")
+    add("--minutes", default=None, help="stop after so many minutes of data; default: never")
+    add("--seed", default=None, help="default: 0")
+    return parser.parse_with_settings()
 
 
 def main() -> None:
     args, overrides = parse()
-    flags = {"hand": args.hand, "pose": args.pose, "seed": args.seed}
+    import torch
+
+    from tasks.cube_spin.hand.session import prepare
+    from tasks.cube_spin.hand.settings import HandRun
+
+    flags = {"hand": args.hand, "pose": args.pose, "seed": args.seed, "twin.physics": args.physics}
     given = [f"{name}={value}" for name, value in flags.items() if value is not None]
     run = apply_overrides(HandRun(), [*given, *overrides])
     if args.print_config:
-        print(OmegaConf.to_yaml(OmegaConf.structured(run)))
-        return
+        return print_settings(run)
     torch.set_num_threads(1)  # what this process computes is small
     prepare(run, args.run, args.policy)
     try:
@@ -63,7 +63,13 @@ def main() -> None:
     print(f"label    -> python scripts/label.py --run {args.run}")
 
 
-def drive(run: HandRun, args: argparse.Namespace) -> None:
+def drive(run: "HandRun", args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from sernf_isaac.progress import MinutesBar
+    from tasks.cube_spin.eyes.live import camera_poses
+    from tasks.cube_spin.hand.session import open_session
+
     with (
         open_session(run, args.run, tqdm.write, camera_poses) as session,
         MinutesBar(args.minutes, "data") as bar,
@@ -75,7 +81,7 @@ def drive(run: HandRun, args: argparse.Namespace) -> None:
         print(f"{name:18s} {value:.4g}")
 
 
-def line(result: EpisodeResult) -> str:
+def line(result: "EpisodeResult") -> str:
     """An episode in one line."""
     late = f", {result.underruns} underruns" if result.underruns else ""
     why = f" ({result.reason.name})" if result.reason else ""

@@ -13,44 +13,46 @@ started again. Needs OGBench: pip install "ogbench==1.2.2" "mujoco==3.12.0"
 import argparse
 from pathlib import Path
 
-import torch
-from omegaconf import OmegaConf
-
-from sernf_isaac.cli import apply_overrides, run_main
-from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD
-from sernf_isaac.learning.online.in_memory import FourStages
-from tasks.ogbench import report
-from tasks.ogbench.environment import OgbenchEnv, make_envs
-from tasks.ogbench.play_data import ensure_play_data
-from tasks.ogbench.problem import problem_of
-from tasks.ogbench.relabel import relabel
-from tasks.ogbench.run_log import RunLog, run_folder
-from tasks.ogbench.variants import VARIANTS, settings
+from sernf_isaac.cli import apply_overrides, print_settings, run_main
+from sernf_isaac.flags import ScriptParser
 
 ROOT = Path("runs/ogbench")
+VARIANTS = ("flow", "gaussian", "per_step", "no_likelihood", "one_candidate")
+VARIANTS += ("act", "flow_matching")
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--task", default="cube-single-singletask-task2-v0")
-    parser.add_argument("--data", type=Path, default=ROOT / "data", help="folder of npz files")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--variant", choices=VARIANTS, default=VARIANTS[0])
-    parser.add_argument("--json", type=Path, default=None, help="default: result.json of the run")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs", help="folder of the runs")
-    parser.add_argument("--envs", type=int, default=5, help="acting side by side in stage IV")
-    parser.add_argument("--episodes", type=int, default=50, help="per evaluation")
-    parser.add_argument("--play_episodes", type=int, default=100, help="to generate")
-    parser.add_argument("--summary", type=Path, nargs="+", default=None, help="result files")
-    parser.add_argument("--figure", type=Path, default=ROOT / "curves.png", help="of --summary")
-    parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
-    return parser.parse_known_args()
+    parser = ScriptParser(__doc__, settings=True)
+    add = parser.add_argument
+    add("--task", default="cube-single-singletask-task2-v0", help="OGBench's name of the task")
+    add("--data", type=Path, default=ROOT / "data", metavar="FOLDER", help="folder of npz files")
+    add("--seed", default=0)
+    add("--variant", choices=VARIANTS, default=VARIANTS[0], help="what learns")
+    add("--json", default=None, help="file for the numbers; default: result.json of the run")
+    add("--out", default=ROOT / "runs", help="folder of the runs")
+    add("--num_envs", default=5, help="environments side by side in stage IV")
+    add("--episodes", default=50, help="episodes per evaluation")
+    add("--play_episodes", type=int, default=100, help="to generate where there are no data")
+    add("--summary", default=None, help="compare these result files and stop")
+    add("--figure", default=ROOT / "curves.png", help="picture of --summary")
+    return parser.parse_with_settings()
 
 
 def main() -> None:
     args, overrides = parse()
+    import torch
+    from omegaconf import OmegaConf
+
+    from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD
+    from sernf_isaac.learning.online.in_memory import FourStages
+    from tasks.ogbench import report
+    from tasks.ogbench.environment import OgbenchEnv, make_envs
+    from tasks.ogbench.play_data import ensure_play_data
+    from tasks.ogbench.problem import problem_of
+    from tasks.ogbench.relabel import relabel
+    from tasks.ogbench.run_log import RunLog, run_folder
+    from tasks.ogbench.variants import settings
+
     if args.summary:
         results = [report.load(path) for path in args.summary]
         report.curves_figure(args.figure, results)
@@ -59,9 +61,8 @@ def main() -> None:
     torch.set_num_threads(1)
     run = apply_overrides(settings(args.variant, args.seed), overrides)
     if args.print_config:
-        print(OmegaConf.to_yaml(OmegaConf.structured(run)))
-        return
-    envs = make_envs(args.task, args.envs)
+        return print_settings(run)
+    envs = make_envs(args.task, args.num_envs)
     env = OgbenchEnv(envs, seed=1000 * args.seed)
     files = ensure_play_data(args.task, args.data, episodes=args.play_episodes)
     folder = run_folder(args.out, args.task, args.variant, run)

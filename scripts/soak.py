@@ -9,37 +9,36 @@ error in any of it ends the soak; the last line says how much memory grew after 
 """
 
 import argparse
-import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
-from sernf_isaac.benchmarks.soak import soak
-from sernf_isaac.cli import run_main
-from sernf_isaac.deploy.policy.local import DecisionSettings
-from sernf_isaac.progress import MinutesBar
+from sernf_isaac.cli import run_main, save_numbers
+from sernf_isaac.flags import ScriptParser
 from tasks.assets import DEFAULT_STUDENT
-from tasks.cube_spin.hand.session import open_session, open_virtual_session, prepare
-from tasks.cube_spin.hand.settings import HandRun, TwinOptions
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--policy", type=Path, default=DEFAULT_STUDENT, help="a student")
-    parser.add_argument("--physics", default="hard", help="preset or YAML file")
-    parser.add_argument("--minutes", type=float, default=120.0, help="of robot data")
+    parser = ScriptParser(__doc__)
+    parser.add_argument("--policy", default=DEFAULT_STUDENT, help="student that drives")
+    parser.add_argument("--physics", default="hard")
+    parser.add_argument("--minutes", default=120.0, help="minutes of robot data")
     parser.add_argument("--live", action="store_true", help="in real time, with all processes")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, default=None, help="where to write the numbers")
-    return parser.parse_args()
+    parser.add_argument("--seed", default=0)
+    parser.add_argument("--json", default=None)
+    return parser.parse()
 
 
 def main() -> None:
     args = parse()
+    import torch
+
+    from sernf_isaac.benchmarks.soak import soak
+    from sernf_isaac.deploy.policy.local import DecisionSettings
+    from sernf_isaac.progress import MinutesBar
+    from tasks.cube_spin.hand.session import open_session, open_virtual_session, prepare
+    from tasks.cube_spin.hand.settings import HandRun, TwinOptions
+
     torch.set_num_threads(1)
     twin, decisions = TwinOptions(physics=args.physics), DecisionSettings(candidates=1)
     run = HandRun(seed=args.seed, twin=twin, decisions=decisions)
@@ -52,10 +51,7 @@ def main() -> None:
     print(
         f"memory {report.before_mb:.1f} -> {report.after_mb:.1f} MB: {100 * report.growth:+.2f} %"
     )
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(asdict(report) | {"growth": report.growth}, indent=1))
-        print(f"numbers -> {args.json}")
+    save_numbers(args.json, asdict(report) | {"growth": report.growth})
 
 
 if __name__ == "__main__":

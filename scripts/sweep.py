@@ -15,41 +15,31 @@ and --json. A sweep that was interrupted goes on when it is started again, and r
 
 import argparse
 from pathlib import Path
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from sernf_isaac.cli import run_main
-from sernf_isaac.sweep import report as sweep_report
-from sernf_isaac.sweep.grids import axes_of
-from sernf_isaac.sweep.sweep import (
-    LOG_FILE,
-    Outcome,
-    Plan,
-    command_of,
-    folder_of,
-    jobs_of,
-    outcome_of,
-    sweep,
-)
+from sernf_isaac.flags import ScriptParser
+
+if TYPE_CHECKING:
+    from sernf_isaac.sweep.sweep import Outcome
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("script", type=Path)
-    parser.add_argument("--grid", nargs="+", default=[], help="names of grids")
-    parser.add_argument("--vary", nargs="+", default=[], help="key=[values]")
-    parser.add_argument("--group", default="offline", help="where grids find their settings")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--metric", nargs="+", required=True, help="names in the script's result")
-    parser.add_argument("--result", default=None, help="file in --out; for scripts without --json")
-    parser.add_argument("--processes", type=int, default=1, help="at a time")
-    parser.add_argument("--threads", type=int, default=1, help="of each process")
-    parser.add_argument("--out", type=Path, default=Path("runs/sweep"), help="folder of the runs")
-    parser.add_argument("--dry_run", action="store_true", help="show the commands and stop")
-    parser.add_argument("--report", action="store_true", help="show what is there and stop")
-    args, options = parser.parse_known_args()
+    parser = ScriptParser(__doc__)
+    add = parser.add_argument
+    add("script", type=Path, help="script that each run starts")
+    add("--grid", nargs="+", default=[], help="names of grids")
+    add("--vary", nargs="+", default=[], help="key=[values]")
+    add("--group", default="offline", help="where grids find their settings")
+    add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the runs")
+    add("--metric", nargs="+", required=True, help="names in the script's result")
+    add("--result", default=None, help="file in --out; for scripts without --json")
+    add("--processes", default=1, help="runs side by side")
+    add("--threads", default=1, help="threads of each run")
+    add("--out", default=Path("runs/sweep"), help="folder of the runs")
+    add("--dry_run", action="store_true", help="show the commands and stop")
+    add("--report", action="store_true", help="show what is there and stop")
+    args, options = parser.parse_known_args()  # what the script knows follows
     for name in ("grid", "metric"):  # flags take all that follows them, settings too
         given = getattr(args, name)
         setattr(args, name, [item for item in given if "=" not in item])
@@ -59,6 +49,20 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
 
 def main() -> None:
     args, options = parse()
+    from tqdm import tqdm
+
+    from sernf_isaac.sweep import report as sweep_report
+    from sernf_isaac.sweep.grids import axes_of
+    from sernf_isaac.sweep.sweep import (
+        LOG_FILE,
+        Plan,
+        command_of,
+        folder_of,
+        jobs_of,
+        outcome_of,
+        sweep,
+    )
+
     options = [option for option in options if option != "--"]
     plan = Plan(args.script.resolve(), tuple(options), args.result)
     jobs = jobs_of(axes_of(args.grid, args.vary, args.group), args.seeds)
@@ -72,7 +76,7 @@ def main() -> None:
     else:
         with tqdm(total=len(jobs), desc=args.script.stem, unit="run") as bar:
 
-            def tell(outcome: Outcome) -> None:
+            def tell(outcome: "Outcome") -> None:
                 bar.update()
                 if outcome.state != "done":
                     log = outcome.folder / LOG_FILE

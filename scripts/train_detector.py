@@ -14,49 +14,43 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from omegaconf import OmegaConf
-
-from perception.detector import run as runs
 from perception.detector.config import PRESETS
-from sernf_isaac.cli import apply_overrides, resolve_device, run_main
-from sernf_isaac.run_folder import latest_run_dir, new_run_dir
-
-RUNS = Path("runs/detector")
+from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, run_main
+from sernf_isaac.flags import ScriptParser
+from sernf_isaac.run_folder import new_run_dir, resumed_run_dir
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=None, help="folder of render_keypoints.py")
-    parser.add_argument("--preset", choices=list(PRESETS), default="paper")
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--device", default=None, help="cpu, cuda or cuda:N")
-    parser.add_argument("--threads", type=int, default=None, help="of torch, on a CPU")
-    parser.add_argument("--resume", default=None, help="'latest' or a run folder")
-    parser.add_argument("--out", type=Path, default=RUNS, help="folder of the runs")
-    parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
-    return parser.parse_known_args()
+    parser = ScriptParser(__doc__, settings=True)
+    add = parser.add_argument
+    add("--data", type=Path, default=None, help="folder of render_keypoints.py")
+    add("--preset", choices=list(PRESETS), default="paper", help="size of the network")
+    add("--seed", default=None, help="default: the preset's")
+    add("--device", default=None, help="auto, cpu, cuda or cuda:N; default: auto")
+    add("--threads", default=None, help="threads of torch, on a CPU; default: all")
+    add("--resume", default=None)
+    add("--out", default=Path("runs/detector"), help="folder of the runs")
+    return parser.parse_with_settings()
 
 
 def main() -> None:
     args, overrides = parse()
+    import torch
+
+    from perception.detector import run as runs
+
     if args.resume:
         if overrides or args.data or args.seed is not None:
             raise ValueError("a resumed run keeps its settings; give --resume alone")
-        resumed = latest_run_dir(args.out) if args.resume == "latest" else Path(args.resume)
+        resumed = resumed_run_dir(args.out, args.resume)
         run = runs.load_run(resumed)
     else:
         flags = {"data": args.data and str(args.data.resolve()), "seed": args.seed}
         given = {name: value for name, value in flags.items() if value is not None}
         run = apply_overrides(replace(runs.default_run(args.preset), **given), overrides)
     if args.print_config:
-        print(OmegaConf.to_yaml(OmegaConf.structured(run)))
-        return
+        return print_settings(run)
     if args.threads is not None:
-        if args.threads < 1:
-            raise ValueError(f"--threads ({args.threads}) must be at least 1")
         torch.set_num_threads(args.threads)
     device, first = join_group(resolve_device(args.device))
     run = runs.fit_to_data(run)
@@ -77,6 +71,8 @@ def join_group(device: str) -> tuple[str, bool]:
     """Meet the other processes of torchrun, if there are; this one's device, and if it is first."""
     if "LOCAL_RANK" not in os.environ:
         return device, True
+    import torch
+
     if device.startswith("cuda"):
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
@@ -86,6 +82,8 @@ def join_group(device: str) -> tuple[str, bool]:
 
 def share_folder(run_dir: Path | None) -> Path:
     """The first process's folder, in all of them."""
+    import torch
+
     if torch.distributed.is_initialized():
         folder = [run_dir]
         torch.distributed.broadcast_object_list(folder)

@@ -14,57 +14,54 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from omegaconf import OmegaConf
-
-from sernf_isaac.cli import apply_overrides, resolve_device, resolve_sim, run_main
-from sernf_isaac.run_folder import latest_run_dir, new_run_dir
-
-RUNS = Path("runs/teacher")
+from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, resolve_sim, run_main
+from sernf_isaac.flags import ScriptParser
+from sernf_isaac.run_folder import new_run_dir, resumed_run_dir
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--sim", choices=("auto", "twin", "isaac"), default="auto")
-    parser.add_argument("--preset", choices=("fast", "paper"), default="fast", help="twin settings")
-    parser.add_argument("--num_envs", type=int, default=None, help="parallel environments")
-    parser.add_argument("--max_iterations", type=int, default=None)
-    parser.add_argument("--max_minutes", type=float, default=None, help="training time (twin)")
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--device", default=None, help="cpu, cuda or cuda:N (Isaac Lab)")
-    parser.add_argument("--threads", type=int, default=None, help="physics threads (twin)")
-    parser.add_argument("--resume", default=None, help="'latest' or a run folder")
-    parser.add_argument("--out", type=Path, default=RUNS, help="folder of the runs")
-    parser.add_argument("--no-video", dest="video", action="store_false", help="no video")
-    parser.add_argument("--print_config", action="store_true", help="show every setting and stop")
-    return parser.parse_known_args()
+    parser = ScriptParser(__doc__, settings=True)
+    add = parser.add_argument
+    add("--sim", choices=("auto", "twin", "isaac"), default="auto", help="the simulator")
+    add("--preset", choices=("fast", "paper"), default="fast", help="settings to begin from (twin)")
+    add("--physics", default=None, help="physics of the twin: preset or YAML file")
+    add("--num_envs", default=None, help="environments side by side; default: the preset's")
+    add("--max_iterations", default=None, help="default: the preset's")
+    add("--max_minutes", default=None, help="stop training after so long (twin)")
+    add("--seed", default=None, help="default: the preset's")
+    add("--device", default=None, help="auto, cpu, cuda or cuda:N (Isaac Lab); default: auto")
+    add("--threads", default=None, help="physics threads (twin); default: all")
+    add("--resume", default=None)
+    add("--out", default=Path("runs/teacher"), help="folder of the runs")
+    add("--no-video", dest="video", action="store_false", help="no film at the end")
+    return parser.parse_with_settings()
 
 
 def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
     from tasks.cube_spin.runs import train_teacher as runs
-    from tasks.cube_spin.runs.play import film_policy
-    from tasks.cube_spin.teacher.policy import load_teacher
 
-    if args.resume and overrides:
-        raise ValueError(f"a resumed run keeps its settings; remove {overrides}")
+    if args.resume and (overrides or args.physics):
+        raise ValueError(f"a resumed run keeps its settings; remove {overrides or '--physics'}")
     if args.resume:
-        run_dir = latest_run_dir(args.out) if args.resume == "latest" else Path(args.resume)
+        run_dir = resumed_run_dir(args.out, args.resume)
         run = runs.load_run(run_dir)
     else:
         run_dir, run = None, apply_overrides(runs.preset(args.preset), overrides)
     flags = {"num_envs": args.num_envs, "iterations": args.max_iterations, "seed": args.seed}
-    flags |= {"max_minutes": args.max_minutes}
+    flags |= {"max_minutes": args.max_minutes, "physics": args.physics}
     run = replace(run, **{name: value for name, value in flags.items() if value is not None})
     if args.print_config:
-        print(OmegaConf.to_yaml(OmegaConf.structured(run)))
-        return
+        return print_settings(run)
+    import torch
+
     torch.set_num_threads(1)  # small networks: a second thread only steals from the physics
     resume = run_dir is not None
     run_dir = run_dir or new_run_dir(args.out)
     policy_file = runs.train(run, run_dir, threads=args.threads, resume=resume)
     if args.video:
+        from tasks.cube_spin.runs.play import film_policy
+        from tasks.cube_spin.teacher.policy import load_teacher
+
         film_policy(load_teacher(policy_file), run_dir / "teacher.mp4")
     report(policy_file)
 
@@ -72,8 +69,8 @@ def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
 def train_on_isaac(args: argparse.Namespace, overrides: list[str]) -> None:
     from tasks.cube_spin.isaac import train_teacher as runs
 
-    if args.preset != "fast" or args.max_minutes or args.threads:
-        raise ValueError("--preset, --max_minutes and --threads are for --sim twin")
+    if args.preset != "fast" or args.max_minutes or args.threads or args.physics:
+        raise ValueError("--preset, --max_minutes, --threads and --physics are for --sim twin")
     settings = {"num_envs": args.num_envs, "iterations": args.max_iterations, "seed": args.seed}
     settings |= {"device": resolve_device(args.device), "resume": args.resume}
     policy_file = runs.train(args.out, overrides, print_only=args.print_config, **settings)

@@ -1,15 +1,15 @@
-"""What the command lines share: `key=value` overrides, devices, simulators, readable errors."""
+"""What the command lines share: `key=value` settings, devices, simulators, readable errors.
+
+Importing this is cheap: torch and OmegaConf are imported by the functions that need them.
+"""
 
 import importlib.util
+import json
 import os
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
-
-import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from pathlib import Path
 
 
 def apply_overrides[Config](config: Config, overrides: list[str]) -> Config:
@@ -19,6 +19,10 @@ def apply_overrides[Config](config: Config, overrides: list[str]) -> Config:
         ValueError: If an override is no `key=value`, names no setting (with the nearest name), or
             has a value of the wrong type.
     """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
     structured = OmegaConf.structured(config)
     known = _leaves(OmegaConf.to_container(structured))
     for item in overrides:
@@ -30,12 +34,32 @@ def apply_overrides[Config](config: Config, overrides: list[str]) -> Config:
         raise ValueError(f"bad setting in {overrides}: {error}") from error
 
 
+def print_settings(config: object) -> None:
+    """Show every setting with its value, as YAML."""
+    from omegaconf import OmegaConf
+
+    print(OmegaConf.to_yaml(OmegaConf.structured(config)))
+
+
+def save_numbers(path: Path | None, numbers: object) -> None:
+    """Write what was measured as strict JSON and say where, if a file was asked for (`--json`).
+
+    What cannot be told, such as the mean of nothing, is null.
+    """
+    if path is None:
+        return
+    numbers = json.loads(json.dumps(numbers), parse_constant=lambda _: None)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(numbers, indent=2, allow_nan=False) + "\n")
+    print(f"numbers -> {path}")
+
+
 def resolve_sim(choice: str) -> str:
     """ "auto" is Isaac Lab where it is installed beside a GPU, else the twin."""
     if choice != "auto":
         return choice
     has_isaac = importlib.util.find_spec("isaaclab") is not None
-    return "isaac" if has_isaac and torch.cuda.is_available() else "twin"
+    return "isaac" if has_isaac and _has_gpu() else "twin"
 
 
 def resolve_device(choice: str | None) -> str:
@@ -48,14 +72,16 @@ def resolve_device(choice: str | None) -> str:
             than there are GPUs.
     """
     if choice in (None, "auto"):
-        choice = "cuda" if torch.cuda.is_available() else "cpu"
-    if choice.startswith("cuda") and not torch.cuda.is_available():
+        choice = "cuda" if _has_gpu() else "cpu"
+    if choice.startswith("cuda") and not _has_gpu():
         raise ValueError(f"--device {choice}: no CUDA GPU found; pass --device cpu")
     return f"cuda:{_own_gpu()}" if choice == "cuda" else choice
 
 
 def use_tensor_cores(device: str) -> None:
     """Let matrix products on a GPU run in TF32; everything else stays in single precision."""
+    import torch
+
     if device.startswith("cuda"):
         torch.set_float32_matmul_precision("high")
 
@@ -70,8 +96,16 @@ def run_main(main: Callable[[], None]) -> None:
         sys.exit("interrupted")
 
 
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def _own_gpu() -> int:
     """Number of the GPU of this process among those of torchrun on this machine; 0 if alone."""
+    import torch
+
     rank, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if rank > 0 and rank >= gpus:
         raise ValueError(

@@ -32,6 +32,19 @@ def latest_run_dir(root: Path) -> Path:
     return runs[-1]
 
 
+def resumed_run_dir(root: Path, name: str) -> Path:
+    """The folder that `--resume NAME` means: the newest run under `root` for "latest".
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+    """
+    if name == "latest":
+        return latest_run_dir(root)
+    if not Path(name).is_dir():
+        raise FileNotFoundError(f"--resume {name}: no such folder; give a run's, or none")
+    return Path(name)
+
+
 def git_commit(folder: Path = Path(__file__).parent) -> str:
     """The commit this code is at, "+changes" if files differ from it; "unknown" outside a clone."""
 

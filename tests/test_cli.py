@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 
 from sernf_isaac import cli
 from sernf_isaac.data.store.channel import publish_checkpoint
@@ -16,7 +17,6 @@ from sernf_isaac.data.store.writer import create_run
 from tasks.cube_spin.runs.train_teacher import TwinRun
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
-NAMES = sorted(path.name for path in SCRIPTS.glob("*.py"))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_pairs_are_overridden_as_lists() -> None:
 
 
 def test_no_overrides_change_nothing() -> None:
-    structured = cli.OmegaConf.structured
+    structured = OmegaConf.structured
     assert structured(cli.apply_overrides(TwinRun(), [])) == structured(TwinRun())
 
 
@@ -178,13 +178,6 @@ def test_only_errors_for_the_user_lose_their_traceback() -> None:
 # Scripts ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_script_explains_itself(run_script, name: str) -> None:
-    code, out = run_script(name, "--help")
-    assert code == 0 and out.startswith(f"usage: {name}")
-    assert "python scripts/" in out  # an example to copy
-
-
 def test_a_misspelt_setting_ends_training_with_a_hint_and_no_traceback(tmp_path: Path) -> None:
     arguments = ["--sim", "twin", "--out", str(tmp_path), "task.reward.tillt=-1"]
     ended = subprocess.run(
@@ -202,7 +195,7 @@ def test_an_unknown_flag_does_not_start_training(run_script, tmp_path: Path) -> 
     code, _ = run_script(
         "train_teacher.py", "--sim", "twin", "--out", tmp_path, "--max_iteratons=3"
     )
-    assert "neither a flag nor a key=value setting" in str(code)
+    assert code == 2
     assert list(tmp_path.iterdir()) == []
 
 
@@ -217,7 +210,8 @@ def test_all_settings_can_be_shown(run_script, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("resume", "message"), [("latest", "no run to resume"), ("nowhere", "is not a training run")]
+    ("resume", "message"),
+    [("latest", "no run to resume"), ("nowhere", "--resume nowhere: no such folder")],
 )
 def test_resuming_nothing_says_so(run_script, tmp_path: Path, resume: str, message: str) -> None:
     code, _ = run_script("train_teacher.py", "--sim", "twin", "--out", tmp_path, "--resume", resume)

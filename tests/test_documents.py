@@ -289,7 +289,7 @@ def start(script: str, *arguments: object) -> str:
 
 def example_bags(folder: Path) -> None:
     """README's way from recordings to a store, short."""
-    start("example_bags.py", "--out", folder / "example", "--count", 1, "--seconds", 1)
+    start("example_bags.py", "--out", folder / "example", "--episodes", 1, "--seconds", 1)
     (bag,) = (folder / "example").glob("demo_*")
     assert "/hand" in start("import_data.py", "topics", bag)
     layout = folder / "example" / "layout.yaml"

@@ -9,7 +9,7 @@ from docs.generate.asking import ask_parser, ask_settings
 from docs.generate.markdown import code, table
 from docs.generate.settings import settings_of
 
-SHARED_FLAGS = ("help",)
+SHARED_FLAGS = ("help", "traceback")
 
 
 def page(script: Path) -> str:

@@ -58,7 +58,7 @@ def test_a_run_ends_with_its_numbers_and_is_not_done_again(
     variant = "per_step"
     arguments = (
         *("--task", "a-singletask-v0", "--data", play_folder, "--seed", 3, "--variant", variant),
-        *("--json", tmp_path / "r.json", "--episodes", 4, "--envs", 2, *TINY),
+        *("--json", tmp_path / "r.json", "--episodes", 4, "--num_envs", 2, *TINY),
     )
     out = run_ogbench(*arguments)
     values = json.loads((tmp_path / "r.json").read_text())
@@ -91,7 +91,7 @@ def test_data_of_another_environment_are_refused(
 ) -> None:
     monkeypatch.setattr("tasks.ogbench.environment.OgbenchEnv.sizes", (30, 2))
     with pytest.raises(SystemExit, match=r"others-0\.npz has sizes \(22, 2\), the environment"):
-        run_ogbench("--data", play_folder, "--envs", 2, *TINY)
+        run_ogbench("--data", play_folder, "--num_envs", 2, *TINY)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_what_only_imitates_is_evaluated_after_stage_one(
 ) -> None:
     arguments = ("--task", "a-singletask-v0", "--data", play_folder, "--variant", variant)
     small = [item for item in TINY if "warm_up" not in item and "offline_steps" not in item]
-    run_ogbench(*arguments, "--json", tmp_path / "r.json", "--episodes", 4, "--envs", 2, *small)
+    run_ogbench(*arguments, "--json", tmp_path / "r.json", "--episodes", 4, "--num_envs", 2, *small)
     values = json.loads((tmp_path / "r.json").read_text())
     assert 0 <= values["success_imitation"] <= 1 and values["success_online"] is None
     assert values["settings"]["offline"]["architecture"]["kind"] == variant

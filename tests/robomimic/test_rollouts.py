@@ -172,15 +172,17 @@ def test_the_script_goes_all_the_way(script, policies, tmp_path):
     python = ("--python", sys.executable)
     assert "Lift, actions of 7 numbers at 20 Hz" in script("check", *python)
     out = tmp_path / "lift.hdf5"
-    said = script("demonstrate", out, "--count", 3, *python)
+    said = script("demonstrate", "--out", out, "--episodes", 3, *python)
     assert "better   1 of 1 succeeded" in said and f"demonstrations -> {out}" in said
     asked = ("--data", out, "--episodes", 1, "--candidates", 1, "--max_steps", 20, *python)
-    said = script("rollouts", policies / "policy.pt", *asked, "--json", tmp_path / "a" / "0.json")
+    said = script(
+        "rollouts", "--policy", policies / "policy.pt", *asked, "--json", tmp_path / "a" / "0.json"
+    )
     assert "| Lift | offline | 1 |" in said and "0.json" in said
     assert "| Lift | offline | 2 |" in script("table", *[tmp_path / "a" / "0.json"] * 2)
 
     assert script("check", "--python", tmp_path / "none").startswith("error: robosuite has no")
-    assert "none.pt" in script("rollouts", tmp_path / "none.pt", *asked)
+    assert "none.pt" in script("rollouts", "--policy", tmp_path / "none.pt", *asked)
     assert "lift.hdf5 exists" in script("demonstrate", out, *python)
     died = script("check", "--python", "/bin/false")
     assert died.startswith("error: robosuite's process died at 'start' (exit status 1)")

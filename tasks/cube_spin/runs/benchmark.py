@@ -16,6 +16,26 @@ ACTION_STD = 0.4
 """Noise as in training, so that contacts are as rich."""
 
 
+def environment_speed(
+    what: str,
+    compared: bool,
+    *,
+    num_envs: int,
+    steps: int,
+    threads: int | None,
+    isaac_envs: int,
+    device: str,
+) -> dict[str, float]:
+    """Speed of "twin" or "isaac"; `compared` measures Isaac Lab too, with `isaac_envs`."""
+    result = twin_speed(num_envs, steps, threads) if what == "twin" else {}
+    if what == "isaac" or compared:
+        count = num_envs if what == "isaac" else isaac_envs
+        result |= isaac_speed(count, max(10, steps // 4), device)
+    if "twin_steps_per_s" in result and "isaac_steps_per_s" in result:
+        result["twin_over_isaac"] = result["twin_steps_per_s"] / result["isaac_steps_per_s"]
+    return result
+
+
 def twin_speed(num_envs: int, steps: int, threads: int | None) -> dict[str, float]:
     """Control steps per second of the twin, and its overhead relative to the physics alone."""
     env = CubeSpinTwin(num_envs, tuned_task(), seed=0, threads=threads)

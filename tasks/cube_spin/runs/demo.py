@@ -1,5 +1,7 @@
-"""The demo's steps after the teacher: a student, two iterations on a hand, a film of it."""
+"""The demo's steps: teacher, student, two iterations on a hand, a film of it."""
 
+import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +15,87 @@ from perception.report.evaluation import tracker_config
 from perception.report.film import film
 from perception.tracking.tracker import CubeTracker
 from sernf_isaac.metrics import read_metrics
-from tasks.assets import DEFAULT_DETECTOR
+from sernf_isaac.run_folder import new_run_dir
+from tasks.assets import DEFAULT_DETECTOR, DEFAULT_STUDENT, DEFAULT_TEACHER
 from tasks.cube_spin.config import CONTROL_DT_S
+from tasks.cube_spin.evaluation.figures import evaluation_figure
+from tasks.cube_spin.evaluation.metrics import report_table
 from tasks.cube_spin.eyes.recording import episode_states, longest_episode, record
 from tasks.cube_spin.hand.report import curve_table
+from tasks.cube_spin.runs import train_teacher as runs
 from tasks.cube_spin.runs.distill import distil
+from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
+from tasks.cube_spin.runs.play import film_policy
 from tasks.cube_spin.runs.rehearse import Rehearsal, RehearsalRun
 from tasks.cube_spin.student.settings import preset
+from tasks.cube_spin.teacher.policy import load_teacher
 
 WINDOW = 3
 """Iterations whose mean is the beginning, and the end, of a curve."""
+
+
+def show_everything(out: Path, minutes: float, episodes: int, seconds: float, seed: int) -> None:
+    """All five steps, with what they found.
+
+    Args:
+        out: Folder of films, figures and runs.
+        minutes: Of each training.
+        episodes: Of the evaluation.
+        seconds: Length of the films.
+        seed: Of the trainings.
+    """
+    started = time.monotonic()
+    show_teacher(out, episodes, seconds)
+    found = [
+        train_teacher(out, minutes, seed),
+        train_student(out, minutes, seed),
+    ]
+    print(f"4/5  {DEFAULT_STUDENT.name} on a hand it has never met: test, data, critics, test, ...")
+    for old in ("hand", "camera"):
+        shutil.rmtree(out / old, ignore_errors=True)
+    short_rehearsal(out / "hand", DEFAULT_STUDENT, seed)
+    print("5/5  the longest run before a rendered camera")
+    seen = film_episode(out, out / "hand" / "robot", seconds, seed)
+    print(f"\ndone in {(time.monotonic() - started) / 60:.1f} min", *found, sep="\n")
+    print(f"eyes: a pose in {100 * seen:.0f} % of the pictures")
+    print(f"\nvideos, plots  {out}/teacher.mp4  evaluation.png  hand/curve.png  eyes.mp4")
+    print("more           scripts/train_teacher.py, distill.py, rehearse.py: see their --help")
+
+
+def show_teacher(out: Path, episodes: int, seconds: float) -> None:
+    """Evaluate the shipped teacher and film it."""
+    print(f"1/5  {DEFAULT_TEACHER.name} on the twin: {episodes} runs of 32 s, randomised physics")
+    result, records = evaluate(EvaluationRequest(DEFAULT_TEACHER, episodes=episodes))
+    print(report_table(result))
+    title = f"shipped teacher, {episodes} runs, randomised physics"
+    evaluation_figure(out / "evaluation.png", records, {}, title)
+    film_policy(load_teacher(), out / "teacher.mp4", seconds=seconds, spin_rad_s=1.5)
+
+
+def train_teacher(out: Path, minutes: float, seed: int) -> str:
+    """Train a teacher from nothing; how its numbers changed, in words."""
+    print(f"2/5  a fresh teacher, {minutes:g} minutes from nothing: watch hold_s rise")
+    run = runs.TwinRun(seed=seed, iterations=100_000, max_minutes=minutes, eval_every=0)
+    run.task.command.speed_rad_s = (0.3, 1.5)
+    run.latency_steps, run.ppo.schedule, run.ppo.final_std = 0, "fixed", None
+    run_dir = new_run_dir(out / "teacher")
+    runs.train(run, run_dir)
+    first, last = runs.first_and_last(run_dir)
+    return (
+        f"fresh teacher: cube held {first['hold_s']:.1f} -> {last['hold_s']:.1f} s, "
+        f"reward per step {first['reward']:.2f} -> {last['reward']:.2f}\n  {run_dir}"
+    )
+
+
+def train_student(out: Path, minutes: float, seed: int) -> str:
+    """Distil a student from nothing; how its numbers changed, in words."""
+    print(f"3/5  a fresh student, {minutes:g} minutes from nothing: watch action_error fall")
+    policy, ends = short_distillation(out / "student", minutes, seed)
+    error, share = ends["distill/action_error"], ends["distill/student_share"]
+    return (
+        f"fresh student: error of its joint targets {error[0]:.3f} -> {error[1]:.3f} rad while its "
+        f"share of the steps rose {100 * share[0]:.0f} -> {100 * share[1]:.0f} %\n  {policy}"
+    )
 
 
 def short_distillation(out: Path, minutes: float, seed: int) -> tuple[Path, dict]:

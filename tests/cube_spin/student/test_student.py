@@ -228,7 +228,7 @@ def test_ranking_by_value_needs_critics(student_file: Path) -> None:
         (["distill.teacher_decai=0.9"], "did you mean 'distill.teacher_decay'"),
         (["distill.teacher_decay=1.9"], r"teacher_decay \(1.9\) must be in 0..1"),
         (["--resume", "nowhere", "seed=3"], "a resumed run keeps its settings"),
-        (["--resume", "nowhere"], "nowhere is no distillation"),
+        (["--resume", "nowhere"], "--resume nowhere: no such folder"),
         (["--teacher", "nobody.pt"], "no policy file at .*nobody.pt"),
     ],
 )

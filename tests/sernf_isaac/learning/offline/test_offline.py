@@ -292,7 +292,7 @@ def test_settings_may_follow_the_data_on_the_command_line(
 ) -> None:
     script = Path(__file__).resolve().parents[4] / "scripts/train_offline.py"
     monkeypatch.syspath_prepend(str(script.parent))
-    arguments = ["--policy", policy, "--data", str(store), "control_rate_hz=20", "--keys", "state"]
+    arguments = ["--kind", policy, "--data", str(store), "control_rate_hz=20", "--keys", "state"]
     arguments += ["spec.history=1", "--print_config"]
     monkeypatch.setattr(sys, "argv", [script.name, *arguments])
     runpy.run_path(str(script), run_name="__main__")

@@ -1,0 +1,40 @@
+"""One run of the duck experiment, from demonstrations to its line in the comparison."""
+
+import time
+from pathlib import Path
+
+from sernf_isaac.learning.online.in_memory import FourStageRun
+from tasks.duck_bowl.comparison import Variant
+from tasks.duck_bowl.demonstrations import record_demonstrations
+from tasks.duck_bowl.experiment import Experiment
+from tasks.duck_bowl.report import comparison, load_result
+
+
+def learn(
+    variant: Variant,
+    run: FourStageRun,
+    data: Path,
+    folder: Path,
+    *,
+    rollouts: int,
+    episodes: int,
+) -> None:
+    """Record demonstrations unless they are there, learn from them, and print what came of it.
+
+    Args:
+        variant: What learns from what.
+        run: Settings.
+        data: Episode store of the demonstrations.
+        folder: Of the run; an interrupted run goes on.
+        rollouts: Online episodes, where the variant learns online.
+        episodes: Per evaluation.
+    """
+    started = time.monotonic()
+    record_demonstrations(data, variant.demonstrations)
+    shown = variant.data(data)
+    won = sum(episode.outcome == "success" for episode in shown.values())
+    print(f"demonstrations: {won} of {len(shown)} succeeded")
+    options = {"rollouts": rollouts if variant.learns_online else 0, "label": variant.label}
+    Experiment(run, shown, folder, episodes=episodes, **options).go()
+    print(f"\n{comparison([load_result(folder)])}")
+    print(f"{(time.monotonic() - started) / 60:.1f} min\nnumbers -> {folder}")
