@@ -11,6 +11,9 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
+_INTERRUPTED = ["nothing was saved; start the same command again"]
+"""What Ctrl-C tells."""
+
 
 def apply_overrides[Config](config: Config, overrides: list[str]) -> Config:
     """A copy of a (nested) dataclass with `group.key=value` settings applied.
@@ -31,7 +34,7 @@ def apply_overrides[Config](config: Config, overrides: list[str]) -> Config:
         merged = OmegaConf.merge(structured, OmegaConf.from_dotlist(overrides))
         return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely
     except (OmegaConfBaseException, YAMLError) as error:
-        raise ValueError(f"bad setting in {overrides}: {error}") from error
+        raise ValueError(f"bad setting in {overrides}: {str(error).splitlines()[0]}") from error
 
 
 def print_settings(config: object) -> None:
@@ -86,14 +89,30 @@ def use_tensor_cores(device: str) -> None:
         torch.set_float32_matmul_precision("high")
 
 
+def say_if_interrupted(text: str) -> None:
+    """What Ctrl-C tells from now on: what is saved, and how to go on."""
+    _INTERRUPTED[:] = [text]
+
+
 def run_main(main: Callable[[], None]) -> None:
-    """Run a script; errors meant for the user end it with one line instead of a traceback."""
+    """Run a script. What a user can cause ends it with one to three lines, not with a traceback.
+
+    A bug says that it is one, and where its traceback is kept. `--traceback` shows all of it.
+    """
     try:
         main()
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
-        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("interrupted")
+        sys.exit(f"interrupted: {_INTERRUPTED[0]}")
+    except BrokenPipeError:  # the output went to a program that has ended, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if "--traceback" in sys.argv:
+            raise
+        from sernf_isaac.user_errors import explain, report_bug
+
+        text = explain(error)
+        sys.exit(f"error: {text}" if text else report_bug(error))
 
 
 def _has_gpu() -> bool:

@@ -159,22 +159,6 @@ def test_the_simulator_is_isaac_lab_only_beside_a_gpu(gpu, monkeypatch) -> None:
         assert cli.resolve_sim("auto") == expected
 
 
-def test_only_errors_for_the_user_lose_their_traceback() -> None:
-    def fails_with(error: BaseException) -> Callable[[], None]:
-        def main() -> None:
-            raise error
-
-        return main
-
-    for error in (ValueError("wrong shape"), FileNotFoundError("wrong shape")):
-        with pytest.raises(SystemExit, match="error: wrong shape"):
-            cli.run_main(fails_with(error))
-    with pytest.raises(SystemExit, match="interrupted"):
-        cli.run_main(fails_with(KeyboardInterrupt()))
-    with pytest.raises(ZeroDivisionError):  # a bug must show where it is
-        cli.run_main(fails_with(ZeroDivisionError()))
-
-
 # Scripts ------------------------------------------------------------------------------------------
 
 

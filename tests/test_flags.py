@@ -55,7 +55,7 @@ def run_without_slow_imports(*commands: list[str]) -> list[Answer]:
     return [tuple(answer) for answer in json.loads(ended.stdout)]
 
 
-class _Collected(Exception):  # noqa: N818  # not an error
+class _Collected(BaseException):  # an error would be explained
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self.parser = parser
 
