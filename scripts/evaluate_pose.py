@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sernf_isaac.cli import resolve_device, run_main, save_numbers
-from sernf_isaac.flags import ScriptParser
+from sernf_isaac.flags import ScriptParser, count
 
 if TYPE_CHECKING:
     from perception.detector.files import DetectorFile
@@ -29,7 +29,7 @@ def parse() -> argparse.Namespace:
         default="heldout",
         help="which part of the data set",
     )
-    add("--images", type=int, default=None, help="at most so many; default: all")
+    add("--images", type=count, default=None, help="at most so many; default: all")
     add("--sequence", type=Path, default=None, help="recording with true poses")
     add("--latency", type=float, default=0.05, help="of a frame [s]")
     add("--dropout", type=float, default=0.15, help="part of the frames lost")
@@ -45,8 +45,6 @@ def parse() -> argparse.Namespace:
         parser.error("nothing to judge: give --shards, --sequence or both")
     if args.video and not args.sequence:
         parser.error("--video films a --sequence")
-    if args.images is not None and args.images < 1:
-        parser.error(f"--images ({args.images}) must be at least 1")
     return args
 
 
@@ -74,8 +72,9 @@ def judge_images(args: argparse.Namespace, detector: "DetectorFile", device: str
     report = evaluate(detector, samples, device)
     print(report.text)
     if args.figure:
-        title = f"{args.detector.name}, {len(samples)} {args.split} images"
-        draw_report(args.figure, report, title)
+        draw_report(
+            args.figure, report, f"{args.detector.name}, {len(samples)} {args.split} images"
+        )
         print(f"figure  -> {args.figure}")
     return report.numbers
 
