@@ -60,7 +60,7 @@ def _data(reader: RunReader) -> list[tuple[str, str]]:
     commits = reader.commits()
     rate_hz = float(read_json(reader.run / "run.json").get("control_rate_hz", 20.0))
     minutes = sum(commit.steps for commit in commits) / rate_hz / 60.0
-    waiting = sum(not reader.may_train(commit) for commit in commits)
+    waiting = sum(reader.needs_label(commit) for commit in commits)
     outcomes = {outcome: 0 for outcome in sorted({commit.outcome for commit in commits})}
     for commit in commits:
         outcomes[commit.outcome] += 1

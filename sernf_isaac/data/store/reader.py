@@ -83,8 +83,20 @@ class RunReader:
         return label.apply(episode) if label else episode
 
     def may_train(self, commit: Commit) -> bool:
-        """Whether to learn from an episode: recovered ones only once somebody labelled them."""
+        """Whether to learn from an episode: recovered ones only once somebody labelled them.
+
+        Raises:
+            ValueError: If that label is damaged.
+        """
         return commit.outcome != "recovered" or read_label(self.run, commit.id) is not None
+
+    def needs_label(self, commit: Commit) -> bool:
+        """Whether an episode cannot be learned from before somebody labels it, or does so again."""
+        try:
+            read_label(self.run, commit.id)
+        except ValueError:  # what was said of it is not known
+            return True
+        return not self.may_train(commit)
 
 
 def _read_commit(path: Path) -> Commit:

@@ -82,16 +82,9 @@ def _row(reader: RunReader, commit: Commit, annotator: str, read: ReadHistory) -
         "revisions": len(history.labels) + len(history.damaged),
         "annotator": newest.annotator if newest else None,
         "mine": bool(history.newest_of(annotator)),
-        "needs_label": _needs_label(reader, commit),
+        "needs_label": history.newest in history.damaged or not reader.may_train(commit),
         "problem": " ".join(problems) or None,
     }
-
-
-def _needs_label(reader: RunReader, commit: Commit) -> bool:
-    try:
-        return not reader.may_train(commit)
-    except ValueError:  # its newest label is damaged
-        return True
 
 
 class Histories:

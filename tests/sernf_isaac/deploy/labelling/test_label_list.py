@@ -1,6 +1,7 @@
 """The list of episodes: filters, damage that stays with its episode, thousands of episodes."""
 
 import json
+import re
 import shutil
 import time
 
@@ -11,6 +12,7 @@ from sernf_isaac.data.store.labels import Label, add_label
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.deploy.labelling.listing import Filter, Histories, Labelled, list_episodes
 from sernf_isaac.deploy.labelling.view import view_episode
+from sernf_isaac.deploy.status import status_page
 
 DAMAGE = ["", "{", "[]", "\x00\xff", '{"schema": "sernf-isaac-label/1"}', '{"schema": "other"}']
 
@@ -42,14 +44,22 @@ def test_the_server_filters_and_says_how_many_there_are(client, eids):
     assert client.get("/api/episodes", params={"labelled": "maybe"}).status_code == 422
 
 
-def test_what_is_listed_as_in_need_of_a_label_is_what_the_status_counts(run, eid):
-    commit = run / "commits" / f"{eid}.json"
+def test_what_is_listed_as_in_need_of_a_label_is_what_the_status_counts(run, eids):
+    def needed() -> list[str]:
+        found = listed(run, labelled=Labelled.NEEDED)
+        assert re.search(rf"need a label +{len(found)}$", status_page(run), re.MULTILINE)
+        return found
+
+    assert needed() == []  # failures and timeouts count as recorded
+    commit = run / "commits" / f"{eids[0]}.json"
     write_json(commit, json.loads(commit.read_text()) | {"outcome": "recovered"})
-    reader = RunReader(run)
-    needed = [commit.id for commit in reader.commits() if not reader.may_train(commit)]
-    assert listed(run, labelled=Labelled.NEEDED) == needed == [eid]
-    add_label(run, eid, Label("ann"))
-    assert listed(run, labelled=Labelled.NEEDED) == []
+    assert needed() == [eids[0]]
+    for eid in eids:
+        add_label(run, eid, Label("ann"))
+    assert needed() == []
+    for eid in eids:
+        (run / "labels" / eid / "0001.json").write_text("{")
+    assert needed() == eids
 
 
 @pytest.mark.parametrize("content", DAMAGE)
