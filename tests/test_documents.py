@@ -297,7 +297,6 @@ def example_bags(folder: Path) -> None:
 
 
 QUICK: dict[str, Callable[[Path], object]] = {
-    "draw_cube.py": lambda out: start("draw_cube.py", "--out", out),
     "example_bags.py": example_bags,
     "sweep.py": lambda out: start(
         *("sweep.py", SCRIPTS / "two_doors.py", "--grid", "lambda", "--seeds", 0, "--dry_run"),
@@ -312,6 +311,7 @@ def test_quick_commands_run(script: str, tmp_path: Path) -> None:
 
 
 FIRST_STEPS = {
+    "draw_cube.py": "--out OUT",
     "evaluate.py": "--episodes 2 --num_envs 2 --threads 1",
     "play.py": "--spin 1.5 --seconds 1 --out OUT/film.mp4",
     "train_teacher.py": "--sim twin --num_envs 4 --max_iterations 1 --no-video --out OUT",

@@ -60,6 +60,8 @@ def citations(root: Path = ROOT) -> dict[str, list[Place]]:
     found: dict[str, list[Place]] = {part: [] for part in PARTS}
     for path in sorted(p for folder in FOLDERS for p in (root / folder).rglob("*.py")):
         file, source = path.relative_to(root).as_posix(), path.read_text()
+        if not parts_in(source):
+            continue
         body = ast.parse(source).body
         for line, text in sorted(_texts(source)):
             for part in parts_in(text):
