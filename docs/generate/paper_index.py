@@ -101,7 +101,7 @@ def _texts(source: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(source)):
         value = node.value if isinstance(node, ast.Expr) else None
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            yield node.lineno, value.value
+            yield value.lineno, value.value
     previous, start, block = -1, 0, ""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type != tokenize.COMMENT:
@@ -115,25 +115,25 @@ def _texts(source: str) -> Iterator[tuple[int, str]]:
 
 def _name_at(body: list[ast.stmt], line: int, prefix: str = "") -> str:
     """Dotted name of the innermost definition, field or constant around a line."""
+    is_function = prefix.rstrip(".").rpartition(".")[2].lstrip("_")[:1].islower()
     for node, below in zip(body, [*body[1:], None], strict=True):
-        last = node.end_lineno or node.lineno
-        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            if first <= line <= last:
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            if first <= line <= _last_line(node):
                 return _name_at(node.body, line, f"{prefix}{node.name}.")
-        elif (target := _target(node)) and not _is_local(prefix, body):
-            described = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-            if node.lineno <= line <= ((below.end_lineno or last) if described else last):
+        elif (target := _target(node)) and not is_function:  # else a local variable
+            is_described = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+            if node.lineno <= line <= _last_line(below if below and is_described else node):
                 return f"{prefix}{target}"
     return prefix.rstrip(".")
 
 
+def _last_line(node: ast.stmt) -> int:
+    return node.end_lineno or node.lineno
+
+
 def _target(node: ast.stmt) -> str | None:
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    is_assignment = isinstance(node, ast.Assign | ast.AnnAssign)
-    return targets[0].id if is_assignment and isinstance(targets[0], ast.Name) else None
-
-
-def _is_local(prefix: str, body: list[ast.stmt]) -> bool:
-    """Whether assignments of a body are local variables: its name begins in lower case."""
-    return bool(prefix) and prefix.rstrip(".").rpartition(".")[2].lstrip("_")[:1].islower()
+    """The name that a statement assigns to, if it assigns to one."""
+    target = node.targets[0] if isinstance(node, ast.Assign) else None
+    target = node.target if isinstance(node, ast.AnnAssign) else target
+    return target.id if isinstance(target, ast.Name) else None

@@ -46,7 +46,8 @@ def _docstrings_below_fields(node: ast.AST) -> dict[str, str]:
     body = node.body if isinstance(node, ast.ClassDef) else []
     found = {}
     for field, below in pairwise(body):
-        is_field = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if is_field and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-            found[field.target.id] = " ".join(str(below.value.value).split())
+        name = field.target if isinstance(field, ast.AnnAssign) else None
+        text = below.value if isinstance(below, ast.Expr) else None
+        if isinstance(name, ast.Name) and isinstance(text, ast.Constant):
+            found[name.id] = " ".join(str(text.value).split())
     return found
