@@ -20,6 +20,8 @@ how far at most since the last frame: a board in motion is blurred."""
 TILTED_DEG = 6.0
 """Between the board's normals in any two pictures that are kept: a camera is not determined by
 boards that are all seen from the front, wherever in the picture they are."""
+UNSEEN = 60
+"""Frames without a board after which the reason is told."""
 EXAMPLES = 3
 """Pictures without a board that are looked at closely."""
 
@@ -114,12 +116,15 @@ def take_pictures(
     folder.mkdir(parents=True, exist_ok=True)
     kept: list[_Kept] = []
     before: BoardView | None = None
-    said = ""
+    said, unseen = "", 0
     while len(kept) < count:
         if (frame := camera.read()) is None:
             raise ConnectionError(f"the camera ended after {len(kept)} of {count} pictures")
         view = find_board(frame.image, board)
         width, last, before = frame.image.shape[1], before, view
+        unseen = unseen + 1 if view is None else 0
+        if unseen == UNSEEN:
+            tell(f"no board is found in the pictures: {why_not_found([frame.image], board)}")
         if view is None or last is None or moved_px(view, last) > STILL * width:
             continue
         if kept and moved_px(view, kept[-1].view) < DIFFERENT * width:

@@ -109,7 +109,7 @@ class OakCamera:
 def _depthai() -> ModuleType:
     try:
         return importlib.import_module("depthai")
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "an OAK camera needs the package depthai, which the extra 'oak' of this project brings",
             name="depthai",

@@ -62,7 +62,10 @@ def crop(sample: Sample, height: int, width: int, rng: np.random.Generator) -> S
     """
     rows, columns = sample.ids.shape
     if height > rows or width > columns:
-        raise ValueError(f"a window of {height}x{width} does not fit in {rows}x{columns} pixels")
+        raise ValueError(
+            f"window {height} x {width} does not fit in an image of {rows} x {columns} px: are all "
+            "images of the data set of one size?"
+        )
     centre = sample.corners_px.mean(axis=0)
     left = _window_start(centre[0], width, columns, rng)
     top = _window_start(centre[1], height, rows, rng)

@@ -164,14 +164,15 @@ class DetectorTraining:
         if not path.is_file():
             raise FileNotFoundError(f"nothing to resume: {path} does not exist")
         state = read_tensors(path)
-        if not isinstance(state, dict) or not {"network", "optimizer", "step"} <= state.keys():
+        parts = {"network", "optimizer", "schedule", "step"}
+        if not isinstance(state, dict) or not parts <= state.keys():
             raise ValueError(f"{path} is no resume point of a detector training")
         try:
             self.network.load_state_dict(state["network"])
-        except RuntimeError as error:
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._schedule.load_state_dict(state["schedule"])
+        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{path} is of another network: {error}") from error
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._schedule.load_state_dict(state["schedule"])
         self.step = state["step"]
 
     def _after_step(self, log: "_Log", bar: tqdm) -> None:

@@ -64,7 +64,8 @@ class CameraPoseSource:
             ConnectionError: If the camera is gone: what nobody films is not a cube that was lost.
         """
         if self._failure is not None:
-            raise RuntimeError("the camera's thread has failed") from self._failure
+            why = str(self._failure) or type(self._failure).__name__
+            raise RuntimeError(f"the camera's thread has failed: {why}") from self._failure
         now_s = self._clock()
         if self._silence_s is not None:
             self._check_frames_come(now_s, self._silence_s)

@@ -3,6 +3,7 @@
 import json
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,15 @@ def test_boards_seen_from_the_front_only_are_not_kept(tmp_path):
     with pytest.raises(ConnectionError, match="ended after 1 of 3 pictures"):
         take_pictures(Films(frontal), BOARD, tmp_path, 3, said.append)
     assert any("tilt the board to another side" in text for text in said[1:])
+
+
+def test_a_camera_that_sees_another_board_says_so(boards, tmp_path):
+    said: list[str] = []
+    other = replace(BOARD, dictionary="5X5_50")
+    with pytest.raises(ConnectionError, match="ended after 0 of 3 pictures"):
+        take_pictures(Films(boards[:1], frames=70), other, tmp_path, 3, said.append)
+    (text,) = said
+    assert "no board is found" in text and "pass --dictionary 4X4_" in text
 
 
 def test_pictures_taken_before_keep_their_settings(boards, tmp_path, monkeypatch):

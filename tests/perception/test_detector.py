@@ -207,6 +207,17 @@ def test_resuming_nothing_is_refused(network, tmp_path):
         training_of(network, tmp_path).resume()
 
 
+def test_a_resume_point_of_something_else_is_refused(network, tmp_path):
+    run = training_of(network, tmp_path)
+    run.save()
+    path = tmp_path / "training_state.pt"
+    whole = torch.load(path, weights_only=True)
+    for change in ({"schedule": None}, {"optimizer": {}}, {"network": {}}):
+        torch.save({k: v for k, v in (whole | change).items() if v is not None}, path)
+        with pytest.raises(ValueError, match=r"training_state\.pt is (no resume|of another)"):
+            training_of(network, tmp_path).resume()
+
+
 def test_the_learning_rate_warms_up_and_fades():
     factors = [learning_rate_factor(step, 100, 10) for step in range(101)]
     assert factors[0] == pytest.approx(0.1) and factors[10] == pytest.approx(1.0)
