@@ -1,5 +1,6 @@
 """Hours of robot time without a pause: does the robot's side keep its memory and its nerve?"""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ WARM_UP_SHARE = 0.1
 """Of the time; until then libraries fill their caches. Afterwards memory should stay."""
 WINDOW_SHARE = 0.1
 """Of the time, at either end, over which memory is averaged."""
-PAGE_BYTES = 4096
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+"""Of this system: 4 or 64 kB on some processors, 16 on others."""
 
 
 @dataclass(frozen=True)

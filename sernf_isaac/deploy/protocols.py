@@ -161,6 +161,14 @@ class Operator(Protocol):
         """Whether the person wants to end the session."""
         ...
 
+    def check(self) -> None:
+        """Nothing while the person can still stop the machine.
+
+        Raises:
+            RuntimeError: If not: the session must not go on.
+        """
+        ...
+
 
 class Task(Protocol):
     """What a policy sees on this machine, and when an episode is over."""

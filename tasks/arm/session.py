@@ -125,7 +125,8 @@ def open_virtual_session(
         link = CarriedHand(arm, InProcessHand(hand_server, clock))
         policy: PolicyLink = Circle(SPEC, run.runner.control_rate_hz, clock.now)
         if not circle:
-            local = LocalPolicy(run.decisions, partial(check_arm_policy, task=run.task))
+            check = partial(check_arm_policy, task=run.task)
+            local = LocalPolicy(run.decisions, check, limits=_limits(run))
             policy = InstantPolicy(local, clock.now, LATENCY_S)
         operator = Unattended(link.clear, tell)
         try:
@@ -200,7 +201,14 @@ def _policy_process(
     rate_hz = run.runner.control_rate_hz
     if circle:
         return nullcontext(Circle(SPEC, rate_hz, clock.now))
-    return WorkerPolicy(run.decisions, partial(check_arm_policy, task=run.task), rate_hz)
+    check = partial(check_arm_policy, task=run.task)
+    return WorkerPolicy(run.decisions, check, rate_hz, _limits(run))
+
+
+def _limits(run: ArmRun) -> tuple[Array, Array]:
+    """(24,) least and largest action."""
+    whole = machine(run.limits)
+    return np.array(whole.lower_rad), np.array(whole.upper_rad)
 
 
 def _arm_setup(run: ArmRun, folder: Path, clock: MonotonicClock) -> ArmSetup:

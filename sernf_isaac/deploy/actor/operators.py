@@ -1,6 +1,7 @@
 """The person beside the hand: a keyboard, or in simulation somebody who always agrees."""
 
 import atexit
+import io
 import sys
 import threading
 from collections.abc import Callable
@@ -28,6 +29,7 @@ class Keyboard:
         self._answer = threading.Event()
         self._quit = threading.Event()
         self._outcome: str | None = None
+        self._deaf = ""
         self._listen_to_keys()
         print(KEYS)
 
@@ -65,6 +67,11 @@ class Keyboard:
         """As in `Operator`."""
         return self._quit.is_set()
 
+    def check(self) -> None:
+        """As in `Operator`."""
+        if self._deaf:
+            raise RuntimeError(f"the stop key does not work any more: {self._deaf}")
+
     def _listen_to_keys(self) -> None:
         import termios  # only where there are terminals
         import tty
@@ -74,11 +81,18 @@ class Keyboard:
         # Not the thread's affair: a daemon is dropped wherever it is, without its `finally`.
         atexit.register(termios.tcsetattr, descriptor, termios.TCSADRAIN, before)
         tty.setcbreak(descriptor)
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")  # a strange key is no reason to stop listening
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        while key := sys.stdin.read(1):
-            self.press(key)
+        """Until nothing more can be heard, which ends the session: see `check`."""
+        try:
+            while key := sys.stdin.read(1):
+                self.press(key)
+            self._deaf = "the terminal was closed"
+        except Exception as error:  # this thread has nobody else to tell
+            self._deaf = f"{type(error).__name__}: {error}"
 
 
 class Unattended:
@@ -112,3 +126,6 @@ class Unattended:
     def quits(self) -> bool:
         """As in `Operator`."""
         return False
+
+    def check(self) -> None:
+        """Nobody's keys can fail."""

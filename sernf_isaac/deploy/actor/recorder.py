@@ -15,8 +15,16 @@ from sernf_isaac.data.store.writer import OpenEpisode, RunWriter
 from sernf_isaac.deploy.protocols import Array
 
 POSE, SENT, TIMING = "log_pose", "log_sent", "log_timing"
-TIMING_FIELDS = ("pose_age_s", "latency_s", "lateness_s", "underrun", "limited")
-"""Columns of the group `log_timing`."""
+TIMING_FIELDS = (
+    "pose_age_s",
+    "latency_s",
+    "lateness_s",
+    "underrun",
+    "limited",
+    "since_start_s",
+    "since_placed_s",
+)
+"""Columns of the group `log_timing`; older episodes lack the last two."""
 SYNC_EVERY_S = 1.0
 
 
@@ -40,6 +48,10 @@ class Moment:
     """Ticks in which the guard bound, since the episode began."""
     underrun: bool = False
     """The chunk was late: this step's action is the last one again."""
+    since_start_s: float = 0.0
+    """Time since the episode's start."""
+    since_placed_s: float = 0.0
+    """Time since a machine placed the object; since the start if a person did."""
 
 
 def log_layout(
@@ -50,7 +62,7 @@ def log_layout(
     return StepLayout({**features, **logged}, num_joints, policy=policy, is_offline=is_offline)
 
 
-class EpisodeRecorder:
+class StepRecorder:
     """One open episode; a side thread brings it to disk about once a second.
 
     Args:

@@ -1,12 +1,15 @@
 """One episode on a machine that does not wait: observe, decide ahead, act, record; at 20 Hz.
 
 A decision begins every H steps with the P queued actions as its prefix, and has P steps of time; a
-chunk that comes later costs underruns (the last action is repeated), never a jump.
+chunk that comes later costs underruns (the last action is repeated), never a jump. One that does
+not come before its deadline ends the episode, and the steps that nobody decided are marked.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +17,7 @@ import torch
 from sernf_isaac.chunk_queue import ChunkQueue
 from sernf_isaac.data.store.writer import RunWriter
 from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.deploy.actor.recorder import EpisodeRecorder, Moment, log_layout
+from sernf_isaac.deploy.actor.recorder import Moment, StepRecorder, log_layout
 from sernf_isaac.deploy.actor.rewards import DropDetector, QuarterCounter
 from sernf_isaac.deploy.loop.messages import HandLink, HandState
 from sernf_isaac.deploy.loop.states import Reason, Request, State
@@ -29,6 +32,8 @@ from sernf_isaac.deploy.protocols import (
     Task,
 )
 
+MOST_PATIENT_S = 5.0
+"""No decision may take longer."""
 SHORTEST_STEP = 0.75
 """Of the control period: longer than a tick of the hand, so that it sees every action."""
 
@@ -40,6 +45,14 @@ class End(StrEnum):
     TIMEOUT = "timeout"
     OPERATOR = "operator"
     SAFETY = "safety"
+    POLICY = "policy"
+    """A decision missed its deadline: the policy hangs."""
+
+
+NOT_THE_POLICY = frozenset({Reason.SILENT, Reason.NO_READING, Reason.DRIVER})
+"""Ends by safety that say nothing about a policy."""
+CLOCK_SLACK_S = 1e-3
+"""A pose may seem to be of the future by rounding only."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +82,27 @@ class RunnerSettings:
     blind_s: float = 1.0
     """Without a pose for this long the object counts as dropped."""
     supported_s: float = 0.0
-    """Something else holds the object for so long at an episode's start (paper F.4a: 6 s in
-    simulation): it is recorded and learned from, but not counted as time or turns in the hand."""
+    """Something else holds the object for so long after it was placed (paper F.4a: 6 s in
+    simulation): it is recorded and learned from, but not counted as time or turns in the hand.
+    Where a person places it, this begins with the episode."""
+    decision_deadline_s: float = 1.0
+    """A decision that takes longer is none: the policy hangs, the hand holds, the session ends."""
     counts_turns: bool = True
     """Whether every quarter turn of the object earns 1, without end (paper C.3). If not, a person
     gives the rewards afterwards, and a success is the end of the task (IV-B)."""
+
+    def __post_init__(self) -> None:
+        positive = ("control_rate_hz", "max_episode_s", "blind_s", "decision_deadline_s")
+        for name in positive:
+            if not 0.0 < (value := getattr(self, name)) < np.inf:
+                raise ValueError(f"runner.{name} ({value}) must be positive and finite")
+        if not 0.0 <= self.supported_s < np.inf:
+            raise ValueError(f"runner.supported_s ({self.supported_s}) must be 0 or more")
+        if self.decision_deadline_s > MOST_PATIENT_S:
+            raise ValueError(
+                f"runner.decision_deadline_s ({self.decision_deadline_s}) must be at most "
+                f"{MOST_PATIENT_S:g}: until then a hanging policy's last action is repeated"
+            )
 
 
 @dataclass
@@ -98,6 +127,14 @@ class EpisodeResult:
     """Ticks in which the guard bound."""
     latencies_s: list[float] = field(default_factory=list)
     max_lateness_s: float = 0.0
+    undecided: int = 0
+    """Steps at the end for which no decision came; they are not learned from."""
+
+    @property
+    def judges_policy(self) -> bool:
+        """Whether the episode says anything for or against the policy that drove."""
+        machine = self.end is End.SAFETY and self.reason in NOT_THE_POLICY
+        return not (machine or self.undecided or self.end is End.POLICY)
 
 
 def run_episode(
@@ -108,6 +145,7 @@ def run_episode(
     spec: ChunkSpec,
     policy_name: str,
     is_offline: bool = False,
+    placed_s: float | None = None,
 ) -> EpisodeResult:
     """One episode, from READY to its commit; the hand holds when this returns.
 
@@ -118,10 +156,12 @@ def run_episode(
         spec: Of the loaded policy.
         policy_name: For the record.
         is_offline: Whether it becomes offline data (paper IV-D).
+        placed_s: When a machine placed the object, on the station's clock.
 
     Raises:
-        RuntimeError: If there is no pose, the hand is not READY, or a process died. What was
-            recorded by then stays in the log, from which the store recovers it.
+        RuntimeError: If there is no pose or one of the future, the hand is not READY, the stop key
+            fails, or a process died. What was recorded by then stays in the log, from which the
+            store recovers it.
     """
     state = station.hand.state()
     if state.state is not State.READY:
@@ -135,8 +175,8 @@ def run_episode(
         is_offline=is_offline,
     )
     station.operator.ends_episode()  # a key from before says nothing about this episode
-    with EpisodeRecorder(writer, layout) as recorder:
-        episode = _Episode(station, settings, recorder, spec, hold=state.sent)
+    with StepRecorder(writer, layout) as recorder:
+        episode = _Episode(station, settings, recorder, spec, hold=state.sent, placed_s=placed_s)
         try:
             episode.play()
         finally:
@@ -151,9 +191,10 @@ class _Episode:
         self,
         station: Station,
         settings: RunnerSettings,
-        recorder: EpisodeRecorder,
+        recorder: StepRecorder,
         spec: ChunkSpec,
         hold: Array,
+        placed_s: float | None,
     ) -> None:
         self._at, self._settings, self._recorder, self._spec = station, settings, recorder, spec
         self._lower = np.array(station.description.lower_rad)
@@ -166,8 +207,11 @@ class _Episode:
         self._action = hold
         self._seen_s = -np.inf  # capture time of the newest pose
         self._pending: tuple[Moment, Array, bool] | None = None  # a step whose outcome is not known
+        self._asked_s: float | None = None  # when the decision was asked for that has not come
+        self._undecided: list[Callable[..., None]] = []  # steps that wait for it to be recorded
         self._period_s = 1.0 / settings.control_rate_hz
         self._start_s = station.clock.now()
+        self._placed_s = self._start_s if placed_s is None else placed_s
         self._before = station.hand.state()
         self._result = EpisodeResult(
             recorder.eid, End.TIMEOUT, "timeout", Reason.NONE, 0, 0.0, 0.0, 0.0, 0.0, 0, 0
@@ -199,13 +243,20 @@ class _Episode:
         """One control step; whether the episode is over."""
         at, result = self._at, self._result
         at.hand.check()
+        at.operator.check()
+        self._receive()
         state, pose = at.hand.state(), at.pose_source.latest()
         assert pose is not None, "checked at the start; a pose stays until the next episode"
         new, now_s = pose.time_s > self._seen_s, at.clock.now()
         self._seen_s = pose.time_s
+        if not now_s - pose.time_s >= -CLOCK_SLACK_S:  # so that nan is none either
+            raise RuntimeError(
+                f"the newest pose is of {pose.time_s:.3f} s, now is {now_s:.3f} s: its source has "
+                "another clock, so nobody could tell when poses stop coming"
+            )
         counts = new and self._settings.counts_turns
         reward = float(self._counter.update(pose.quaternion)) if counts else 0.0
-        if now_s - self._start_s < self._settings.supported_s:
+        if now_s - self._placed_s < self._settings.supported_s:
             self._turned_supported_rad = self._counter.progress_rad
         moment = self._moment(state, pose, now_s, lateness_s)
         result.max_lateness_s = max(result.max_lateness_s, lateness_s)
@@ -214,7 +265,8 @@ class _Episode:
         self._settle(reward, end)
         if end is not None:
             result.duration_s = now_s - self._start_s
-            result.in_hand_s = max(0.0, result.duration_s - self._settings.supported_s)
+            alone_s = max(self._start_s, self._placed_s + self._settings.supported_s)
+            result.in_hand_s = max(0.0, now_s - alone_s)
             self._pending = (moment, self._action, False)
             return True
         decides = self._decide(moment)
@@ -245,6 +297,8 @@ class _Episode:
             latency_s=self._at.policy.last_latency_s,
             lateness_s=lateness_s,
             limited=state.limited - self._before.limited,
+            since_start_s=now_s - self._start_s,
+            since_placed_s=now_s - self._placed_s,
         )
 
     def _end(self, state: HandState, lost: bool, now_s: float) -> End | None:
@@ -254,6 +308,8 @@ class _Episode:
             return None
         if state.state not in (State.FOLLOW, State.READY):
             result.end, result.outcome, result.reason = End.SAFETY, "stopped", state.reason
+        elif self._asked_s is not None and now_s - self._asked_s > settings.decision_deadline_s:
+            result.end, result.outcome = End.POLICY, "stopped"
         elif lost:
             result.end, result.outcome = End.DROPPED, "failure"
         elif outcome := self._at.operator.ends_episode():
@@ -267,22 +323,38 @@ class _Episode:
         return result.end
 
     def _settle(self, reward: float, end: End | None) -> None:
-        """Log the step before this one, whose outcome is known now."""
+        """Log the step before this one, whose outcome is known now.
+
+        A step that repeated an action waits until the decision comes; if none comes, it is marked.
+        """
         if self._pending is None:
             return
         moment, action, decides = self._pending
         self._result.reward += reward
         done = ("failure",) if self._settings.counts_turns else ("failure", "success")
         over = end is End.DROPPED or (end is End.OPERATOR and self._result.outcome in done)
-        self._recorder.add(
+        step = partial(
+            self._recorder.add,
             moment,
             action,
             reward,
             decision=decides,
-            overridden=end is End.SAFETY,
             terminated=over,
             truncated=end is not None and not over,
         )
+        if moment.underrun and self._asked_s is not None:
+            self._undecided.append(step)
+        else:
+            self._record_undecided(overridden=False)
+            step(overridden=end is End.SAFETY)
+        if end is not None:
+            self._result.undecided = len(self._undecided)
+            self._record_undecided(overridden=True)
+
+    def _record_undecided(self, *, overridden: bool) -> None:
+        for step in self._undecided:
+            step(overridden=overridden)
+        self._undecided = []
 
     def _decide(self, moment: Moment) -> bool:
         """Begin a decision if one is due, and queue a chunk if one has come."""
@@ -295,8 +367,15 @@ class _Episode:
                 for key, value in moment.observation.items()
             }
             policy.request(seen, prefix)
-        if (chunk := policy.poll()) is not None:
-            self._result.latencies_s.append(policy.last_latency_s)
-            within = np.clip(chunk, self._lower, self._upper)
-            queue.push(torch.from_numpy(within)[None])
+            self._asked_s = self._at.clock.now()
+            self._receive()
         return decides
+
+    def _receive(self) -> None:
+        """Queue the chunk that was asked for, if it has come."""
+        if self._asked_s is None or (chunk := self._at.policy.poll()) is None:
+            return
+        self._asked_s = None
+        self._result.latencies_s.append(self._at.policy.last_latency_s)
+        within = np.clip(chunk, self._lower, self._upper)
+        self._queue.push(torch.from_numpy(within)[None])

@@ -15,7 +15,7 @@ import numpy as np
 from sernf_isaac.data.store.channel import beat
 from sernf_isaac.data.store.writer import RunWriter
 from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.deploy.actor.runner import EpisodeResult, RunnerSettings, Station, run_episode
+from sernf_isaac.deploy.actor.runner import End, EpisodeResult, RunnerSettings, Station, run_episode
 from sernf_isaac.deploy.loop.messages import HandState
 from sernf_isaac.deploy.loop.states import Reason, Request, State
 from sernf_isaac.deploy.policy.follower import CheckpointFollower
@@ -123,12 +123,18 @@ class Session:
         self._settings, self._poses = settings, poses
         self._writer, self._follower, self._spec_of = writer, follower, spec_of
         self._actor, self._heard = actor, ""
+        self._placed_s: float | None = None
         self.totals = Totals()
 
     def episodes(
         self, *, count: int | None = None, data_minutes: float | None = None
     ) -> Iterator[EpisodeResult]:
-        """Episodes, until there are `count`, or this much data, or the person quits."""
+        """Episodes, until there are `count`, or this much data, or the person quits.
+
+        Raises:
+            RuntimeError: If ten in a row could not begin, the policy hangs, the stop key fails,
+                or a process died.
+        """
         began_s, failed = self.station.clock.now(), 0
         while not self.station.operator.quits():
             totals = self.totals
@@ -150,14 +156,22 @@ class Session:
                 spec=self._spec_of(),
                 policy_name=self._follower.name,
                 is_offline=self._follower.step == 0,
+                placed_s=self._placed_s,
             )
             totals.add(result)
             totals.wall_s = self.station.clock.now() - began_s
             counts, score = self._settings.counts_turns, result.turned_rad / tau
             score = score if counts else float(result.outcome == "success")
-            self._say(self._follower.report(score))
+            if result.judges_policy:
+                self._say(self._follower.report(score))
             self._beat(result)
             yield result
+            if result.end is End.POLICY:
+                raise RuntimeError(
+                    "the policy gave no decision within "
+                    f"{self._settings.decision_deadline_s:g} s: it hangs, or this machine is too "
+                    f"busy. The last {result.undecided} steps are marked and not learned from"
+                )
 
     def _prepare(self) -> bool:
         """Everything up to READY with an object in the hand and seen; whether it worked."""
@@ -193,9 +207,10 @@ class Session:
     def _placed(self) -> bool:
         """Put the object into the hand, by machine where that is possible."""
         hand, operator = self.station.hand, self.station.operator
-        before = hand.state().placed
+        before, self._placed_s = hand.state().placed, None
         hand.send(Request.PLACE)
         if self._until(lambda: hand.state().placed > before, PLACE_TIMEOUT_S):
+            self._placed_s = hand.state().since_s
             return True
         if self._questions.leave and not self._asked(self._questions.leave):
             return False
@@ -233,6 +248,7 @@ class Session:
             if clock.now() > until_s:
                 return False
             self.station.hand.check()
+            self.station.operator.check()
             self.station.hand.alive()
             clock.sleep_until(clock.now() + ALIVE_EVERY_S)
         return True

@@ -137,13 +137,18 @@ class CheckpointFollower:
     def _take(self, wanted: PublishedCheckpoint) -> str:
         try:
             self._load(wanted.file.check(self._run))
-            if self._pinned:  # a person wants it all the same
-                self._rolled_back.discard(wanted.name)
-                self._verdict(wanted.name).unlink(missing_ok=True)
         except (ValueError, OSError) as error:  # next time it may be in time or whole
             return self._once(f"refused {wanted.name}: {error}")
-        self._now, self._told = _Used(wanted), ""
-        return f"driving with {wanted.name}"
+        self._now, self._told = _Used(wanted), ""  # whatever fails from here on, this one drives
+        said = f"driving with {wanted.name}"
+        if not self._pinned:
+            return said
+        self._rolled_back.discard(wanted.name)  # a person wants it all the same
+        try:
+            self._verdict(wanted.name).unlink(missing_ok=True)
+        except OSError as error:
+            return f"{said}; the verdict that it is worse stays for the next start: {error}"
+        return said
 
     def _roll_back(self, bad: _Used, good: _Used) -> str:
         worse = f"{bad.checkpoint.name} (mean score {bad.mean:.3g})"

@@ -10,18 +10,19 @@ import numpy as np
 import torch
 
 from sernf_isaac.data.normalizer import ACTION
-from sernf_isaac.data.pose_frame import POSE_SIZE, absolute_from, pose_in, relative_to
+from sernf_isaac.data.pose_frame import absolute_from, pose_in
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.protocols import Array
 from sernf_isaac.policy import RANKS, ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
 
+RANGE_SLACK = 0.25
+"""How far an action may lie outside its range, as a part of that range: squashing overshoots a
+little, and what executes actions clips them."""
 WARM_DECISIONS = 50
 """Timed before a policy is used; the cold ones before them do not count."""
 COLD_DECISIONS = 5
 SANITY_INPUTS = 16
-MAX_SCALED = 1.5
-"""Largest scaled action (in range: 1) of a policy in order; squashing keeps a flow near 1."""
 
 Check = Callable[[ChunkPolicy, Contract], None]
 """Raises ValueError if this machine cannot run the policy."""
@@ -106,28 +107,64 @@ class LocalPolicy:
         check: Whether this machine can run a policy.
         control_rate_hz: Refuse policies whose prefix is too short for this rate; None: time is
             not real here.
+        limits: Least and largest action (A,) of this machine, in its units; None: those of the
+            policy's contract, which `check` compares with the machine's.
     """
 
     def __init__(
-        self, settings: DecisionSettings, check: Check, control_rate_hz: float | None = None
+        self,
+        settings: DecisionSettings,
+        check: Check,
+        control_rate_hz: float | None = None,
+        limits: tuple[Array, Array] | None = None,
     ) -> None:
         if settings.rank not in ("auto", *RANKS):
             raise ValueError(f"rank must be auto or one of {RANKS}, not '{settings.rank}'")
         self._settings, self._check, self._rate_hz = settings, check, control_rate_hz
+        self._limits = limits
         self._generator = torch.Generator(settings.device).manual_seed(settings.seed)
         self._policy: ChunkPolicy | None = None
+        self._examined: ChunkPolicy | None = None
 
     def load(self, path: Path) -> LoadReport:
         """As in `PolicyLink`."""
+        report = self.examine(path)
+        self.use()
+        return report
+
+    def examine(self, path: Path) -> LoadReport:
+        """Test a policy file; the policy in use stays, until `use` is called.
+
+        Raises:
+            ValueError: If it must not be used; says why.
+        """
+        self._examined = None
+        try:
+            return self._passed(path)
+        except (ValueError, FileNotFoundError):
+            raise
+        except Exception as error:  # a whole file may hold anything, and so fail in any way
+            raise ValueError(
+                f"{path} is no policy that works here: {type(error).__name__}: {error}"
+            ) from error
+
+    def use(self) -> None:
+        """Decide with the policy that was examined last, if it passed."""
+        if self._examined is not None:
+            self._policy, self._examined = self._examined, None
+
+    def _passed(self, path: Path) -> LoadReport:
         policy, contract = load_policy(path, self._settings.device)
         self._check(policy, contract)
-        seconds = self._try_out(policy, path)
+        limits = self._limits or (contract.joint_lower_rad, contract.joint_upper_rad)
+        lower, upper = (np.asarray(limit, np.float64) for limit in limits)
+        seconds = self._try_out(policy, path, lower, upper)
         p50_s, p99_s = np.quantile(seconds, [0.5, 0.99]).tolist()
         has_critics = policy.judge is not None
         report = LoadReport(str(path), policy.layout.spec, p50_s, p99_s, has_critics)
         if self._rate_hz is not None:
             check_latency(report, self._rate_hz)
-        self._policy = policy
+        self._examined = policy
         return report
 
     def decide(self, observation: dict[str, Array], prefix: Array) -> Array:
@@ -154,12 +191,13 @@ class LocalPolicy:
         )
         return chunk[0].cpu().double().numpy()
 
-    def _try_out(self, policy: ChunkPolicy, path: Path) -> list[float]:
+    def _try_out(self, policy: ChunkPolicy, path: Path, lower: Array, upper: Array) -> list[float]:
         """Seconds per warm decision on random inputs of the scale the policy knows.
 
         Raises:
-            ValueError: If a chunk is not finite or far outside the range of actions.
+            ValueError: If a chunk is not finite or far outside the range of this machine's actions.
         """
+        slack = RANGE_SLACK * (upper - lower)
         draw = torch.Generator().manual_seed(0)
         inputs = [_random_input(policy, draw) for _ in range(SANITY_INPUTS)]
         seconds = []
@@ -168,25 +206,15 @@ class LocalPolicy:
             began_s = time.perf_counter()
             chunk = self._chunk(policy, observation, prefix)
             seconds.append(time.perf_counter() - began_s)
-            scaled = _scaled(policy, observation, chunk)
-            if not torch.isfinite(scaled).all() or scaled.abs().max() > MAX_SCALED:
+            inside = (chunk >= lower - slack) & (chunk <= upper + slack)  # false for nan
+            if not inside.all():
+                step, joint = np.argwhere(~inside)[0]
                 raise ValueError(
-                    f"{path} gives chunks that are not finite or leave the range of actions"
+                    f"{path} gives chunks that are not finite or leave the range of actions: "
+                    f"number {joint} is {chunk[step, joint]:.4g}, its range {lower[joint]:.4g} to "
+                    f"{upper[joint]:.4g} (radians and metres)"
                 )
         return seconds[COLD_DECISIONS:]
-
-
-def _scaled(policy: ChunkPolicy, observation: dict[str, Array], chunk: Array) -> torch.Tensor:
-    """A chunk (H, A) as the networks know it: scaled, and poses as seen from the observed one."""
-    frame, device = policy.layout.spec.pose_frame, next(policy.actor.parameters()).device
-    actions = torch.from_numpy(chunk).float()
-    if frame is None:
-        return policy.normalizer.normalize(ACTION, actions.to(device))
-    seen = relative_to(_pose(observation, frame), actions[None])[0]
-    scaled = policy.normalizer.normalize(ACTION, seen.to(device))
-    last = POSE_SIZE - 1  # w follows from x, y and z; random ones need not make a rotation
-    scaled[:, last] = scaled[:, last].clamp(-1.0, 1.0)
-    return scaled
 
 
 def _pose(observation: dict[str, Array], frame: str) -> torch.Tensor:

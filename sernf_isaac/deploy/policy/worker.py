@@ -28,7 +28,11 @@ class WorkerPolicy:
     """
 
     def __init__(
-        self, settings: DecisionSettings, check: Check, control_rate_hz: float | None = None
+        self,
+        settings: DecisionSettings,
+        check: Check,
+        control_rate_hz: float | None = None,
+        limits: tuple[Array, Array] | None = None,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -36,7 +40,7 @@ class WorkerPolicy:
             target=_work,
             args=(
                 theirs,
-                partial(LocalPolicy, settings, check, control_rate_hz),
+                partial(LocalPolicy, settings, check, control_rate_hz, limits),
                 settings.threads,
             ),
             daemon=True,
@@ -59,7 +63,7 @@ class WorkerPolicy:
         return self._process.pid
 
     def load(self, path: Path) -> LoadReport:
-        """As in `PolicyLink`."""
+        """As in `PolicyLink`: what is not tested in time is not used later either."""
         self.begin_load(path)
         until = time.monotonic() + LOAD_TIMEOUT_S
         while (report := self.loaded()) is None:
@@ -71,10 +75,10 @@ class WorkerPolicy:
     def begin_load(self, path: Path) -> None:
         """Start loading without waiting."""
         self._asked += 1
-        self._send(("load", self._asked, path))
+        self._send(("examine", self._asked, path))
 
     def loaded(self) -> LoadReport | None:
-        """The report of the load that was begun, once it is there.
+        """The report of the load that was begun, once it is there: from then on it is used.
 
         Raises:
             ValueError: If the file must not be used; says why.
@@ -82,7 +86,10 @@ class WorkerPolicy:
         found = self._receive()
         if isinstance(found, str):
             raise ValueError(found)
-        return found if isinstance(found, LoadReport) else None
+        if not isinstance(found, LoadReport):
+            return None
+        self._send(("use", self._asked, None))  # before any later question
+        return found
 
     def request(self, observation: dict[str, Array], prefix: Array) -> None:
         """As in `PolicyLink`."""
@@ -142,10 +149,13 @@ def _work(pipe: Connection, make_policy: Callable[[], LocalPolicy], threads: int
             kind, number, content = pipe.recv()
         except (EOFError, OSError, KeyboardInterrupt):
             return
+        if kind == "use":
+            policy.use()
+            continue
         try:
-            answer = policy.load(content) if kind == "load" else policy.decide(*content)
-        except (ValueError, FileNotFoundError, RuntimeError) as error:
-            answer = f"{error}"
+            answer = policy.examine(content) if kind == "examine" else policy.decide(*content)
+        except Exception as error:  # whatever it is, the other side has to hear of it
+            answer = f"{error}" if isinstance(error, ValueError | OSError) else f"{error!r}"
         try:
             pipe.send((number, answer, time.monotonic()))  # one clock for all processes
         except OSError:

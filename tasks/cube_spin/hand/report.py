@@ -8,9 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.store.files import read_json
 from sernf_isaac.data.store.reader import Commit, RunReader
-from sernf_isaac.deploy.actor.recorder import POSE
+from sernf_isaac.deploy.actor.recorder import POSE, TIMING, TIMING_FIELDS
 from sernf_isaac.deploy.actor.rewards import QuarterCounter
 
 TURN, MINUTE = 2.0 * np.pi, 60.0
@@ -111,7 +112,7 @@ def run_report(run: Path, *, supported_s: float = 0.0) -> list[dict]:
 
     Args:
         run: The run's folder.
-        supported_s: Something else held the object for so long at every start; not counted.
+        supported_s: Something else held the object for so long after it was placed; not counted.
 
     Raises:
         ValueError: If the run has no episodes, or some that a hand did not record.
@@ -157,30 +158,65 @@ def _episode(
     episode = reader.load(commit)
     if missing := [name for name in (POSE, GOAL) if name not in episode.observation]:
         raise ValueError(f"episode {commit.id} was not recorded by a hand: it lacks {missing}")
-    poses, goal = episode.observation[POSE], float(episode.observation[GOAL][0, 0])
-    if episode.final_observation:
-        poses = np.concatenate([poses, episode.final_observation[POSE][None]])
+    poses, goal = _logged(episode, POSE), float(episode.observation[GOAL][0, 0])
+    times = _times(episode, commit, rate_hz)
     counter, supported_rad, seen = QuarterCounter(goal), 0.0, None
-    for step, pose in enumerate(poses):
+    for pose, placed_s in zip(poses, times.since_placed_s, strict=False):
         if seen is None or not np.array_equal(pose, seen):
             counter.update(pose[3:].astype(float))
         seen = pose
-        if step / rate_hz < supported_s:
+        if placed_s < supported_s:
             supported_rad = counter.progress_rad
-    duration_s = len(episode) / rate_hz
+    alone_s = times.duration_s - max(0.0, supported_s - times.since_placed_s[0])
     return StoredEpisode(
         outcome=episode.outcome,
-        duration_s=duration_s,
-        in_hand_s=max(0.0, duration_s - supported_s),
+        duration_s=times.duration_s,
+        in_hand_s=max(0.0, alone_s),
         turned_rad=counter.progress_rad - supported_rad,
     )
 
 
+@dataclass(frozen=True)
+class _Times:
+    """When the steps of an episode were, as its robot recorded it."""
+
+    since_placed_s: np.ndarray
+    """(T + 1,) of every step and of the last observation, since the object was placed."""
+    duration_s: float
+
+
+def _times(episode: Episode, commit: Commit, rate_hz: float) -> _Times:
+    """Recorded per step; of older episodes only the first and the last step's times are known."""
+    timing = _logged(episode, TIMING) if TIMING in episode.observation else np.zeros((0, 0))
+    if timing.shape[1] == len(TIMING_FIELDS) and len(timing) > len(episode):
+        start, placed = (TIMING_FIELDS.index(f"since_{of}_s") for of in ("start", "placed"))
+        return _Times(timing[:, placed], float(timing[-1, start]))
+    step_s = _step_s(commit, rate_hz)
+    return _Times(step_s * np.arange(len(episode) + 1), step_s * len(episode))
+
+
+def _step_s(commit: Commit, rate_hz: float) -> float:
+    """Mean time of a step; that of the rate where no times were recorded."""
+    if commit.start_s is None or commit.end_s is None or commit.steps < 2:
+        return 1.0 / rate_hz
+    return (commit.end_s - commit.start_s) / (commit.steps - 1)
+
+
+def _logged(episode: Episode, group: str) -> np.ndarray:
+    """(T or T + 1, F) of every step, and of the last observation where there is one."""
+    rows = episode.observation[group]
+    if not episode.final_observation:
+        return rows
+    return np.concatenate([rows, episode.final_observation[group][None]])
+
+
 def _wall_s(commits: list[Commit], rate_hz: float) -> float:
     """Time of the episodes and of the resets between them, without breaks."""
-    total = sum(commit.steps for commit in commits) / rate_hz
-    times = [(c.start_s, c.end_s) for c in commits if c.start_s is not None and c.end_s is not None]
-    for (_, ended), (started, _) in pairwise(times):
-        if 0.0 < started - ended < PAUSE_S:
-            total += started - ended
+    total = sum(commit.steps * _step_s(commit, rate_hz) for commit in commits)
+    for before, after in pairwise(c for c in commits if c.start_s is not None):
+        if before.end_s is None or after.start_s is None:
+            continue
+        reset_s = after.start_s - before.end_s - _step_s(before, rate_hz)
+        if 0.0 < reset_s < PAUSE_S:
+            total += reset_s
     return total

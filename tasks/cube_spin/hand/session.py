@@ -37,6 +37,8 @@ from tasks.cube_spin.hand.twin_world import twin_driver, twin_settings
 from tasks.cube_spin.physics_file import load_physics
 from tasks.orca.description import HAND
 
+LIMITS = np.array(HAND.lower_rad), np.array(HAND.upper_rad)
+"""(A,) least and largest angle of each joint."""
 MakePoseSource = Callable[["HandRun", HandLink, Clock], AbstractContextManager[PoseSource]]
 """Poses from pictures; told the run, the hand and the clock."""
 
@@ -89,7 +91,7 @@ def open_session(
     with (
         RunWriter(folder, run.actor) as writer,
         HandProcess(_setup(run, folder)) as hand,
-        WorkerPolicy(run.decisions, check, rate_hz) as policy,
+        WorkerPolicy(run.decisions, check, rate_hz, LIMITS) as policy,
         pose_source(run, hand, clock, camera) as source,
     ):
         operator = _operator(run, hand, tell)
@@ -238,7 +240,7 @@ def open_virtual_session(
     )
     with RunWriter(folder, run.actor) as writer:
         hand = InProcessHand(server, clock)
-        local = LocalPolicy(run.decisions, student_check(run, folder))
+        local = LocalPolicy(run.decisions, student_check(run, folder), limits=LIMITS)
         policy = InstantPolicy(local, clock.now, latency_s)
         operator = Unattended(hand.clear, tell)
         try:

@@ -119,13 +119,13 @@ class TwinHand:
 
     @property
     def supported(self) -> bool:
-        """Whether the platform is still there."""
+        """Whether the platform holds the cube during the next period."""
         return self._left_ticks > 0
 
     def _advance(self) -> None:
-        self._left_ticks -= 1
-        if self._left_ticks <= 0:
+        if not self.supported:
             self._data.mocap_pos[0, 2] = PLATFORM_GONE_M
+        self._left_ticks -= 1
         for _ in range(self._steps):
             mujoco.mj_step(self._model, self._data)
         if not np.isfinite(self._data.qpos).all():

@@ -14,6 +14,8 @@ import pytest
 import torch
 from tiny_student import save_tiny_student
 
+from sernf_isaac.checkpoint import read_whole, write_whole
+from sernf_isaac.data.normalizer import ACTION
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.loop.states import State
@@ -21,7 +23,8 @@ from sernf_isaac.deploy.loop.tick_log import read_log
 from sernf_isaac.deploy.policy.local import DecisionSettings, LoadReport, LocalPolicy, check_latency
 from sernf_isaac.deploy.policy.worker import WorkerPolicy
 from sernf_isaac.policy import ChunkPolicy, load_policy
-from tasks.cube_spin.hand.session import prepare
+from sernf_isaac.spec import Contract
+from tasks.cube_spin.hand.session import LIMITS, prepare
 from tasks.cube_spin.hand.settings import HandRun
 from tasks.cube_spin.hand.task import check_student
 
@@ -65,6 +68,95 @@ def test_a_process_decides_as_the_policy_itself_and_outlives_bad_input(student):
         with pytest.raises(RuntimeError, match="process is gone"):
             worker.request(observation, prefix)
             poll(worker)
+
+
+class Slow:
+    """Takes its time with one file, to check it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __call__(self, policy: ChunkPolicy, contract: Contract) -> None:
+        if policy.sigma == SLOW:
+            time.sleep(self._seconds)
+
+
+QUICK, SLOW = 1e-6, 2e-6
+"""Standard deviations by which the two are told apart; nothing is drawn with them."""
+
+
+def test_a_policy_that_loads_too_long_does_not_drive_later_either(student, tmp_path, monkeypatch):
+    policy, contract = load_policy(student)
+    policy.sigma, student = QUICK, tmp_path / "quick.pt"
+    policy.save(student, contract, {})
+    policy.sigma = SLOW
+    with torch.no_grad():
+        for weight in policy.actor.parameters():
+            weight.add_(0.1)
+    slow = tmp_path / "slow.pt"
+    policy.save(slow, contract, {})
+    settings = DecisionSettings(candidates=1)
+    local = LocalPolicy(settings, FITS)
+    local.load(student)
+    with WorkerPolicy(settings, Slow(1.0)) as worker:
+        worker.load(student)
+        monkeypatch.setattr("sernf_isaac.deploy.policy.worker.LOAD_TIMEOUT_S", 0.2)
+        with pytest.raises(ValueError, match="could not be loaded within"):
+            worker.load(slow)
+        time.sleep(3.0)  # it is ready by now
+        worker.request(*an_input())
+        np.testing.assert_allclose(poll(worker), local.decide(*an_input()), atol=1e-4)
+        monkeypatch.undo()
+        worker.load(slow)  # the control: in time it is used
+        worker.request(*an_input())
+        assert np.abs(poll(worker) - local.decide(*an_input())).max() > 1e-3
+
+
+def damaged_inside(student: Path, path: Path, change) -> Path:
+    """A policy file of the right format and checksums with something else in it."""
+    content = read_whole(student)
+    change(content)
+    write_whole(path, content)
+    return path
+
+
+CHANGES = {
+    "layout": lambda c: c["config"].update(layout=5),
+    "features": lambda c: c["config"]["layout"].update(features=["history"]),
+    "horizon": lambda c: c["config"]["layout"]["spec"].update(horizon="six"),
+    "support": lambda c: c["config"]["layout"]["critic"].update(support=None),
+    "architecture": lambda c: c["config"]["layout"].update(architecture=7),
+    "sigma": lambda c: c["config"].update(sigma=[1.0]),
+    "joints": lambda c: c["contract"].update(joint_names=5),
+    "observations": lambda c: c["contract"].update(observations=3),
+    "weights": lambda c: c["weights"].update({n: torch.zeros(1) for n in [*c["weights"]][:3]}),
+}
+
+
+def test_a_file_with_the_wrong_kind_of_content_is_refused_and_the_process_lives(student, tmp_path):
+    with WorkerPolicy(DecisionSettings(candidates=1), FITS) as worker:
+        worker.load(student)
+        for name, change in CHANGES.items():
+            bad = damaged_inside(student, tmp_path / f"{name}.pt", change)
+            with pytest.raises(ValueError, match=r"."):
+                worker.load(bad)
+        worker.request(*an_input())
+        assert poll(worker).shape == (6, 17)
+
+
+@pytest.mark.parametrize("factor", [57.29578, 3.0, 1e30])
+def test_actions_of_another_unit_are_refused(student, tmp_path, factor):
+    def scale(content) -> None:
+        for name, value in content["weights"].items():
+            if name.startswith("normalizer.") and name.split(".")[1] == ACTION:
+                value *= factor
+
+    bad = damaged_inside(student, tmp_path / "degrees.pt", scale)
+    assert load_policy(bad)[1] == load_policy(student)[1]
+    local = LocalPolicy(DecisionSettings(candidates=1), FITS, limits=LIMITS)
+    local.load(student)
+    with pytest.raises(ValueError, match="leave the range of actions"):
+        local.load(bad)
 
 
 def poll(worker: WorkerPolicy) -> np.ndarray:

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from sernf_isaac.data.store.channel import publish_checkpoint, silent_for_s
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.data.store.writer import RunWriter, create_run
-from sernf_isaac.data.windows import ChunkSpec, make_batch
+from sernf_isaac.data.windows import ChunkSpec, find_starts, make_batch
 from sernf_isaac.deploy.actor.operators import Keyboard, Unattended
 from sernf_isaac.deploy.actor.runner import End, RunnerSettings, Station, run_episode
 from sernf_isaac.deploy.actor.session import Poses, Session
@@ -171,6 +171,60 @@ def test_a_late_chunk_costs_underruns_and_never_a_jump(world):
         np.testing.assert_allclose(batch.prefix[row], world.policy.asked[row][1], atol=1e-6)
 
 
+def hang(world, after: int) -> None:
+    """Let the policy's process stop after so many decisions."""
+    request = world.policy.request
+
+    def ask(observation, prefix):
+        request(observation, prefix)
+        if len(world.policy.asked) > after:
+            world.policy.pending = None
+
+    world.policy.request = ask
+
+
+def test_a_policy_that_hangs_ends_the_episode_and_nothing_is_learned_of_what_it_left(world):
+    hang(world, after=5)
+    result, episode = world.play(max_episode_s=30.0, decision_deadline_s=0.5)
+    assert (result.end, result.outcome, result.judges_policy) == (End.POLICY, "stopped", False)
+    asked = np.flatnonzero(episode.decision)[-1]
+    assert len(episode) == asked + 11 and asked == 20  # the deadline, and the step that notices it
+    decided = asked + SPEC.prefix
+    assert result.undecided == len(episode) - decided
+    assert episode.overridden.tolist() == [step >= decided for step in range(len(episode))]
+    assert episode.truncated[-1] and not episode.terminated.any()
+    world.station.clock.sleep_until(world.station.clock.now() + 0.05)
+    assert world.station.hand.state().state is State.HOLD
+    batch = make_batch(episode, ChunkSpec(**vars(SPEC) | {"align_to_decisions": True}))
+    assert len(batch) == 5, "the decisions that came, and no window over what came after"
+    ends = find_starts(episode, SPEC) + SPEC.horizon
+    assert ends.max() <= decided
+
+
+def test_what_happens_while_a_policy_hangs_is_not_its_doing(world):
+    hang(world, after=5)
+    world.pose.falls_s = 1.2
+    result, episode = world.play(decision_deadline_s=1.0)
+    assert result.end is End.DROPPED and result.undecided > 0 and not result.judges_policy
+    assert episode.overridden[-result.undecided :].all()
+    assert not episode.overridden[: -result.undecided].any()
+
+
+def test_a_chunk_that_is_late_but_comes_marks_nothing(world):
+    world.policy.last_latency_s = 0.4
+    result, episode = world.play(decision_deadline_s=0.5)
+    assert result.end is End.TIMEOUT and result.underruns > 20
+    assert not episode.overridden[: len(episode) - result.undecided].any()
+
+
+@pytest.mark.parametrize("stamp", [0.05, np.nan, np.inf])
+def test_poses_of_another_clock_end_the_session(world, stamp):
+    latest = world.pose.latest
+    world.pose.latest = lambda: replace(latest(), time_s=world.station.clock.now() + stamp)
+    with pytest.raises(RuntimeError, match="another clock"):
+        world.play()
+
+
 def test_an_actor_that_was_late_does_not_rush_after(world):
     clock, times, sleep = world.station.clock, [], world.station.clock.sleep_until
     send = world.station.hand.send
@@ -279,9 +333,7 @@ def test_a_hand_that_is_not_ready_is_an_error(world):
 
 
 def test_episodes_are_recovered_when_the_actor_dies_in_between(world, monkeypatch):
-    monkeypatch.setattr(
-        "sernf_isaac.deploy.actor.recorder.EpisodeRecorder.finish", lambda *_: 1 / 0
-    )
+    monkeypatch.setattr("sernf_isaac.deploy.actor.recorder.StepRecorder.finish", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         world.play(max_episode_s=1.0)
     world.writer.close()
@@ -310,6 +362,32 @@ def make_session(world, tmp_path) -> tuple[Session, list[str]]:
     return session, told
 
 
+def test_a_session_ends_when_its_policy_hangs_and_the_policy_is_not_blamed(
+    world, tmp_path, monkeypatch
+):
+    session, _ = make_session(world, tmp_path)
+    scores: list[float] = []
+    monkeypatch.setattr(session._follower, "report", lambda score: scores.append(score) or "")
+    episodes = session.episodes(count=9)
+    assert next(episodes).judges_policy and len(scores) == 1
+    hang(world, after=len(world.policy.asked) + 3)
+    assert next(episodes).end is End.POLICY and len(scores) == 1
+    with pytest.raises(RuntimeError, match="no decision within 1 s"):
+        next(episodes)
+
+
+@pytest.mark.parametrize(
+    ("reason", "counts"),
+    [
+        *((reason, False) for reason in (Reason.DRIVER, Reason.NO_READING, Reason.SILENT)),
+        *((reason, True) for reason in (Reason.BAD_ACTIONS, Reason.BLOCKED, Reason.STOPPED)),
+    ],
+)
+def test_a_fault_of_the_machine_says_nothing_about_the_policy(world, reason, counts):
+    result, _ = world.play(max_episode_s=1.0)
+    assert replace(result, end=End.SAFETY, reason=reason).judges_policy == counts
+
+
 def test_a_session_resets_counts_and_leaves_signs_of_life(world, tmp_path):
     session, told = make_session(world, tmp_path)
     results = list(session.episodes(count=3))
@@ -331,6 +409,16 @@ def test_a_session_that_cannot_begin_an_episode_gives_up(world, tmp_path, monkey
     with pytest.raises(RuntimeError, match="10 episodes in a row could not begin"):
         next(session.episodes())
     assert sum("no pose of the object" in line for line in told) == 10
+
+
+def test_a_stop_key_that_fails_ends_the_session(world, tmp_path, person):
+    session, _ = make_session(world, tmp_path)
+    request = world.policy.request
+    world.policy.request = lambda *asked: setattr(person, "_deaf", "x") or request(*asked)
+    with pytest.raises(RuntimeError, match="stop key does not work any more: x"):
+        next(session.episodes())
+    world.station.clock.sleep_until(world.station.clock.now() + 0.05)
+    assert world.station.hand.state().state is State.HOLD
 
 
 class Person(Keyboard):
@@ -467,3 +555,30 @@ def test_what_happens_on_the_platform_is_recorded_but_not_counted(world):
     world.ready()
     fell, _ = world.play(supported_s=1.0)
     assert fell.outcome == "failure" and fell.in_hand_s == 0.0 and fell.turned_rad == 0.0
+
+
+def test_the_platform_has_one_clock_which_begins_when_the_object_was_placed(world):
+    world.ready()
+    placed_s = world.station.clock.now() - 0.6
+    settings = RunnerSettings(max_episode_s=3.0, supported_s=1.0)
+    result = run_episode(
+        world.station, settings, world.writer, spec=SPEC, policy_name="", placed_s=placed_s
+    )
+    assert result.in_hand_s == pytest.approx(2.6) and result.duration_s == pytest.approx(3.0)
+    assert result.turned_rad == pytest.approx(2.6, abs=0.06)
+    reader = RunReader(world.writer.run)
+    timing = reader.load(reader.commits()[-1]).observation["log_timing"]
+    np.testing.assert_allclose(timing[:, 6] - timing[:, 5], 0.6, atol=1e-6)
+    np.testing.assert_allclose(timing[:, 5], 0.05 * np.arange(60), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["control_rate_hz", "max_episode_s", "blind_s", "supported_s"])
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+def test_settings_that_would_never_end_an_episode_are_refused(name, bad):
+    with pytest.raises(ValueError, match=rf"runner\.{name}"):
+        RunnerSettings(**{name: bad})
+
+
+def test_nobody_waits_for_a_decision_for_ever():
+    with pytest.raises(ValueError, match="must be at most 5"):
+        RunnerSettings(decision_deadline_s=6.0)

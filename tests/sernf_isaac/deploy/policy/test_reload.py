@@ -194,6 +194,22 @@ def test_a_person_may_pin_what_was_rolled_back_and_it_stays(run, follower, loade
     assert again.name == second.name
 
 
+def test_a_verdict_that_cannot_be_removed_does_not_hide_who_drives(
+    run, follower, loaded, monkeypatch
+):
+    _, second = rolled_back(run, follower)
+    point(run, "pinned", second.name)
+
+    def refuse(*_, **__):
+        raise PermissionError("read-only folder")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    said = follower.refresh()
+    assert "driving with" in said and "read-only folder" in said
+    assert loaded[-1] == "second" and follower.name == second.name
+    assert follower.refresh() == ""
+
+
 @pytest.mark.parametrize(
     ("good", "score", "worse"),
     [(-1, -0.9, False), (-1, -1.4, False), (-1, -1.6, True), (1, 0.6, False), (0, 0, False)],
