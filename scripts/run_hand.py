@@ -22,7 +22,7 @@ from sernf_isaac.cli import apply_overrides, print_settings, run_main
 from sernf_isaac.flags import ScriptParser
 
 if TYPE_CHECKING:
-    from sernf_isaac.deploy.actor.runner import EpisodeResult
+    from sernf_isaac.deploy.actor.episode import EpisodeResult
     from tasks.cube_spin.hand.settings import HandRun
 
 

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from sernf_isaac.data.store.steps import Step, StepLayout
     from sernf_isaac.data.store.writer import RunWriter, create_run
     from sernf_isaac.data.windows import ChunkSpec
-    from sernf_isaac.deploy.actor.runner import EpisodeResult, RunnerSettings, Station, run_episode
+    from sernf_isaac.deploy.actor.episode import EpisodeResult, RunnerSettings
+from sernf_isaac.deploy.actor.runner import Station, run_episode
     from sernf_isaac.deploy.actor.session import Session
     from sernf_isaac.deploy.hand.guard import GuardLimits
     from sernf_isaac.deploy.hand.process import HandProcess, HandSetup

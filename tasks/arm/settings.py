@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sernf_isaac.deploy.actor.runner import RunnerSettings
+from sernf_isaac.deploy.actor.episode import RunnerSettings
 from sernf_isaac.deploy.arm.guard import ArmLimits, as_pose
 from sernf_isaac.deploy.hand.guard import GuardLimits
 from sernf_isaac.deploy.loop.states import SafetyTiming

@@ -14,7 +14,7 @@ from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.sources import load_episodes
 from sernf_isaac.data.store.channel import publish_checkpoint
 from sernf_isaac.data.store.reader import RunReader
-from sernf_isaac.deploy.actor.runner import End, RunnerSettings
+from sernf_isaac.deploy.actor.episode import End, RunnerSettings
 from sernf_isaac.deploy.arm.guard import ArmLimits
 from sernf_isaac.deploy.policy.local import DecisionSettings
 from sernf_isaac.learning.offline import run as offline

@@ -15,7 +15,8 @@ import numpy as np
 from sernf_isaac.data.store.channel import beat
 from sernf_isaac.data.store.writer import RunWriter
 from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.deploy.actor.runner import End, EpisodeResult, RunnerSettings, Station, run_episode
+from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
+from sernf_isaac.deploy.actor.runner import Station, run_episode
 from sernf_isaac.deploy.loop.messages import HandState
 from sernf_isaac.deploy.loop.states import Reason, Request, State
 from sernf_isaac.deploy.policy.follower import CheckpointFollower

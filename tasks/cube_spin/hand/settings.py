@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sernf_isaac.deploy.actor.runner import RunnerSettings
+from sernf_isaac.deploy.actor.episode import RunnerSettings
 from sernf_isaac.deploy.hand.guard import GuardLimits
 from sernf_isaac.deploy.loop.states import SafetyTiming
 from sernf_isaac.deploy.policy.follower import RollbackRule

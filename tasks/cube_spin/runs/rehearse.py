@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sernf_isaac.data.store.files import read_json, sha256_of, write_json
 from sernf_isaac.data.store.reader import RunReader
-from sernf_isaac.deploy.actor.runner import EpisodeResult, RunnerSettings
+from sernf_isaac.deploy.actor.episode import EpisodeResult, RunnerSettings
 from sernf_isaac.deploy.policy.local import DecisionSettings
 from sernf_isaac.learning.finetune.presets import preset
 from sernf_isaac.learning.finetune.run import FOLDER, FinetuneRun, finetune

@@ -9,8 +9,8 @@ from tiny_student import save_tiny_student
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.store.steps import Step, StepLayout
 from sernf_isaac.data.store.writer import RunWriter, create_run
+from sernf_isaac.deploy.actor.episode import RunnerSettings
 from sernf_isaac.deploy.actor.recorder import log_layout
-from sernf_isaac.deploy.actor.runner import RunnerSettings
 from sernf_isaac.deploy.policy.local import DecisionSettings
 from tasks.cube_spin.hand.report import point, run_report, run_table
 from tasks.cube_spin.hand.session import open_virtual_session, prepare

@@ -10,7 +10,7 @@ from tiny_student import CRITIC, save_tiny_student
 
 from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.store.reader import RunReader
-from sernf_isaac.deploy.actor.runner import End, EpisodeResult, RunnerSettings
+from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
 from sernf_isaac.deploy.loop.states import Reason
 from sernf_isaac.deploy.policy.local import DecisionSettings
 from sernf_isaac.learning.finetune.run import FinetuneRun

@@ -11,8 +11,9 @@ from sernf_isaac.data.store.channel import publish_checkpoint, silent_for_s
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.data.store.writer import RunWriter, create_run
 from sernf_isaac.data.windows import ChunkSpec, find_starts, make_batch
+from sernf_isaac.deploy.actor.episode import End, RunnerSettings
 from sernf_isaac.deploy.actor.operators import Keyboard, Unattended
-from sernf_isaac.deploy.actor.runner import End, RunnerSettings, Station, run_episode
+from sernf_isaac.deploy.actor.runner import Station, run_episode
 from sernf_isaac.deploy.actor.session import Poses, Session
 from sernf_isaac.deploy.labelling.view import view_episode
 from sernf_isaac.deploy.loop.states import Reason, Request, State
