@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sernf_isaac.data.store.writer import RunWriter, create_run
     from sernf_isaac.data.windows import ChunkSpec
     from sernf_isaac.deploy.actor.episode import EpisodeResult, RunnerSettings
-from sernf_isaac.deploy.actor.runner import Station, run_episode
+    from sernf_isaac.deploy.actor.runner import Station, run_episode
     from sernf_isaac.deploy.actor.session import Session
     from sernf_isaac.deploy.hand.guard import GuardLimits
     from sernf_isaac.deploy.hand.process import HandProcess, HandSetup
@@ -67,7 +67,8 @@ _HOMES = {
     "data.store.steps": ("Step", "StepLayout"),
     "data.store.writer": ("RunWriter", "create_run"),
     "data.windows": ("ChunkSpec",),
-    "deploy.actor.runner": ("EpisodeResult", "RunnerSettings", "Station", "run_episode"),
+    "deploy.actor.episode": ("EpisodeResult", "RunnerSettings"),
+    "deploy.actor.runner": ("Station", "run_episode"),
     "deploy.actor.session": ("Session",),
     "deploy.hand.guard": ("GuardLimits",),
     "deploy.hand.process": ("HandProcess", "HandSetup"),
