@@ -27,14 +27,16 @@ def parse() -> argparse.Namespace:
     common.add_argument("--online", action="store_true", help="do not mark as offline data")
     common.add_argument("--images", choices=("raw", "png", "jpeg"), default="raw", help="as stored")
     ends = ("unknown", "success", "failure", "timeout", "stopped", "recovered")
-    outcome.add_argument("--outcome", choices=ends, default="unknown", help="of all episodes")
+    outcome.add_argument(
+        "--outcome", choices=ends, default=None, help="of all episodes; default: what the files say"
+    )
     bags = what.add_parser("bags", parents=[common, outcome], help="ROS 2 bags, an episode each")
     bags.add_argument("source", nargs="+", type=Path, help="folders, .db3 or .mcap files")
     bags.add_argument("--layout", type=Path, required=True, help="YAML: topics and where they go")
     bags.add_argument("--threads", default=4, help="threads that decode images")
-    robomimic = what.add_parser("robomimic", parents=[common], help="robomimic HDF5 file")
+    robomimic = what.add_parser("robomimic", parents=[common, outcome], help="robomimic HDF5 file")
     robomimic.add_argument("source", type=Path, help="file")
-    robomimic.add_argument("--keys", nargs="+", required=True, help="observations to read")
+    robomimic.add_argument("--keys", nargs="+", default=(), help="observations to read")
     robomimic.add_argument("--split", default=None, help="filter key, such as train or better")
     robomimic.add_argument("--reward_shift", type=float, default=0.0, help="added to every reward")
     lerobot = what.add_parser("lerobot", parents=[common, outcome], help="LeRobot v3 folder")
@@ -46,7 +48,8 @@ def parse() -> argparse.Namespace:
     export = what.add_parser("export", help="an episode store as a LeRobot v3 data set")
     export.add_argument("source", type=Path, help="folder of a run")
     export.add_argument("--to", type=Path, required=True, help="new folder")
-    export.add_argument("--task", default="", help="what the robot does, in words")
+    export.add_argument("--keys", nargs="+", default=(), help="default: all but log_...")
+    export.add_argument("--task", default="", help="of all episodes, in words")
     export.add_argument("--rate_hz", type=float, default=None, help="where run.json has none")
     export.add_argument("--png", action="store_true", help="images without loss, not as video")
     return parser.parse()
@@ -65,19 +68,16 @@ def main() -> None:
             print(f"{topic:40s} {msgtype:36s} {count:8d}")
         return
     if args.what == "export":
-        options = {"task": args.task, "rate_hz": args.rate_hz, "as_video": not args.png}
+        how = {"keys": args.keys, "task": args.task, "rate_hz": args.rate_hz}
         with tqdm(desc="exporting", unit="episode") as bar:
-            done = export_lerobot(args.source, args.to, progress=bar.update, **options)
-        print(f"{done.episodes} episodes, {done.frames} frames -> {args.to}")
+            how |= {"as_video": not args.png, "progress": bar.update}
+            print(export_lerobot(args.source, args.to, **how))
         return
     info, found = readings_of(args)
     with tqdm(total=len(found), desc="importing", unit="episode") as bar:
         how = {"skip_bad": args.skip_bad, "images": args.images}
         made = import_run(args.out, info, found, progress=bar.update, **how)
-    for note in made.episodes.values():
-        print("".join(f"{note['source']}: {remark}\n" for remark in note["remarks"]), end="")
-    print("".join(f"left out: {reason}\n" for reason in made.skipped.values()), end="")
-    print(f"{len(made.episodes)} episodes -> {args.out} (sources in {args.out / RECORD})")
+    print(*made.remarks(), f"{len(made.episodes)} episodes -> {args.out / RECORD}", sep="\n")
 
 
 def readings_of(args: argparse.Namespace) -> tuple[dict, dict]:
@@ -87,11 +87,12 @@ def readings_of(args: argparse.Namespace) -> tuple[dict, dict]:
 
     source, offline = args.source, not args.online
     if args.what == "robomimic":
-        keys, shift = args.keys, args.reward_shift
-        return readings.robomimic_readings(source, keys, args.split, shift, is_offline=offline)
+        how = (args.keys, args.split, args.reward_shift, args.outcome)
+        return readings.robomimic_readings(source, *how, is_offline=offline)
     if args.what == "bags":
         layout = read_layout(args.layout)
-        return readings.bag_readings(source, layout, args.outcome, args.threads, is_offline=offline)
+        outcome = args.outcome or "unknown"
+        return readings.bag_readings(source, layout, outcome, args.threads, is_offline=offline)
     size = Fit(*args.image_size) if args.image_size else None
     return readings.lerobot_readings(source, args.keys, size, args.outcome, is_offline=offline)
 

@@ -8,6 +8,30 @@ import numpy as np
 
 from sernf_isaac.data.episode import Array
 
+POINTER = b"version https://git-lfs.github.com/spec"
+"""What a file begins with that Git LFS has not fetched yet."""
+
+
+def check_file(path: Path, what: str) -> None:
+    """An error if a file is missing, or is only a pointer to its content.
+
+    Raises:
+        FileNotFoundError: If there is none; names what should be there.
+        ValueError: If Git LFS or git-annex has not fetched it; says how to.
+    """
+    if path.is_symlink() and not path.exists():
+        raise FileNotFoundError(
+            f"{path} is a link to {path.readlink()}, which is not there; if git-annex keeps the "
+            "data set, fetch its files: git annex get ."
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"no {what} at {path}")
+    with path.open("rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise ValueError(
+                f"{path} is only a Git LFS pointer to its content; fetch that first: git lfs pull"
+            )
+
 
 def checked(path: Path, key: str, value: Array, shape: tuple[int | None, ...]) -> Array:
     """Numbers of this shape, all finite; None and a missing tail stand for any size.

@@ -7,6 +7,8 @@ from torch import nn
 LOG = "log_"
 """What the names of groups start with that robots record for people and for labels. They hold what
 the action made of itself, so nothing learns from them unless they are named."""
+AGE = "_age_s"
+"""What is added to a camera's name for the group with the age of its images, (T, 1) seconds."""
 BATCH_NAMES = ("prefix", "action")
 """What batches and normalisers call other things."""
 _MODULES = nn.ModuleDict()

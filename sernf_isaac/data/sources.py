@@ -1,6 +1,6 @@
 """Episodes from wherever they are: an episode store, or a file in somebody else's format."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sernf_isaac.data.checks import blamed_on
@@ -32,7 +32,7 @@ def load_episodes(sources: list[str], keys: list[str]) -> dict[str, Episode]:
         for name, episode in _load(Path(source), keys):
             where = f"{source}/{name}"
             with blamed_on(Path(source), name):
-                episodes[where] = _only(episode, keys or without_logs(episode.observation))
+                episodes[where] = only(episode, keys or without_logs(episode.observation))
     if not episodes:
         raise ValueError(f"{sources} hold no episodes to train on")
     return episodes
@@ -89,8 +89,12 @@ def _hint(source: Path) -> str:
     return ""
 
 
-def _only(episode: Episode, keys: list[str]) -> Episode:
-    """The episode with these observation groups."""
+def only(episode: Episode, keys: Sequence[str]) -> Episode:
+    """The episode with these observation groups.
+
+    Raises:
+        ValueError: If there are none, or one of them is not there.
+    """
     if missing := [key for key in keys if key not in episode.observation]:
         raise ValueError(f"no groups {missing}; there are {sorted(episode.observation)}")
     if not keys:

@@ -23,11 +23,10 @@ from sernf_isaac.data.bags.resample import latest, linear, make_grid, slerp_xyzw
 from sernf_isaac.data.bags.samples import Samples, read_samples
 from sernf_isaac.data.checks import blamed_on
 from sernf_isaac.data.episode import Array, Episode
+from sernf_isaac.data.group_names import AGE
 
 IMAGES_AT_ONCE, BATCHES_AT_ONCE = 8, 8
 """Undecoded images a thread is given at once, and such batches that are held in memory."""
-AGE = "_age_s"
-"""What is added to a camera's name for the group with the age of its images, (T, 1) seconds."""
 
 
 @dataclass

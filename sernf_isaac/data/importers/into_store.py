@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.jumps import jumps_of
 from sernf_isaac.data.store.files import publish, write_json
 from sernf_isaac.data.store.folders import new_folder
 from sernf_isaac.data.store.packed_images import RAW
@@ -27,6 +28,18 @@ class Imported:
     """By id in the store: "source", and the notes of its reading."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Why a source was left out, by its name."""
+
+    def remarks(self) -> list[str]:
+        """What a person should know, a line each; a remark on many episodes is one."""
+        about: dict[str, list[str]] = {}
+        for note in self.episodes.values():
+            for remark in note.get("remarks", ()):
+                about.setdefault(remark, []).append(note["source"])
+        told = [
+            f"{of[0]}{f' and {len(of) - 1} more' if len(of) > 1 else ''}: {remark}"
+            for remark, of in about.items()
+        ]
+        return told + [f"left out: {reason}" for reason in self.skipped.values()]
 
 
 def import_run(
@@ -77,6 +90,7 @@ def _write(
         for name, read in readings.items():
             try:
                 episode, notes = read()
+                notes = notes | {"remarks": [*notes.get("remarks", []), *jumps_of(episode)]}
                 expected = expected or _sizes(episode)
                 if (sizes := _sizes(episode)) != expected:
                     raise ValueError(f"{name}: its sizes {sizes} are not the first's {expected}")

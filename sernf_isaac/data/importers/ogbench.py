@@ -10,7 +10,8 @@ Four layouts are told apart by their keys:
 | none of them        | OGBench: one per state; `terminals` marks the last of each one       |
 
 OGBench's `terminals` say that a trajectory is over, not that its future is worth nothing; `masks`
-(0 at success) say that, also in the middle of a trajectory.
+(0 at success) say that, also in the middle of a trajectory. OGBench's own files have no rewards:
+those depend on the task, and imitation needs none.
 """
 
 import zipfile
@@ -19,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sernf_isaac.data.checks import blamed_on, checked, flags, require
+from sernf_isaac.data.checks import blamed_on, check_file, checked, flags, require
 from sernf_isaac.data.episode import Array, Episode
+from sernf_isaac.data.images.channels import check_goes_on, picture_or_numbers
 
 
 def load_ogbench(
@@ -34,8 +36,9 @@ def load_ogbench(
 
     Args:
         path: npz file.
-        group: Name to give to the observations, (T, F) or (T, height, width, channels).
-        reward: Reward of every step, for files without `rewards`.
+        group: Name to give to the observations, (T, F) or (T, height, width, channels); pictures
+            become (T, 3, height, width).
+        reward: Reward of every step; None: what the file says, 0 where it says nothing.
         is_offline: Mark the episodes as offline data.
 
     Raises:
@@ -48,6 +51,10 @@ def load_ogbench(
     require(path, arrays, "observations", "actions", "terminals")
     arrays = _checked(path, arrays, reward)
     pieces = _trajectories(path, arrays)
+    if "next_observations" in arrays:
+        starts = np.isin(np.arange(len(arrays["actions"])), [rows.start - 1 for rows, _ in pieces])
+        seen, after = arrays["observations"], arrays["next_observations"]
+        check_goes_on(path, "next_observations", seen, after, ~starts)
     episodes = []
     for rows, final in pieces:
         with blamed_on(path, f"trajectory at index {rows.start}"):
@@ -56,8 +63,7 @@ def load_ogbench(
 
 
 def _read(path: Path) -> dict[str, Array]:
-    if not path.is_file():
-        raise FileNotFoundError(f"no data set at {path}")
+    check_file(path, "data set")
     key = "the file"
     try:
         file = np.load(path, allow_pickle=False)
@@ -86,11 +92,13 @@ def _checked(path: Path, arrays: dict[str, Array], reward: float | None) -> dict
         found["next_observations"] = checked(
             path, "next_observations", arrays["next_observations"], whole
         )
-    if reward is None:
-        require(path, arrays, "rewards")
+    if reward is None and "rewards" in arrays:
         found["rewards"] = checked(path, "rewards", arrays["rewards"], (rows,))
     else:
-        found["rewards"] = np.full(rows, reward, np.float32)
+        found["rewards"] = np.full(rows, reward or 0.0, np.float32)
+    for key in ("observations", "next_observations"):
+        if key in found:
+            found[key] = picture_or_numbers(path, key, found[key])
     if "masks" not in found:
         true_ends = found["terminals"] if "timeouts" in found else np.zeros(rows, bool)
         found["masks"] = ~true_ends

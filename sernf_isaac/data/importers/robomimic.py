@@ -1,9 +1,10 @@
 """robomimic data sets (HDF5) as episodes.
 
 The published schema: `data/demo_<i>` with `actions` (T, A), `rewards` (T,), `dones` (T,),
-`obs/<key>` (T, ...) and optionally `next_obs/<key>`, and an attribute `num_samples`; `mask/<name>`
-lists the demonstrations of a split, which robomimic calls a filter key: "train", or in the
-multi-human data "better", "worse_operator_1" and so on. `data` has an attribute `env_args`, JSON.
+`obs/<key>` (T, ...) and optionally `next_obs/<key>`, and an attribute `num_samples`. Files of Isaac
+Lab and of MimicGen have an attribute `success` instead of rewards and dones. `mask/<name>` lists
+the demonstrations of a split, which robomimic calls a filter key: "train", or in the multi-human
+data "better", "worse_operator_1" and so on. `data` has an attribute `env_args`, JSON.
 
 Images (T, h, w, 3) uint8 become (T, 3, h, w).
 """
@@ -17,8 +18,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from sernf_isaac.data.checks import blamed_on, checked, flags, require
+from sernf_isaac.data.checks import blamed_on, check_file, checked, flags, require
 from sernf_isaac.data.episode import Array, Episode
+from sernf_isaac.data.images.channels import check_goes_on, picture_or_numbers
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class RobomimicInfo:
     """Demonstrations of each split; none where the file has no `mask`."""
     observations: dict[str, tuple[int, ...]]
     """Shape of one step of each observation of the first demonstration, as in the file."""
+    has_rewards: bool
+    """Whether the first demonstration has any."""
     env_name: str
     """Empty where the file does not say."""
     control_rate_hz: float | None
@@ -57,13 +61,14 @@ def describe_robomimic(path: Path | str) -> RobomimicInfo:
             key: value.shape[1:] for key, value in first.items() if isinstance(value, h5py.Dataset)
         }
         arguments = _env_args(path, file)
-    rate = arguments.get("env_kwargs", {}).get("control_freq")
+        has_rewards = "rewards" in _group(path, file, f"data/{names[0]}")
     return RobomimicInfo(
         demonstrations=tuple(names),
         filter_keys=splits,
         observations=shapes,
+        has_rewards=has_rewards,
         env_name=str(arguments.get("env_name", "")),
-        control_rate_hz=None if rate is None else float(rate),
+        control_rate_hz=_rate(path, arguments),
     )
 
 
@@ -81,8 +86,8 @@ def load_demonstration(
         FileNotFoundError, ValueError: As for `load_robomimic`, or if there is none of this name.
     """
     path = Path(path)
-    _check_keys(keys)
     with _opened(path) as file:
+        _check_keys(path, file, keys)
         names = _demonstrations(path, file, None)
         if name not in names:
             raise ValueError(f"{path}: no data/{name}; there are {names[0]} to {names[-1]}")
@@ -101,8 +106,10 @@ def load_robomimic(
 
     Steps whose `dones` is 1 terminate. robomimic marks every step with the task done, and goes on
     recording; so success is worth its one reward, as in rollouts, which end there, while imitation
-    still sees what follows. A demonstration whose last `dones` is 0 is cut off. Where all rewards
-    are 0 or 1, one that earned a reward succeeded and the others failed.
+    still sees what follows. A demonstration whose last `dones` is 0, or that has none, is cut off.
+    One without rewards earned 0 at every step. The outcome is what the attribute `success` says;
+    without it, where all rewards are 0 or 1, one that earned a reward succeeded and the others
+    failed.
 
     Args:
         path: HDF5 file.
@@ -118,8 +125,8 @@ def load_robomimic(
             its place; names file, key and index.
     """
     path = Path(path)
-    _check_keys(keys)
     with _opened(path) as file:
+        _check_keys(path, file, keys)
         names = _demonstrations(path, file, split)
         episodes = [_episode(path, file, name, keys, reward_shift, is_offline) for name in names]
     for name, episode in zip(names, episodes, strict=True):
@@ -130,8 +137,7 @@ def load_robomimic(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    if not path.is_file():
-        raise FileNotFoundError(f"no data set at {path}")
+    check_file(path, "data set")
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -139,9 +145,25 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         raise ValueError(f"{path} is damaged or no HDF5 file: {error}") from error
 
 
-def _check_keys(keys: Sequence[str]) -> None:
-    if not keys:
-        raise ValueError("keys is empty; name at least one observation group")
+def _check_keys(path: Path, file: h5py.File, keys: Sequence[str]) -> None:
+    if keys:
+        return
+    first = _group(path, file, f"data/{_demonstrations(path, file, None)[0]}/obs")
+    there = ", ".join(f"{k} {v.shape[1:]}" for k, v in first.items() if isinstance(v, h5py.Dataset))
+    raise ValueError(f"{path}: name at least one observation group (--keys); it has {there}")
+
+
+def _rate(path: Path, arguments: dict) -> float | None:
+    settings = arguments.get("env_kwargs")
+    rate_hz = settings.get("control_freq") if isinstance(settings, dict) else None
+    if rate_hz is None:
+        return None
+    if isinstance(rate_hz, bool) or not isinstance(rate_hz, int | float) or not 0 < rate_hz < 1e6:
+        raise ValueError(
+            f"{path}: data's attribute env_args has a control_freq of {rate_hz!r}, expected a "
+            "number above 0"
+        )
+    return float(rate_hz)
 
 
 def _env_args(path: Path, file: h5py.File) -> dict:
@@ -197,13 +219,19 @@ def _episode(
     declared = demo.attrs.get("num_samples", steps)
     if int(declared) != steps:
         raise ValueError(f"{path}: {at}/actions has {steps} rows, num_samples says {declared}")
-    require(path, {f"{at}/{key}": None for key in demo}, f"{at}/rewards", f"{at}/dones")
-    reward = checked(path, f"{at}/rewards", _values(path, demo, "rewards"), (steps,))
-    dones = flags(path, f"{at}/dones", _values(path, demo, "dones"), steps)
+    reward, dones = np.zeros(steps), np.zeros(steps, bool)
+    if "rewards" in demo:
+        reward = checked(path, f"{at}/rewards", _values(path, demo, "rewards"), (steps,))
+    if "dones" in demo:
+        dones = flags(path, f"{at}/dones", _values(path, demo, "dones"), steps)
     observation = _groups(path, file, f"{at}/obs", keys, steps)
     final = {}
     if "next_obs" in demo:
         following = _groups(path, file, f"{at}/next_obs", keys, steps)
+        for key, value in following.items():
+            check_goes_on(
+                path, f"{at}/next_obs/{key}", observation[key], value, np.ones(steps, bool)
+            )
         final = {key: value[-1] for key, value in following.items()}
     with blamed_on(path, at):
         return Episode(
@@ -212,13 +240,20 @@ def _episode(
             reward=reward + reward_shift,
             terminated=dones,
             final_observation=final,
-            outcome=_outcome(reward),
+            outcome=_outcome(path, demo, reward if "rewards" in demo else None),
             is_offline=is_offline,
         )
 
 
-def _outcome(reward: Array) -> str:
-    if not np.isin(reward, (0, 1)).all():
+def _outcome(path: Path, demo: h5py.Group, reward: Array | None) -> str:
+    if "success" in demo.attrs:
+        value = np.asarray(demo.attrs["success"])
+        if value.size != 1 or value.dtype.kind not in "biuf" or value.item() not in (0, 1):
+            raise ValueError(
+                f"{path}: {demo.name[1:]} has a success of {demo.attrs['success']!r}, not 0 or 1"
+            )
+        return "success" if value.item() else "failure"
+    if reward is None or not np.isin(reward, (0, 1)).all():
         return "unknown"
     return "success" if reward.any() else "failure"
 
@@ -232,9 +267,8 @@ def _groups(
     for key in keys:
         value = _values(path, group, key)
         shape = (steps, *(None,) * max(1, value.ndim - 1))
-        value = checked(path, f"{at}/{key}", value, shape)
-        is_image = value.dtype == np.uint8 and value.ndim == 4 and value.shape[-1] == 3
-        found[key] = np.ascontiguousarray(value.transpose(0, 3, 1, 2)) if is_image else value
+        value = checked(path, f"{at}/{key}", value, shape if value.ndim > 1 else (steps,))
+        found[key] = picture_or_numbers(path, f"{at}/{key}", value)
     return found
 
 

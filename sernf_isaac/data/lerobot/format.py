@@ -19,8 +19,10 @@ EPISODES = f"meta/episodes/{FILE}.parquet"
 DATA = f"data/{FILE}.parquet"
 VIDEO = f"videos/{{video_key}}/{FILE}.mp4"
 FILES_PER_CHUNK, DATA_FILE_MB, VIDEO_FILE_MB = 1000, 100, 200
-ACTION, REWARD, DONE, TERMINATED = "action", "next.reward", "next.done", "next.terminated"
-"""`next.terminated` is ours: their `next.done` does not tell failing from being cut off."""
+ACTION, REWARD, DONE, SUCCESS = "action", "next.reward", "next.done", "next.success"
+TASK = "task_index"
+TERMINATED, OUTCOME = "next.terminated", "outcome"
+"""Ours, of a step and of an episode: their `next.done` does not tell failing from being cut off."""
 _OBSERVATION, _IMAGES = "observation.", "observation.images."
 
 

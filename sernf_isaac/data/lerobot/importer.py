@@ -1,24 +1,38 @@
-"""LeRobot v3 data sets as episodes; see `lerobot_format.py` for what is on disk."""
+"""LeRobot v3 data sets as episodes; see `format.py` for what is on disk."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sernf_isaac.data.checks import blamed_on, checked, flags, require
-from sernf_isaac.data.episode import Array, Episode
+from sernf_isaac.data.checks import blamed_on, check_file, checked, flags, require
+from sernf_isaac.data.episode import OUTCOMES, Array, Episode
 from sernf_isaac.data.images.fit import Fit, decode, fit
 from sernf_isaac.data.images.video import read_frames
 from sernf_isaac.data.lerobot import format as layout
+from sernf_isaac.data.lerobot.episode_rows import EpisodeRow, read_rows, readable
+from sernf_isaac.data.lerobot.features import Features
+from sernf_isaac.data.lerobot.times import check_apart, check_timestamps, choose_frames
 from sernf_isaac.data.store.files import read_json
 
-if TYPE_CHECKING:
-    from pyarrow import ChunkedArray
-
-CAMERAS = ("image", "video")
 ROW_NUMBERS = ("episode_index", "frame_index")
+TIMESTAMP = "timestamp"
+OPTIONAL = (layout.REWARD, layout.TERMINATED, layout.SUCCESS, layout.TASK, TIMESTAMP)
+NEARLY = 0.05
+"""Steps by which timestamps may be off before it is worth a remark."""
+
+
+@dataclass(frozen=True)
+class LoadedEpisode:
+    """An episode, and what a data set says about it besides."""
+
+    episode: Episode
+    tasks: list[str]
+    """What the robot was asked to do, in words."""
+    task_steps: list[tuple[int, str]]
+    """The step from which on each task was asked for; empty where it is one for all."""
+    remarks: list[str]
 
 
 class LeRobotReader:
@@ -26,17 +40,18 @@ class LeRobotReader:
 
     Their format knows no final observation. Their `next.done` says that an episode is over, not
     that its future is worth nothing, so an episode counts as cut off unless the file has our
-    `next.terminated`.
+    `next.terminated`. The outcome is our `outcome`, or what `next.success` says. Frames of a video
+    are chosen by their times.
 
     Args:
         folder: That holds `meta/`.
-        keys: Observation groups to read, by our names; none: all.
+        keys: Observation groups to read, by our names or theirs; none: all.
         image_size: Crop and resize images; None leaves them as they are.
 
     Raises:
         FileNotFoundError: If there is no such data set.
-        ValueError: If it is of another version, damaged or lacks something; names file and key.
-            Also if the package pyarrow is missing.
+        ValueError: If it is of another version, damaged, lacks something or contradicts itself;
+            names file and key. Also if the package pyarrow is missing.
     """
 
     def __init__(
@@ -47,6 +62,7 @@ class LeRobotReader:
         self._info_path = self.folder / layout.INFO
         if not self._info_path.is_file():
             raise FileNotFoundError(f"no LeRobot data set at {folder}: it has no {layout.INFO}")
+        check_file(self._info_path, "LeRobot data set")
         self._info = read_json(self._info_path)
         require(self._info_path, self._info, "codebase_version", "fps", "features", "data_path")
         if not str(version := self._info["codebase_version"]).startswith("v3."):
@@ -54,142 +70,152 @@ class LeRobotReader:
                 f"{self._info_path}: version {version!r} cannot be read, only {layout.VERSION}; "
                 "lerobot can convert older ones"
             )
-        self.rate_hz = float(self._info["fps"])
+        self.rate_hz = self._rate()
         self.robot = self._info.get("robot_type")
-        self._features = self._chosen(keys)
-        self._rows = self._episode_rows()
+        self.features = Features(self._info_path, self._info["features"], keys)
+        self._rows = self._checked_rows()
+        self._task_names = self._read_task_names()
 
     def __len__(self) -> int:
         """Number of episodes."""
         return len(self._rows)
 
-    def tasks_of(self, index: int) -> list[str]:
-        """What the robot was asked to do in an episode, in words."""
-        return list(self._rows[index].get("tasks") or [])
-
-    def load(self, index: int, *, outcome: str = "unknown", is_offline: bool = True) -> Episode:
+    def load(self, index: int, *, is_offline: bool = True) -> LoadedEpisode:
         """Read an episode.
 
         Raises:
             FileNotFoundError: If a file is missing.
-            ValueError: If it is damaged, or holds something that is not a number in its place.
+            ValueError: If it is damaged, holds something that is not a number in its place, or
+                times that contradict each other.
         """
-        row = self._rows[index]
-        path, table = self._table(index, row)
+        row, remarks = self._rows[index], []
+        path, table = self._table(row)
         steps = len(table[layout.ACTION])
+        times_s = self._times(path, row, table, steps, remarks)
         observation = {}
-        for name, group in self._features.items():
-            feature = self._info["features"][name]
-            if feature["dtype"] == "video":
-                observation[group] = self._video(row, name, steps)
-            elif feature["dtype"] == "image":
+        for name, group in self.features.groups.items():
+            kind = self.features.kind(name)
+            if kind == "video":
+                observation[group] = self._video(row, name, times_s, remarks)
+            elif kind == "image":
                 observation[group] = self._embedded(path, table[name], name)
             else:
-                observation[group] = checked(
-                    path, name, _numbers(path, name, table[name]), (steps, None)
-                )
+                values = _numbers(path, name, table[name])
+                observation[group] = checked(path, name, values, (steps, None))
+        action = _numbers(path, layout.ACTION, table[layout.ACTION])
+        over = _column(path, table, layout.TERMINATED, steps)
+        outcome = _outcome(path, row, table, steps)
         with blamed_on(path, f"episode {index}"):
-            return Episode(
+            episode = Episode(
                 observation=observation,
-                action=checked(
-                    path,
-                    layout.ACTION,
-                    _numbers(path, layout.ACTION, table[layout.ACTION]),
-                    (steps, None),
-                ),
+                action=checked(path, layout.ACTION, action, (steps, None)),
                 reward=_column(path, table, layout.REWARD, steps),
-                terminated=flags(
-                    path,
-                    layout.TERMINATED,
-                    _column(path, table, layout.TERMINATED, steps),
-                    steps,
-                ),
+                terminated=flags(path, layout.TERMINATED, over, steps),
                 policy="demonstration",
                 outcome=outcome,
                 is_offline=is_offline,
             )
+        tasks, task_steps = self._tasks(path, row, table, steps)
+        return LoadedEpisode(episode, tasks, task_steps, remarks)
 
-    def _chosen(self, keys: Sequence[str]) -> dict[str, str]:
-        """Our names of the features to read, by theirs."""
-        features = self._info["features"]
-        require(self._info_path, features, layout.ACTION)
-        named = {name: group for name in features if (group := layout.group_name(name))}
-        if missing := [key for key in keys if key not in named.values()]:
-            known = ", ".join(sorted(named.values()))
-            raise ValueError(f"{self._info_path}: no {', '.join(missing)}; there are {known}")
-        chosen = {n: group for n, group in named.items() if not keys or group in keys}
-        if len(set(chosen.values())) < len(chosen):
-            raise ValueError(
-                f"{self._info_path}: two of {sorted(chosen)} share a name; choose keys"
-            )
-        for name in chosen:
-            feature = features[name]
-            is_depth = feature["dtype"] in CAMERAS and 3 not in feature["shape"]
-            if feature["dtype"] == "string" or is_depth:
-                raise ValueError(
-                    f"{self._info_path}: {name} is neither numbers nor a colour image; choose keys"
-                )
-        return chosen
+    def _rate(self) -> float:
+        fps = self._info["fps"]
+        if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 < fps < 1e6:
+            raise ValueError(f"{self._info_path}: fps is {fps!r}, expected a number above 0")
+        return float(fps)
 
-    def _episode_rows(self) -> list[dict]:
-        import pyarrow.parquet as parquet
-
-        rows = []
-        for path in sorted(self.folder.glob("meta/episodes/*/*.parquet")):
-            with _readable(path):
-                file = parquet.ParquetFile(path)
-                names = [n for n in file.schema_arrow.names if not n.startswith("stats/")]
-                rows += file.read(columns=names).to_pylist()
-        rows.sort(key=lambda row: row["episode_index"])
+    def _checked_rows(self) -> list[EpisodeRow]:
+        rows = read_rows(self.folder)
         expected = self._info.get("total_episodes", len(rows))
         if len(rows) != expected or not rows:
             raise ValueError(
                 f"{self.folder}: meta/episodes lists {len(rows)} episodes, {layout.INFO} says "
                 f"{expected}"
             )
+        steps = sum(row.whole("length") for row in rows)
+        if (claimed := self._info.get("total_frames", steps)) != steps:
+            raise ValueError(
+                f"{self.folder}: the episodes in meta/episodes have {steps} steps in all, "
+                f"{layout.INFO} says {claimed}"
+            )
+        videos = self.features.of_kind("video")
+        if videos and not isinstance(self._info.get("video_path"), str):
+            raise ValueError(f"{self._info_path}: no video_path, but {', '.join(videos)} is video")
+        check_apart(rows, videos, self.rate_hz)
         return rows
 
-    def _table(self, index: int, row: dict) -> tuple[Path, dict]:
+    def _read_task_names(self) -> dict[int, str]:
+        """What each `task_index` means; nothing where there is no such table."""
+        import pyarrow.parquet as parquet
+
+        path = self.folder / layout.TASKS
+        if not path.exists():
+            return {}
+        check_file(path, "tasks")
+        with readable(path):
+            rows = parquet.read_table(path).to_pylist()
+            return {int(row[layout.TASK]): _words(row) for row in rows}
+
+    def _table(self, row: EpisodeRow) -> tuple[Path, dict]:
         """The columns that are needed, of an episode's rows only."""
         import pyarrow.parquet as parquet
 
-        where = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
+        number = row.whole("episode_index")
+        where = {f"{part}_index": row.whole(f"data/{part}_index") for part in ("chunk", "file")}
         path = self.folder / self._info["data_path"].format(**where)
         if not path.is_file():
-            raise FileNotFoundError(f"no data at {path}, where episode {index} should be")
-        with _readable(path):
+            raise FileNotFoundError(f"no data at {path}, where episode {number} should be")
+        check_file(path, "data")
+        with readable(path):
             known = parquet.read_schema(path).names
-        videos = [n for n in self._features if self._info["features"][n]["dtype"] == "video"]
-        wanted = [*ROW_NUMBERS, layout.ACTION, *(n for n in self._features if n not in videos)]
+        wanted = [*ROW_NUMBERS, layout.ACTION, *self.features.in_tables()]
         require(path, dict.fromkeys(known), *wanted)
-        wanted += [name for name in (layout.REWARD, layout.TERMINATED) if name in known]
-        with _readable(path):
-            mine = ("episode_index", "=", row["episode_index"])
+        wanted += [name for name in OPTIONAL if name in known]
+        with readable(path):
+            mine = ("episode_index", "=", number)
             table = parquet.read_table(path, columns=wanted, filters=[mine])
         columns = {name: table.column(name) for name in table.column_names}
-        frames = np.asarray(columns["frame_index"])
-        if len(frames) != row["length"] or not np.array_equal(frames, np.arange(len(frames))):
+        frames, steps = np.asarray(columns["frame_index"]), row.whole("length")
+        if len(frames) != steps or not np.array_equal(frames, np.arange(len(frames))):
             raise ValueError(
-                f"{path}: episode {index} has {len(frames)} rows, expected {row['length']} with "
+                f"{path}: episode {number} has {len(frames)} rows, expected {steps} with "
                 "frame_index 0, 1, ..."
             )
         return path, columns
 
-    def _video(self, row: dict, name: str, steps: int) -> Array:
-        where = {f"{part}_index": row[f"videos/{name}/{part}_index"] for part in ("chunk", "file")}
-        path = self.folder / self._info["video_path"].format(video_key=name, **where)
-        start = round(row[f"videos/{name}/from_timestamp"] * self.rate_hz)
-        frames = read_frames(path, start, steps, self.rate_hz)
-        return np.stack([self._prepared(frame) for frame in frames])
+    def _times(
+        self, path: Path, row: EpisodeRow, table: dict, steps: int, remarks: list[str]
+    ) -> Array:
+        """(T,) seconds since the episode's start."""
+        if TIMESTAMP not in table:
+            return np.arange(steps) / self.rate_hz
+        values = _numbers(path, TIMESTAMP, table[TIMESTAMP])
+        times_s = checked(path, TIMESTAMP, values, (steps, 1))[:, 0].astype(np.float64)
+        off = check_timestamps(path, row.whole("episode_index"), times_s, self.rate_hz)
+        if off > NEARLY:
+            remarks.append(f"timestamps are up to {off:.2f} steps from what fps makes of them")
+        return times_s
 
-    def _embedded(self, path: Path, column: "ChunkedArray", name: str) -> Array:
+    def _video(self, row: EpisodeRow, name: str, times_s: Array, remarks: list[str]) -> Array:
+        at = f"videos/{name}"
+        where = {f"{part}_index": row.whole(f"{at}/{part}_index") for part in ("chunk", "file")}
+        path = self.folder / self._info["video_path"].format(video_key=name, **where)
+        number = row.whole("episode_index")
+        chosen, remark = choose_frames(path, number, row, name, times_s, self.rate_hz)
+        remarks.append(remark)
+        return np.stack([self._prepared(frame) for frame in read_frames(path, chosen)])
+
+    def _embedded(self, path: Path, column: Sequence, name: str) -> Array:
         images = []
         for i, item in enumerate(column.to_pylist()):
-            data = item["bytes"]
-            if data is None and item["path"]:
-                data = (self.folder / item["path"]).read_bytes()
             with blamed_on(path, f"{name} at index {i}"):
-                images.append(decode(data or b"", self._size))
+                data = item["bytes"] if item else None
+                if data is None and item and item["path"]:
+                    check_file(self.folder / item["path"], "image")
+                    data = (self.folder / item["path"]).read_bytes()
+                if not data:
+                    raise ValueError("no image")
+                images.append(decode(data, self._size))
         return np.stack(images)
 
     def _prepared(self, frame: Array) -> Array:
@@ -197,19 +223,47 @@ class LeRobotReader:
             return frame.transpose(2, 0, 1)
         return fit(frame, self._size)
 
+    def _tasks(
+        self, path: Path, row: EpisodeRow, table: dict, steps: int
+    ) -> tuple[list[str], list[tuple[int, str]]]:
+        """What was asked for, and from which step on where that changes."""
+        listed = [str(task) for task in row.values.get("tasks") or []]
+        if layout.TASK not in table or not self._task_names:
+            return listed, []
+        numbers = _column(path, table, layout.TASK, steps)
+        starts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
+        if missing := sorted({int(n) for n in numbers[starts]} - self._task_names.keys()):
+            raise ValueError(f"{path}: task_index is {missing[0]}, which {layout.TASKS} lacks")
+        spoken = [(int(step), self._task_names[int(numbers[step])]) for step in starts]
+        tasks = listed or list(dict.fromkeys(task for _, task in spoken))
+        return tasks, spoken if len(spoken) > 1 else []
 
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, KeyError) as error:  # pyarrow's are among them
-        raise ValueError(f"{path} is damaged or no parquet file: {error}") from error
+
+def _words(row: dict) -> str:
+    """A task's words, which stand in a column of their own or as the index of a data frame."""
+    return next(str(row[key]) for key in ("task", "__index_level_0__") if key in row)
 
 
-def _numbers(path: Path, name: str, column: "ChunkedArray") -> Array:
+def _outcome(path: Path, row: EpisodeRow, table: dict, steps: int) -> str:
+    if (ours := row.values.get(layout.OUTCOME)) is not None:
+        if ours not in OUTCOMES:
+            raise ValueError(
+                f"{row.path}: outcome is {ours!r} in row {row.row}, none of {', '.join(OUTCOMES)}"
+            )
+        return str(ours)
+    if layout.SUCCESS not in table:
+        return "unknown"
+    values = _column(path, table, layout.SUCCESS, steps)
+    return "success" if flags(path, layout.SUCCESS, values, steps).any() else "failure"
+
+
+def _numbers(path: Path, name: str, column: Sequence) -> Array:
     """(T, D) from a column of lists, or of single numbers."""
+    listed = column.to_pylist()
+    if None in listed:
+        raise ValueError(f"{path}: {name} is null at index {listed.index(None)}")
     with blamed_on(path, name):
-        values = np.asarray(column.to_pylist())
+        values = np.asarray(listed)
     return values[:, None] if values.ndim == 1 else values
 
 

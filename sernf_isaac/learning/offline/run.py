@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from omegaconf import OmegaConf
 from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.images.bank import ImageBank
+from sernf_isaac.data.jumps import jumps_of
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.source_info import agreed_rate
 from sernf_isaac.data.sources import load_episodes, return_range
@@ -29,6 +31,8 @@ from sernf_isaac.spec import Contract
 __all__ = ["CONFIG_FILE", "POLICY_FILE", "OfflineRun", "OfflineSampler", "load_run", "train"]
 
 POLICY_FILE = "policy.pt"
+SHOWN = 5
+"""Jumps in the data that are told of; where one is, there are often many."""
 
 
 def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool = False) -> Path:
@@ -86,6 +90,8 @@ def _remark(run: OfflineRun, episodes: dict[str, Episode]) -> None:
     """Say what was taken from the data, and what they cannot teach."""
     groups = sorted(next(iter(episodes.values())).observation)
     print(f"data       {len(episodes)} episodes at {run.control_rate_hz:g} Hz; {', '.join(groups)}")
+    for name, remark in islice(((n, r) for n, e in episodes.items() for r in jumps_of(e)), SHOWN):
+        print(f"remark     {name}: {remark}")
     learns_values = run.warm_up_steps or run.offline_steps
     if learns_values and not any(episode.reward.any() for episode in episodes.values()):
         print(

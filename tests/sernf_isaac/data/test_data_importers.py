@@ -1,11 +1,16 @@
 """Importers: small files in the published schemas; damage is named, and nothing half comes in."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
 
+from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.importers.ogbench import load_ogbench
-from sernf_isaac.data.importers.robomimic import load_robomimic
+from sernf_isaac.data.importers.readings import robomimic_readings
+from sernf_isaac.data.importers.robomimic import describe_robomimic, load_robomimic
+from sernf_isaac.data.jumps import jumps_of
 from sernf_isaac.data.windows import ChunkSpec, find_starts, make_batch
 
 LENGTHS = (3, 5)
@@ -96,13 +101,46 @@ def test_d4rl_timeouts_cut_and_terminals_end_the_value(tmp_path):
     assert all(not episode.final_observation for episode in episodes)
 
 
-def test_files_without_rewards_need_one(tmp_path):
+def test_files_without_rewards_earn_nothing(tmp_path):
     arrays = per_state()
     del arrays["rewards"]
     path = save(tmp_path, arrays)
-    with pytest.raises(ValueError, match=r"play-v0.npz: no rewards; it has \['actions'"):
-        load_ogbench(path)
+    assert load_ogbench(path)[0].reward.tolist() == [0, 0, 0]
     assert load_ogbench(path, reward=-1.0)[0].reward.tolist() == [-1, -1, -1]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, None])
+def test_pictures_become_colours_first(tmp_path, channels):
+    arrays = per_state()
+    grey = np.arange(10, dtype=np.uint8)[:, None, None].repeat(6, 1).repeat(8, 2)
+    if channels:
+        grey = np.stack([grey, grey + 1, grey + 2, 0 * grey + 9][:channels], axis=-1)
+    arrays["observations"] = grey
+    first, _ = load_ogbench(save(tmp_path, arrays))
+    pictures = first.observation["state"]
+    assert pictures.shape == (3, 3, 6, 8) and pictures.dtype == np.uint8
+    expected = [2, 3, 4] if channels in (3, 4) else [2, 2, 2]
+    assert pictures[2, :, 0, 0].tolist() == expected
+    assert first.final_observation["state"].shape == (3, 6, 8)
+
+
+@pytest.mark.parametrize(
+    "odd", [np.zeros((10, 6, 8, 1), np.float32), np.zeros((10, 6, 8, 9), np.uint8)]
+)
+def test_depth_and_stacked_pictures_are_refused_at_once(tmp_path, odd):
+    with pytest.raises(ValueError, match=r"observations has shape .* neither numbers \(T, F\) nor"):
+        load_ogbench(save(tmp_path, per_state() | {"observations": odd}))
+
+
+def test_next_observations_that_are_another_trajectorys_are_named(tmp_path):
+    arrays = per_transition()
+    arrays["observations"] = arrays["observations"].copy()
+    arrays["observations"][5:] += 3.0
+    arrays["next_observations"] = arrays["next_observations"].copy()
+    arrays["next_observations"][5:] += 3.0
+    message = "next_observations ends step 4 with 22 in column 0, but step 5 begins with 25"
+    with pytest.raises(ValueError, match=message):
+        load_ogbench(save(tmp_path, arrays))
 
 
 def broken(name, change):
@@ -259,7 +297,18 @@ def spoil(name, index, value):
         ),
         (lambda f: f["data/demo_0"].attrs.modify("num_samples", 5), "6 rows, num_samples says 5"),
         (lambda f: f["data/demo_0"].pop("actions"), "no data/demo_0/actions"),
-        (lambda f: f["data/demo_0"].pop("dones"), "no data/demo_0/dones"),
+        (
+            lambda f: f["data/demo_0"].attrs.__setitem__("success", "yes"),
+            "data/demo_0 has a success of 'yes', not 0 or 1",
+        ),
+        (
+            lambda f: replaced(f, "data/demo_0/obs/object", np.zeros((6, 8, 8, 1))),
+            r"obs/object has shape \(6, 8, 8, 1\) and float64: neither numbers",
+        ),
+        (
+            spoil("data/demo_0/obs/object", (3, 1), 9.0),
+            "next_obs/object ends step 2 with 3 in column 1, but step 3 begins with 9",
+        ),
         (lambda f: f["data/demo_0/obs"].pop("object"), "no data/demo_0/obs/object; it has"),
         (lambda f: f.pop("data"), "no data"),
         (lambda f: f["data"].create_group("demo_x"), "demo_x is not called demo_<number>"),
@@ -294,6 +343,76 @@ def test_a_truncated_hdf5_is_named(hdf5, part):
         load_robomimic(hdf5, keys=KEYS)
 
 
-def test_no_keys_is_refused(hdf5):
-    with pytest.raises(ValueError, match="at least one observation group"):
+def test_without_keys_those_of_the_file_are_listed(hdf5):
+    there = r"name at least one .* has object \(10,\), robot0_eef_pos \(3,\)"
+    with pytest.raises(ValueError, match=there):
         load_robomimic(hdf5, keys=())
+
+
+def test_demonstrations_without_rewards_have_the_outcome_they_say(hdf5):
+    """As Isaac Lab's record_demos and MimicGen write them."""
+    with h5py.File(hdf5, "r+") as file:
+        for number, success in ((0, True), (2, np.bool_(False)), (10, None)):
+            demo = file[f"data/demo_{number}"]
+            del demo["rewards"], demo["dones"]
+            if success is not None:
+                demo.attrs["success"] = success
+    episodes = load_robomimic(hdf5, keys=KEYS)
+    assert [episode.outcome for episode in episodes] == ["success", "failure", "unknown"]
+    assert not any(e.reward.any() or e.terminated.any() for e in episodes)
+    info, readings = robomimic_readings(hdf5, KEYS, None, 0.0, "success", is_offline=True)
+    first, notes = readings["low_dim_v141.hdf5/demo_0"]()
+    assert first.outcome == "success" and info["control_rate_hz"] is None
+    assert notes["remarks"] == ["no rewards in the file: 0 at every step"]
+    second, notes = readings["low_dim_v141.hdf5/demo_2"]()
+    assert second.outcome == "success"
+    assert notes["remarks"][1:] == ["the file says failure, --outcome success was taken"]
+
+
+def test_names_that_cannot_be_learned_are_changed(hdf5):
+    with h5py.File(hdf5, "r+") as file:
+        for number in (0, 2, 10):
+            for part in ("obs", "next_obs"):
+                if (where := f"data/demo_{number}/{part}/object") in file:
+                    file.move(where, f"data/demo_{number}/{part}/cube-pose")
+    _, readings = robomimic_readings(hdf5, ["cube-pose"], None, 0.0, is_offline=True)
+    episode, notes = readings["low_dim_v141.hdf5/demo_0"]()
+    assert list(episode.observation) == ["cube_pose"] == list(episode.final_observation)
+    assert notes["remarks"][0].startswith("cube-pose is called cube_pose here")
+
+
+@pytest.mark.parametrize(("rate", "ok"), [(20, True), (0, False), ("fast", False), (None, True)])
+def test_a_rate_that_is_none_is_named(hdf5, rate, ok):
+    with h5py.File(hdf5, "r+") as file:
+        arguments = {"env_name": "x", "env_kwargs": {"control_freq": rate}}
+        file["data"].attrs["env_args"] = json.dumps(arguments)
+    if ok:
+        assert describe_robomimic(hdf5).control_rate_hz == rate
+        return
+    with pytest.raises(ValueError, match=f"control_freq of {rate!r}, expected a number above 0"):
+        describe_robomimic(hdf5)
+
+
+@pytest.mark.parametrize("kind", ["npz", "hdf5"])
+def test_pointers_instead_of_files_are_named(tmp_path, kind):
+    path = tmp_path / f"data.{kind}"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n")
+    with pytest.raises(ValueError, match=r"is only a Git LFS pointer .* git lfs pull"):
+        load_ogbench(path) if kind == "npz" else load_robomimic(path, keys=KEYS)
+    path.unlink()
+    path.symlink_to(tmp_path / "annex" / "objects")
+    with pytest.raises(FileNotFoundError, match="git annex get"):
+        load_ogbench(path) if kind == "npz" else load_robomimic(path, keys=KEYS)
+
+
+def test_jumps_are_told_of_and_steady_motion_is_not():
+    time = np.arange(40.0)
+    smooth = np.stack([np.sin(time / 9), 0.01 * time, time >= 20], axis=1)
+    broken = smooth.copy()
+    broken[25:, 1] += 3.0
+    zeros = np.zeros((40, 1))
+    assert not jumps_of(Episode({"state": smooth}, zeros, zeros[:, 0]))
+    (remark,) = jumps_of(Episode({"state": broken}, zeros, zeros[:, 0]))
+    assert remark.startswith("state jumps from 0.24 to 3.25 (column 1) after step 24 of 40")
+    logged = {"state": smooth, "log_timing": broken, "c_age_s": broken}
+    assert not jumps_of(Episode(logged, zeros, zeros[:, 0]))
