@@ -27,9 +27,8 @@ def parse() -> argparse.Namespace:
     common.add_argument("--online", action="store_true", help="do not mark as offline data")
     common.add_argument("--images", choices=("raw", "png", "jpeg"), default="raw", help="as stored")
     ends = ("unknown", "success", "failure", "timeout", "stopped", "recovered")
-    outcome.add_argument(
-        "--outcome", choices=ends, default=None, help="of all episodes; default: what the files say"
-    )
+    of_all = "of all episodes; default: what the files say"
+    outcome.add_argument("--outcome", choices=ends, default=None, help=of_all)
     bags = what.add_parser("bags", parents=[common, outcome], help="ROS 2 bags, an episode each")
     bags.add_argument("source", nargs="+", type=Path, help="folders, .db3 or .mcap files")
     bags.add_argument("--layout", type=Path, required=True, help="YAML: topics and where they go")
@@ -91,8 +90,8 @@ def readings_of(args: argparse.Namespace) -> tuple[dict, dict]:
         return readings.robomimic_readings(source, *how, is_offline=offline)
     if args.what == "bags":
         layout = read_layout(args.layout)
-        outcome = args.outcome or "unknown"
-        return readings.bag_readings(source, layout, outcome, args.threads, is_offline=offline)
+        how = (args.outcome or "unknown", args.threads)
+        return readings.bag_readings(source, layout, *how, is_offline=offline)
     size = Fit(*args.image_size) if args.image_size else None
     return readings.lerobot_readings(source, args.keys, size, args.outcome, is_offline=offline)
 

@@ -30,7 +30,7 @@ def script(monkeypatch, capsys):
         try:
             runpy.run_path(str(SCRIPT), run_name="__main__")
         except SystemExit as end:
-            return str(end.code)
+            return f"{end.code}{capsys.readouterr().err}"
         return capsys.readouterr().out
 
     return run
@@ -56,7 +56,7 @@ def test_bags_go_in_and_a_lerobot_data_set_comes_out(script, bags_and_layout, tm
     assert not out.exists()
     said = script("bags", *good, bad, *options, "--skip_bad", "--outcome", "success")
     assert f"left out: {bad}: no topic {POSE}" in said and f"2 episodes -> {out}" in said
-    assert f"demo_0: {POSE}: rotations come to 0.004 of where" in said
+    assert f"demo_0 and 1 more: {POSE}: rotations come to 0.004 of where" in said
     assert json.loads((out / "run.json").read_text())["layout"]["rate_hz"] == 10.0
     first, second = load_episodes([str(out)], []).values()
     assert len(first) == len(second) == 100 and first.outcome == "success"
@@ -76,7 +76,9 @@ def test_mistakes_end_with_one_line(script, bags_and_layout, tmp_path):
     assert "demo_0 exists" in script("bags", good, "--layout", layout, "--out", good)
     assert script("bags", good, good, *options) == f"error: named twice: {good}"
     assert "no bag at" in script("bags", tmp_path / "none", *options)
-    assert "threads (0) must be >= 1" in script("bags", good, *options, "--threads", 0)
+    assert "--threads: must be a whole number of at least 1" in script(
+        "bags", good, *options, "--threads", 0
+    )
     assert "no data set at" in script(
         "robomimic", layout.with_suffix(".x"), "--keys", "a", *options[2:]
     )
