@@ -1,5 +1,6 @@
 """Reads the documentation: pages, commands in them, names, links."""
 
+import argparse
 import re
 import shlex
 from collections.abc import Iterator
@@ -104,3 +105,12 @@ def anchors(text: str) -> set[str]:
         words = re.sub(r"[^\w\s-]", "", plain.lower()).strip()
         found.add(re.sub(r"[-\s]+", "-", words))
     return found
+
+
+def parsers_below(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A parser and those of its commands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from parsers_below(below)

@@ -8,7 +8,7 @@ import io
 import re
 import runpy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from documents import (
     inline_codes,
     mentions,
     pages,
+    parsers_below,
     shell_lines,
 )
 
@@ -63,14 +64,6 @@ def all_settings() -> frozenset[str]:
 def is_known(setting: str) -> bool:
     """Whether a setting, perhaps without its first groups, is one of some script."""
     return any(name == setting or name.endswith(f".{setting}") for name in all_settings())
-
-
-def parsers_below(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    yield parser
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for below in action.choices.values():
-                yield from parsers_below(below)
 
 
 def unparsed(command: Command) -> list[str]:

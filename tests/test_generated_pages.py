@@ -1,9 +1,12 @@
 """The generators of the documentation: settings and flags as tables, parts between marks."""
 
+import argparse
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from documents import parsers_below
 
 from docs.generate import physics
 from docs.generate import scripts as reference
@@ -49,12 +52,29 @@ def test_every_setting_says_what_it_means() -> None:
     assert silent == ["bare", "group.bare"], "give these fields a docstring"
 
 
+def test_every_flag_says_what_it_means() -> None:
+    silent = [
+        f"{path.name} {action.option_strings or action.dest}"
+        for path in scripts()
+        for parser in parsers_below(ask_parser(path))
+        for action in parser._actions
+        if not action.help and not isinstance(action, argparse._SubParsersAction)
+    ]
+    assert not silent
+
+
 def test_a_scripts_page_shows_description_flags_and_settings() -> None:
     page = reference.page(SCRIPTS / "finetune.py")
     assert page.startswith("# finetune.py\n\nLearn from a hand's episodes")
     assert "```bash\npython scripts/finetune.py --run runs/hand/first" in page
-    assert "| `--run RUN` | required | folder of the robot's run |" in page
+    assert re.search(r"\| `--run \w+` \| required \| folder of the robot's run \|", page)
     assert "`learner.improvement.candidates`" in page
+
+
+@pytest.mark.parametrize("script", scripts(), ids=lambda path: path.name)
+def test_a_page_shows_examples_as_code(script: Path) -> None:
+    before_code, _, _ = reference.page(script).partition("```bash")
+    assert "python scripts/" not in before_code
 
 
 def test_a_page_shows_every_command_of_a_script() -> None:

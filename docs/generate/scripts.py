@@ -1,6 +1,7 @@
 """The reference of a script: what it does, its flags and its settings."""
 
 import argparse
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from docs.generate.asking import ask_parser, ask_settings
 from docs.generate.markdown import code, table
 from docs.generate.settings import settings_of
 
+COMMAND = re.compile(r" {4}|(?:python|torchrun|isaaclab\.sh) ")
+"""Begins a block of commands; the formatter takes the indentation away if no prose follows."""
 SHARED_FLAGS = ("help", "traceback")
 
 
@@ -27,7 +30,7 @@ def page(script: Path) -> str:
 def _description(parser: argparse.ArgumentParser) -> str:
     """The script's own docstring: prose as prose, indented commands as code."""
     blocks = (parser.description or "").strip().split("\n\n")
-    return "\n".join(_code_block(b) if b.startswith("    ") else f"{b}\n" for b in blocks)
+    return "\n".join(_code_block(b) if COMMAND.match(b) else f"{b}\n" for b in blocks)
 
 
 def _code_block(text: str) -> str:
