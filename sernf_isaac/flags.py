@@ -59,8 +59,12 @@ SHARED: dict[str, dict[str, Any]] = {
 """Type and meaning of each flag that several scripts have; a script may narrow the text."""
 WRITTEN = ("out", "json", "figure", "video", "to", "print", "draw", "picture")
 """Flags that name what will be written; whether that is possible is found out before the work."""
-DRAWN = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
-"""Endings a figure may have."""
+FILES: dict[str, tuple[str, ...]] = {
+    "json": (),
+    "figure": (".png", ".pdf", ".svg", ".jpg", ".jpeg"),
+    "video": (".mp4", ".mkv", ".mov"),
+}
+"""Those that are files, and the endings they may have; any if there are none."""
 SETTINGS_HELP = (
     "Settings: everything that is not a flag is group.key=value.\n"
     "--print_config shows every setting with its value and stops."
@@ -143,8 +147,12 @@ class ScriptParser(argparse.ArgumentParser):
                 continue
             if reason := why_not_writable(path):
                 self.error(f"--{name} {path}: {reason}")
-            if name == "figure" and path.suffix.lower() not in DRAWN:
-                self.error(f"--figure {path}: a figure ends in one of {', '.join(DRAWN)}")
+            if name not in FILES:
+                continue
+            if path.is_dir():
+                self.error(f"--{name} {path}: is a folder; name a file")
+            if FILES[name] and path.suffix.lower() not in FILES[name]:
+                self.error(f"--{name} {path}: a {name} ends in one of {', '.join(FILES[name])}")
 
 
 def why_not_writable(path: Path) -> str | None:
