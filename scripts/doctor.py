@@ -43,6 +43,7 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
     from sernf_isaac.deploy import checks
     from tasks.cube_spin.grasps import load_grasps
     from tasks.cube_spin.teacher.policy import load_teacher
+    from tasks.orca.description import HAND
     from tasks.orca.hand import hand_mjcf
     from tasks.rendering import choose_gl_backend
 
@@ -63,7 +64,7 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
         package("ROS 2 bags", "rosbags", "uv sync --inexact --extra bags"),
         package("labelling page", "fastapi", "uv sync --inexact --extra label"),
         ("hand: driver", False, checks.check_hand_driver, ""),
-        ("hand: config", False, partial(checks.check_hand_config, hand_config), ""),
+        ("hand: config", False, partial(checks.check_hand_config, hand_config, HAND), ""),
         ("hand: motors' port", False, partial(checks.check_motor_port, hand_config), ""),
         ("camera (OAK)", False, checks.check_camera, ""),
         ("clock", False, checks.check_clock, ""),

@@ -17,8 +17,10 @@ from types import ModuleType
 
 import torch
 
+from sernf_isaac.deploy.hand.orca import check_calibration, check_config
 from sernf_isaac.deploy.hand.server import COMMAND_RATE_HZ
 from sernf_isaac.deploy.loop.serve import PRIORITY
+from sernf_isaac.deploy.protocols import HandDescription
 
 SLEEPS = 40
 """A second of the hand's ticks."""
@@ -72,13 +74,22 @@ def check_hand_driver() -> str:
     return version("orca_core")
 
 
-def check_hand_config(path: Path | None) -> str:
-    """A hand's `config.yaml` is readable and has a finished calibration beside it.
+def check_hand_config(path: Path | None, hand: HandDescription) -> str:
+    """The driver will accept a hand's `config.yaml` and the calibration beside it.
+
+    Args:
+        path: Of the file.
+        hand: What is commanded.
 
     Raises:
-        NotReadyError: If none is given, a file is missing or damaged, or it is not calibrated.
+        NotReadyError: If none is given, a file is missing or damaged, or the driver will refuse it;
+            says what the driver would.
     """
     config = _read_config(path)
+    try:
+        check_config(hand, config)
+    except RuntimeError as error:
+        raise NotReadyError(f"{error}", f"correct {path}") from error
     beside = Path(config.calibration_path)
     remedy = "calibrate with orca_core, and keep calibration.yaml beside config.yaml"
     if not beside.is_file():
@@ -88,9 +99,10 @@ def check_hand_config(path: Path | None) -> str:
         found = calibration.from_calibration_path(str(beside), list(config.motor_ids))
     except Exception as error:  # YAML's, or whatever wrong types lead to
         raise NotReadyError(f"{beside} cannot be read: {_first_line(error)}", remedy) from error
-    for part, done in (("hand", found.calibrated), ("wrist", found.wrist_calibrated)):
-        if not done:
-            raise NotReadyError(f"{beside} does not say that the {part} is calibrated", remedy)
+    try:
+        check_calibration(config, found)
+    except RuntimeError as error:
+        raise NotReadyError(f"{error}", remedy) from error
     return f"{path}, calibrated"
 
 

@@ -66,6 +66,46 @@ def publish_checkpoint(
     return checkpoint
 
 
+def publish_first(run: Path, source: Path | None) -> None:
+    """Let a run begin with this policy; finishes a start that was interrupted, else harmless.
+
+    Args:
+        run: The run.
+        source: The policy file; None: the run has begun before.
+
+    Raises:
+        ValueError: If there is no policy to begin with, or the run began with another one.
+    """
+    first = first_checkpoint(run)
+    if first is None:
+        if source is None:
+            raise ValueError(f"{run} has no policy yet; give one with --policy")
+        publish_checkpoint(run, source, 0)
+        return
+    if source is not None and sha256_of(source) != first.file.sha256:
+        raise ValueError(
+            f"{run} began with {first.name}, not with {source}: leave --policy out, pin a "
+            "published policy, or begin a new run"
+        )
+    if wanted_checkpoint(run) is None:  # the start was cut off between record and pointer
+        point(run, "latest", first.name)
+
+
+def first_checkpoint(run: Path) -> PublishedCheckpoint | None:
+    """The policy that a run began with; None before it did.
+
+    Raises:
+        ValueError: If there are several: nobody knows which one the learner should begin with.
+    """
+    names = [name for name in published(run) if int(name.split("-")[0]) == 0]
+    if len(names) > 1:
+        raise ValueError(
+            f"{run} has several first policies, {' and '.join(names)}: remove the records in "
+            "checkpoints/ of those that never drove"
+        )
+    return read_checkpoint(run, names[0]) if names else None
+
+
 def point(run: Path, pointer: str, name: str) -> None:
     """Let `latest`, `blessed` or `pinned` mean a published checkpoint.
 

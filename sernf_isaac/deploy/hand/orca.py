@@ -9,10 +9,12 @@ is armed.
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from sernf_isaac.deploy.hand.joint_map import JointMap
+from sernf_isaac.deploy.loop.vectors import as_vector
 from sernf_isaac.deploy.protocols import Array, HandDescription, HandReading
 
 VERSION, MODEL = "v1", "orcahand-right"
@@ -20,6 +22,10 @@ BUS_WATCHDOG_REGISTER = 98
 BUS_WATCHDOG_UNIT_S = 0.02
 RANGE_TOLERANCE_DEG = 0.5
 """A commanded range may exceed the driver's by rounding only."""
+SIDE, CONTROL_MODE = "right", "current_based_position"
+"""A left hand has the same joint names; no other mode lets RELAX limit the current."""
+LEAST_MOTOR_RANGE_RAD = 0.2
+"""A calibration with less between two stops has not moved that motor."""
 
 
 class OrcaDriver:
@@ -61,8 +67,8 @@ class OrcaDriver:
         """Open the bus; motors stay without torque.
 
         Raises:
-            RuntimeError: If orca_core is missing, no hand answers, a motor of it is missing, it is
-                not calibrated, or its joints or ranges are not those of the description.
+            RuntimeError: If orca_core is missing, no hand answers or a motor of it is missing, or
+                `check_config` or `check_calibration` find something.
         """
         try:
             from orca_core import load_hand
@@ -74,14 +80,14 @@ class OrcaDriver:
             self._orca = load_hand(config_path=self._config_path, mock=self._mock)
         else:
             self._orca = load_hand(model_version=VERSION, model_name=MODEL, mock=self._mock)
+        self._map = check_config(self._hand, self._orca.config)
         connected, message = self._orca.connect(interactive=False)
         if not connected:
             raise RuntimeError(f"no ORCA hand: {message}")
         if absent := self._orca.absent_joints:  # orca_core would leave them out without a word
             raise RuntimeError(f"no motor answers for {', '.join(absent)}; check its cable")
-        self._map = self._checked_map()
-        if not (self._mock or (self._orca.calibrated and self._orca.wrist_calibrated)):
-            raise RuntimeError("this hand is not calibrated; run orca_core's calibration first")
+        if not self._mock:
+            check_calibration(self._orca.config, self._orca.calibration)
         self._arm_bus_watchdog(False)  # a master that was killed left it tripped
         self._orca.init_joints(move_to_neutral=False)  # modes, currents, where zero is
         self._full_current_ma = float(self._orca.config.max_current)
@@ -174,22 +180,6 @@ class OrcaDriver:
             raise RuntimeError("the hand is not connected")
         return self._orca
 
-    def _checked_map(self) -> JointMap:
-        config = self._orca_hand.config
-        try:
-            found = JointMap(self._hand, list(config.joint_ids))
-        except ValueError as error:
-            raise RuntimeError(str(error)) from error
-        ends = (found.to_driver(np.array(v)) for v in (self._hand.lower_rad, self._hand.upper_rad))
-        for name, *reach in zip(config.joint_ids, *ends, strict=True):
-            low, high = config.joint_roms_dict[name]
-            if min(reach) < low - RANGE_TOLERANCE_DEG or max(reach) > high + RANGE_TOLERANCE_DEG:
-                raise RuntimeError(
-                    f"{name} may be commanded to {min(reach):.1f}..{max(reach):.1f} degrees here, "
-                    f"but this hand's config.yaml allows {low}..{high}; correct one of them"
-                )
-        return found
-
     def _notice_silence(self) -> None:
         """What the motors do after a trip, they do without a word, and goals do not reach them.
 
@@ -211,3 +201,68 @@ class OrcaDriver:
         write = client.sync_write  # type: ignore[attr-defined]  # Dynamixel clients have it
         write(ids, values, BUS_WATCHDOG_REGISTER, 1)
         self.has_bus_watchdog, self._written_s = on, self._clock()
+
+
+def check_config(hand: HandDescription, config: Any) -> JointMap:  # noqa: ANN401  # not typed
+    """How this driver's joints are those of a hand, if it may be driven as its config.yaml says.
+
+    Args:
+        hand: What is commanded.
+        config: orca_core's configuration of the hand.
+
+    Raises:
+        RuntimeError: If it is another side or model, its mode has no limit of the current, or its
+            ranges are narrower than what is commanded; names the entry of config.yaml.
+    """
+    if config.type != SIDE:
+        raise RuntimeError(
+            f"config.yaml says type: {config.type}; this project drives a {SIDE} hand only, whose "
+            f"joints turn the other way (if it is one, write type: {SIDE})"
+        )
+    if config.control_mode != CONTROL_MODE:
+        raise RuntimeError(
+            f"config.yaml says control_mode: {config.control_mode}, in which motors push without a "
+            f"limit of their current; write control_mode: {CONTROL_MODE}"
+        )
+    try:
+        found = JointMap(hand, list(config.joint_ids))
+    except ValueError as error:
+        raise RuntimeError(str(error)) from error
+    ends = (found.to_driver(np.array(value)) for value in (hand.lower_rad, hand.upper_rad))
+    for name, *reach in zip(config.joint_ids, *ends, strict=True):
+        low, high = config.joint_roms_dict[name]
+        if min(reach) < low - RANGE_TOLERANCE_DEG or max(reach) > high + RANGE_TOLERANCE_DEG:
+            raise RuntimeError(
+                f"{name} may be commanded to {min(reach):.1f}..{max(reach):.1f} degrees here, "
+                f"but this hand's config.yaml allows {low}..{high}; correct one of them"
+            )
+    return found
+
+
+def check_calibration(config: Any, calibration: Any) -> None:  # noqa: ANN401  # not typed
+    """Nothing if every motor was moved from stop to stop.
+
+    Args:
+        config: orca_core's configuration of the hand.
+        calibration: What was read from calibration.yaml.
+
+    Raises:
+        RuntimeError: If not; names the first motor and its joint.
+    """
+    for part, done in (("hand", calibration.calibrated), ("wrist", calibration.wrist_calibrated)):
+        if done is not True:
+            raise RuntimeError(f"calibration.yaml does not say that the {part} is calibrated")
+    for motor in config.motor_ids:
+        where = f"motor {motor} ({config.motor_to_joint_dict.get(motor)})"
+        limits = as_vector(calibration.motor_limits_dict.get(motor), 2)
+        if limits is None or not limits[1] - limits[0] >= LEAST_MOTOR_RANGE_RAD:
+            raise RuntimeError(
+                f"calibration.yaml gives {where} the limits "
+                f"{calibration.motor_limits_dict.get(motor)} rad, which is no range"
+            )
+        ratio = as_vector([calibration.joint_to_motor_ratios_dict.get(motor)], 1)
+        if ratio is None or ratio[0] == 0.0:
+            raise RuntimeError(
+                f"calibration.yaml gives {where} the ratio "
+                f"{calibration.joint_to_motor_ratios_dict.get(motor)} rad per degree"
+            )

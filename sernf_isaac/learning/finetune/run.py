@@ -15,11 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
 
 from sernf_isaac.config import CriticConfig, LearnerConfig
 from sernf_isaac.data.replay import Mixing
-from sernf_isaac.data.store.channel import beat, publish_checkpoint, read_checkpoint
+from sernf_isaac.data.store.channel import beat, first_checkpoint, publish_checkpoint
 from sernf_isaac.data.store.files import read_json
 from sernf_isaac.learning.build import DrawSteps, learner_of
 from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSampler
@@ -28,6 +27,7 @@ from sernf_isaac.learning.staged_training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, unequal
 from sernf_isaac.models.build import build_any_judge
 from sernf_isaac.policy import ChunkPolicy, load_policy
+from sernf_isaac.settings_file import read_settings, write_settings
 from sernf_isaac.spec import Contract
 
 CONFIG_FILE = "config.yaml"
@@ -101,12 +101,12 @@ def load_settings(run: Path) -> FinetuneRun:
 
     Raises:
         FileNotFoundError: If none was started in this run.
+        ValueError: If the file is cut off or lacks a setting.
     """
     path = run / FOLDER / CONFIG_FILE
     if not path.is_file():
         raise FileNotFoundError(f"no learner to resume in {run}: there is no {path}")
-    merged = OmegaConf.merge(OmegaConf.structured(FinetuneRun), OmegaConf.load(path))
-    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
+    return read_settings(path, FinetuneRun)
 
 
 def finetune(
@@ -195,7 +195,7 @@ def _learn(
     if resume:
         training.resume()
     else:
-        (folder / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(settings)))
+        write_settings(folder / CONFIG_FILE, settings)
     training.run()
     return folder / "policy.pt"
 
@@ -204,12 +204,12 @@ def first_policy(run: Path) -> Path:
     """The policy file the run began with, checked.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is none, or several.
     """
-    records = sorted((run / "checkpoints").glob("000000000-*.json"))
-    if not records:
+    first = first_checkpoint(run)
+    if first is None:
         raise ValueError(f"{run} has no first policy; run_hand.py publishes it")
-    return read_checkpoint(run, records[0].stem).file.check(run)
+    return first.file.check(run)
 
 
 def _build(

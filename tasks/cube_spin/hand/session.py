@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sernf_isaac.checkpoint import load_checkpoint
-from sernf_isaac.data.store.channel import publish_checkpoint, wanted_checkpoint
+from sernf_isaac.data.store.channel import publish_first, wanted_checkpoint
 from sernf_isaac.data.store.files import sha256_of
 from sernf_isaac.data.store.writer import RunWriter, create_run
 from sernf_isaac.deploy.actor.clock import MonotonicClock
@@ -47,7 +47,8 @@ def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
     """Make the run's folder, and publish the policy it begins with.
 
     Raises:
-        ValueError: If it is another run's folder, or there is no policy to drive with.
+        ValueError: If it is another run's folder, it began with another policy, or there is none to
+            drive with.
         FileNotFoundError: If the policy file does not exist.
     """
     info: dict[str, object] = {
@@ -59,12 +60,9 @@ def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
         "hand_config": sha256_of(Path(run.hand_config)) if run.hand_config else "packaged",
     }
     create_run(folder, info)
-    if wanted_checkpoint(folder) is not None:
-        return
-    if policy is None:
-        raise ValueError(f"{folder} has no policy yet; give one with --policy")
-    load_checkpoint(policy)
-    publish_checkpoint(folder, policy, 0)
+    if policy is not None:
+        load_checkpoint(policy)
+    publish_first(folder, policy)
 
 
 @contextmanager

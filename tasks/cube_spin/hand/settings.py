@@ -60,6 +60,9 @@ class HandRun:
         if self.pose not in POSES:
             raise ValueError(f"pose must be one of {POSES}, not '{self.pose}'")
         if self.pose == "truth" and self.hand != "twin":
-            raise ValueError(f"only the twin knows the true pose; a '{self.hand}' hand does not")
+            raise ValueError(
+                f"pose=truth: only the twin knows the cube's true pose, hand={self.hand} does not; "
+                "give --pose camera, or --pose still for a dry run without a cube"
+            )
         if self.pose == "camera" and self.hand != "twin" and not self.calibration:
             raise ValueError("a real camera needs calibration=FILE (scripts/calibrate_camera.py)")

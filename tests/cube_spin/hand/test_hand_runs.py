@@ -16,12 +16,14 @@ from tiny_student import save_tiny_student
 
 from sernf_isaac.checkpoint import read_whole, write_whole
 from sernf_isaac.data.normalizer import ACTION
+from sernf_isaac.data.store.channel import publish_checkpoint, wanted_checkpoint
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.loop.states import State
 from sernf_isaac.deploy.loop.tick_log import read_log
 from sernf_isaac.deploy.policy.local import DecisionSettings, LoadReport, LocalPolicy, check_latency
 from sernf_isaac.deploy.policy.worker import WorkerPolicy
+from sernf_isaac.learning.finetune.run import first_policy
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
 from tasks.cube_spin.hand.session import LIMITS, prepare
@@ -233,11 +235,45 @@ def test_a_run_is_one_hand_and_needs_a_policy(student, tmp_path):
         prepare(HandRun(hand="mock", pose="still"), tmp_path / "run", None)
 
 
+def test_a_first_start_that_was_cut_off_goes_on_with_the_same_policy(
+    student, tmp_path, monkeypatch
+):
+    run, other = tmp_path / "run", tmp_path / "other.pt"
+    policy, contract = load_policy(student)
+    policy.save(other, contract, {"another": 1})
+
+    def killed(*_):
+        raise OSError("killed")
+
+    monkeypatch.setattr("sernf_isaac.data.store.channel.point", killed)
+    with pytest.raises(OSError, match="killed"):
+        prepare(HandRun(), run, student)
+    monkeypatch.undo()
+    assert wanted_checkpoint(run) is None
+    with pytest.raises(ValueError, match=r"began with 000000000-.*, not with .*other\.pt"):
+        prepare(HandRun(), run, other)
+    prepare(HandRun(), run, student)
+    wanted = wanted_checkpoint(run)
+    assert wanted is not None and first_policy(run) == run / wanted.file.path
+    with pytest.raises(ValueError, match="leave --policy out"):
+        prepare(HandRun(), run, other)
+
+
+def test_a_run_with_two_first_policies_says_so(student, tmp_path):
+    prepare(HandRun(), tmp_path / "run", student)
+    other = tmp_path / "other.pt"
+    policy, contract = load_policy(student)
+    policy.save(other, contract, {"another": 1})
+    publish_checkpoint(tmp_path / "run", other, 0)
+    with pytest.raises(ValueError, match="several first policies"):
+        first_policy(tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     "settings", [{"hand": "left"}, {"pose": "guess"}, {"hand": "orca", "pose": "truth"}]
 )
 def test_settings_that_cannot_be_are_refused(settings):
-    with pytest.raises(ValueError, match=r"must be one of|only the twin knows"):
+    with pytest.raises(ValueError, match=r"must be one of|--pose camera"):
         HandRun(**settings)
 
 

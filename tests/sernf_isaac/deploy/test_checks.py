@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +11,15 @@ import pytest
 
 from sernf_isaac.deploy import checks
 from sernf_isaac.deploy.checks import NotReadyError
+from sernf_isaac.deploy.hand.orca import OrcaDriver
+from tasks.orca.description import HAND
 
-CALIBRATED = "calibrated: true\nwrist_calibrated: true\n"
+MOTORS = range(1, 18)
+DONE = "calibrated: true\nwrist_calibrated: true\n"
+LIMITS = "motor_limits: {" + ", ".join(f"{m}: [-1.0, 2.0]" for m in MOTORS) + "}\n"
+RATIOS = "joint_to_motor_ratios: {" + ", ".join(f"{m}: 0.03" for m in MOTORS) + "}\n"
+CALIBRATED = DONE + LIMITS + RATIOS
+check_hand_config = partial(checks.check_hand_config, hand=HAND)
 
 
 @pytest.fixture
@@ -39,7 +47,7 @@ def at_port(config: Path, port: object) -> Path:
 
 
 def test_a_calibrated_hand_passes(config):
-    assert checks.check_hand_config(config) == f"{config}, calibrated"
+    assert check_hand_config(config) == f"{config}, calibrated"
 
 
 @pytest.mark.parametrize(
@@ -50,17 +58,25 @@ def test_a_calibrated_hand_passes(config):
         ("3", "calibration.yaml cannot be read"),
         ("{}", "that the hand is calibrated"),
         ("calibrated: true", "that the wrist is calibrated"),
+        ("calibrated: 1\nwrist_calibrated: 1", "that the hand is calibrated"),
+        (DONE, r"motor 1 \(thumb_pip\) the limits \[None, None\]"),
+        (DONE + LIMITS, r"motor 1 \(thumb_pip\) the ratio 0.0"),
+        (DONE + LIMITS.replace("3: [-1.0, 2.0]", "3: [1.0, 1.0]") + RATIOS, r"motor 3 .*no range"),
+        (DONE + LIMITS.replace("3: [-1.0, 2.0]", "3: [2.0, 1.0]") + RATIOS, r"motor 3 .*no range"),
+        (DONE + LIMITS.replace("3: [-1.0, 2.0]", "3: [0, .nan]") + RATIOS, r"motor 3 .*no range"),
+        (DONE + LIMITS.replace("3: [-1.0, 2.0]", "3: [1, 1.1]") + RATIOS, r"motor 3 .*no range"),
+        (DONE + LIMITS + RATIOS.replace("17: 0.03", "17: .inf"), r"motor 17 \(wrist\) the ratio"),
     ],
 )
 def test_a_hand_without_a_finished_calibration_is_told(config, calibration, message):
     beside = config.with_name("calibration.yaml")
     beside.unlink() if calibration is None else beside.write_text(calibration)
     with pytest.raises(NotReadyError, match=message) as told:
-        checks.check_hand_config(config)
+        check_hand_config(config)
     assert "calibrate with orca_core" in told.value.remedy
 
 
-@pytest.mark.parametrize("check", [checks.check_hand_config, checks.check_motor_port])
+@pytest.mark.parametrize("check", [check_hand_config, checks.check_motor_port])
 def test_a_config_that_is_missing_or_damaged_is_told(config, check):
     with pytest.raises(NotReadyError, match="not given"):
         check(None)
@@ -70,6 +86,36 @@ def test_a_config_that_is_missing_or_damaged_is_told(config, check):
     config.unlink()
     with pytest.raises(NotReadyError, match=r"there is no .*config.yaml"):
         check(config)
+
+
+REFUSED = {
+    "type: left": ("type: right", "type: left"),
+    "control_mode: position": ("control_mode: current_based_position", "control_mode: position"),
+    "index_mcp may be commanded": ("index_mcp: [-20, 95]", "index_mcp: [-20, 60]"),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_what_the_driver_refuses_is_told_before(config, why):
+    before, after = REFUSED[why]
+    assert before in config.read_text()
+    config.write_text(config.read_text().replace(before, after))
+    with pytest.raises(NotReadyError, match=why) as told:
+        check_hand_config(config)
+    assert f"correct {config}" in told.value.remedy
+    driver = OrcaDriver(HAND, mock=True, config_path=str(config))
+    with pytest.raises(RuntimeError) as refused:
+        driver.connect()
+    assert str(refused.value) == str(told.value), "the doctor says what the driver says"
+
+
+def test_another_model_is_told_before(config):
+    import orca_core
+
+    other = Path(orca_core.__file__).parent / "models/v2/orcahand-right/config.yaml"
+    shutil.copy(other, config)
+    with pytest.raises(NotReadyError, match=r"missing .*unknown"):
+        check_hand_config(config)
 
 
 def test_a_port_must_be_there_be_serial_and_be_open_to_this_user(config, serial_port, monkeypatch):
@@ -124,7 +170,7 @@ def test_a_hand_is_never_connected_to(config, serial_port, monkeypatch):
 
     monkeypatch.setattr("serial.Serial.open", touched)
     monkeypatch.setattr("orca_core.load_hand", touched)
-    checks.check_hand_config(at_port(config, serial_port))
+    check_hand_config(at_port(config, serial_port))
     checks.check_motor_port(config)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from sernf_isaac.config import CriticConfig, LearnerConfig, PolicyConfig
 from sernf_isaac.data.episode import Episode
@@ -23,6 +24,7 @@ from sernf_isaac.learning.stages import ONLINE
 from sernf_isaac.metrics import read_metrics
 from sernf_isaac.models.build import build_actor
 from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout, load_policy
+from sernf_isaac.settings_file import write_settings
 from sernf_isaac.spec import Contract
 
 SPEC = ChunkSpec(history=2, prefix=1, horizon=4, history_keys=("state",))
@@ -93,6 +95,63 @@ def weights(path) -> dict[str, torch.Tensor]:
     return {f"a.{k}": v for k, v in policy.actor.state_dict().items()} | {
         f"j.{k}": v for k, v in policy.judge.state_dict().items()
     }
+
+
+@pytest.fixture
+def written(tmp_path, settings):
+    """A run's folder with a learner's settings, and the text of their file."""
+    path = tmp_path / "run" / "learner" / "config.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_settings(path, settings)
+    loaded = load_settings(tmp_path / "run")
+    assert OmegaConf.to_yaml(OmegaConf.structured(loaded)) in path.read_text()
+    assert loaded.updates_per_iteration == 4
+    assert [file.name for file in path.parent.iterdir()] == ["config.yaml"]
+    return tmp_path / "run", path, path.read_text()
+
+
+def test_settings_that_were_cut_anywhere_are_refused_and_not_filled_in(written):
+    folder, path, text = written
+    for cut in range(len(text)):
+        path.write_text(text[:cut])
+        with pytest.raises(ValueError, match=r"config.yaml (is cut off|lacks)"):
+            load_settings(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: "", "cut off or empty"),
+        (lambda t: t.replace("updates_per_iteration: 4\n", ""), "lacks updates_per_iteration;"),
+        (lambda t: t.split("\n", 1)[1].replace("# end\n", "").replace("seed: 0\n", ""), "lacks"),
+        (lambda t: t.replace("  critic:\n", "  critics:\n"), r"lacks learner\.critic"),
+        (lambda t: t.replace("seed: 0", "seed: zero"), "zero"),
+        (lambda t: t.replace("seed: 0", "seed: [0"), "config.yaml"),
+        (lambda t: t.replace("seed: 0", "seed: 0\nseeds: 1"), "seeds"),
+    ],
+)
+def test_settings_of_which_something_is_missing_or_wrong_are_refused(written, change, message):
+    folder, path, text = written
+    path.write_text(change(text))
+    with pytest.raises(ValueError, match=message):
+        load_settings(folder)
+
+
+def test_settings_of_an_earlier_version_are_read_if_all_are_there(written):
+    folder, path, text = written
+    before = load_settings(folder)
+    path.write_text(text.split("\n", 1)[1].replace("# end\n", ""))
+    assert load_settings(folder) == before
+
+
+def test_a_crash_while_settings_are_written_leaves_none(tmp_path, settings, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_settings(tmp_path / "config.yaml", settings)
+    assert not (tmp_path / "config.yaml").exists()
 
 
 def test_each_preset_is_what_it_says():
