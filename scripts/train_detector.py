@@ -11,13 +11,14 @@ runs/detector/<time>/: detector.pt, TensorBoard curves with pictures, validation
 
 import argparse
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from perception.detector.config import PRESETS
 from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, run_main
 from sernf_isaac.flags import ScriptParser
-from sernf_isaac.run_folder import new_run_dir, resumed_run_dir
+from sernf_isaac.run_folder import new_run_dir, resumed_run_dir, writing
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
@@ -35,14 +36,14 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
 
 def main() -> None:
     args, overrides = parse()
+    resumed = resumed_run_dir(args.out, args.resume) if args.resume else None
     import torch
 
     from perception.detector import run as runs
 
-    if args.resume:
+    if resumed:
         if overrides or args.data or args.seed is not None:
             raise ValueError("a resumed run keeps its settings; give --resume alone")
-        resumed = resumed_run_dir(args.out, args.resume)
         run = runs.load_run(resumed)
     else:
         flags = {"data": args.data and str(args.data.resolve()), "seed": args.seed}
@@ -54,13 +55,14 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     device, first = join_group(resolve_device(args.device))
     run = runs.fit_to_data(run)
-    run_dir = share_folder(resumed if args.resume else new_run_dir(args.out) if first else None)
+    run_dir = share_folder(resumed or (new_run_dir(args.out) if first else None))
     if first:
         window = (
             f"{run.window[0]} x {run.window[1]} px of each image" if run.window else "all of it"
         )
         print(f"{run.validation_images} images kept aside; learning from {window}")
-    detector_file = runs.train(run, run_dir, device=device, resume=bool(args.resume))
+    with writing(run_dir) if first else nullcontext():
+        detector_file = runs.train(run, run_dir, device=device, resume=bool(args.resume))
     if first:
         print(f"detector   -> {detector_file}")
         print(f"curves     -> tensorboard --logdir {run_dir}")

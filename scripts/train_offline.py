@@ -64,16 +64,16 @@ def run_of(args: argparse.Namespace, overrides: list[str]) -> "OfflineRun":
 
 def main() -> None:
     args, overrides = parse()
+    run_dir = resumed_run_dir(args.out, args.resume) if args.resume else None
     from sernf_isaac.learning.offline import run as offline
 
-    if args.resume:
+    if run_dir:
         given = (args.data, args.keys, args.task, args.kind)
         if overrides or any(given) or args.seed is not None:
             raise ValueError("a resumed run keeps its settings; give --resume alone")
-        run_dir = resumed_run_dir(args.out, args.resume)
         run = offline.load_run(run_dir)
     else:
-        run_dir, run = None, run_of(args, overrides)
+        run = run_of(args, overrides)
     if args.print_config:
         return print_settings(run)
     device = resolve_device(args.device)

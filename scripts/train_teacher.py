@@ -38,15 +38,15 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
 
 
 def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
+    run_dir = resumed_run_dir(args.out, args.resume) if args.resume else None
     from tasks.cube_spin.runs import train_teacher as runs
 
     if args.resume and (overrides or args.physics):
         raise ValueError(f"a resumed run keeps its settings; remove {overrides or '--physics'}")
-    if args.resume:
-        run_dir = resumed_run_dir(args.out, args.resume)
+    if run_dir:
         run = runs.load_run(run_dir)
     else:
-        run_dir, run = None, apply_overrides(runs.preset(args.preset), overrides)
+        run = apply_overrides(runs.preset(args.preset), overrides)
     flags = {"num_envs": args.num_envs, "iterations": args.max_iterations, "seed": args.seed}
     flags |= {"max_minutes": args.max_minutes, "physics": args.physics}
     run = replace(run, **{name: value for name, value in flags.items() if value is not None})

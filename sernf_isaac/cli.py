@@ -11,7 +11,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
-_INTERRUPTED = ["nothing was saved; start the same command again"]
+_INTERRUPTED: list[Callable[[], str]] = [lambda: "nothing was saved; start the same command again"]
 """What Ctrl-C tells."""
 
 
@@ -89,9 +89,9 @@ def use_tensor_cores(device: str) -> None:
         torch.set_float32_matmul_precision("high")
 
 
-def say_if_interrupted(text: str) -> None:
-    """What Ctrl-C tells from now on: what is saved, and how to go on."""
-    _INTERRUPTED[:] = [text]
+def say_if_interrupted(tell: Callable[[], str]) -> None:
+    """What Ctrl-C tells from now on: what is saved by then, and how to go on."""
+    _INTERRUPTED[:] = [tell]
 
 
 def run_main(main: Callable[[], None]) -> None:
@@ -102,7 +102,7 @@ def run_main(main: Callable[[], None]) -> None:
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit(f"interrupted: {_INTERRUPTED[0]}")
+        sys.exit(f"interrupted: {_INTERRUPTED[0]()}")
     except BrokenPipeError:  # the output went to a program that has ended, such as head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -1,12 +1,37 @@
-"""Folders of runs: a fresh one, the newest one, and the commit that a run was made with."""
+"""Folders of runs: made once, written by one process, with their settings and where these are from.
 
+Importing this is cheap: scripts do it before they read their flags.
+"""
+
+import os
+import platform
+import shlex
 import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from functools import wraps
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, Concatenate
+
+from sernf_isaac.cli import say_if_interrupted
+from sernf_isaac.data.store.lock import InodeLock
 
 CONFIG_FILE = "config.yaml"
-"""The settings that a run was started with."""
+"""The settings that a run was started with; on top of them, as comments, command and versions."""
+LOCK_FILE = ".lock"
+"""Held by the process that writes a run."""
+PACKAGES = ("sernf-isaac", "torch", "numpy", "mujoco", "isaaclab")
+"""Whose versions are noted."""
+RESUMED_BY = ("train_teacher.py", "distill.py", "train_offline.py", "train_detector.py")
+"""Scripts that go on with `--resume FOLDER`."""
+
+
+class RunInUseError(ValueError):
+    """Another process writes the run."""
 
 
 def new_run_dir(root: Path) -> Path:
@@ -37,12 +62,147 @@ def resumed_run_dir(root: Path, name: str) -> Path:
 
     Raises:
         FileNotFoundError: If there is no such folder.
+        RunInUseError: If another process writes the run; `train` would find it out later.
     """
-    if name == "latest":
-        return latest_run_dir(root)
-    if not Path(name).is_dir():
+    if name != "latest" and not Path(name).is_dir():
         raise FileNotFoundError(f"--resume {name}: no such folder; give a run's, or none")
-    return Path(name)
+    run_dir = latest_run_dir(root) if name == "latest" else Path(name)
+    if os.environ.get("RANK", "0") == "0":  # the process of a group that will write
+        _lock(run_dir).close()
+    return run_dir
+
+
+def _lock(run_dir: Path) -> InodeLock:
+    """The lock of a run, held.
+
+    Raises:
+        RunInUseError: If another process holds it; names the process.
+    """
+    path = run_dir / LOCK_FILE
+    try:
+        return InodeLock(path)
+    except RuntimeError as error:
+        raise RunInUseError(
+            f"{run_dir} is being written by another process ({path.read_text() or 'starting'}); "
+            "wait until it ends, or begin a run of your own"
+        ) from error
+
+
+@contextmanager
+def writing(run_dir: Path) -> Iterator[None]:
+    """Nobody else writes this run meanwhile; makes the folder. Ctrl-C then says how to go on.
+
+    The lock belongs to the process, so that one which died does not block the next.
+
+    Raises:
+        RunInUseError: If another process writes the run; names the process.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    lock = _lock(run_dir)
+    try:
+        (run_dir / LOCK_FILE).write_text(f"process {os.getpid()} on {platform.node()}")
+        say_if_interrupted(lambda: how_to_go_on(run_dir))
+        yield
+    finally:
+        lock.close()
+
+
+def one_at_a_time[**P, R](
+    train: Callable[Concatenate[Any, Path, P], R],
+) -> Callable[Concatenate[Any, Path, P], R]:
+    """A `train(run, run_dir, ...)` that one process at a time may do in a folder (`writing`)."""
+
+    @wraps(train)
+    def alone(run: Any, run_dir: Path, *args: P.args, **kwargs: P.kwargs) -> R:  # noqa: ANN401
+        with writing(run_dir):
+            return train(run, run_dir, *args, **kwargs)
+
+    return alone
+
+
+def how_to_go_on(run_dir: Path) -> str:
+    """What an interrupted run left, and the command that goes on."""
+    states = [*run_dir.glob("*state*.pt"), *run_dir.glob("model_*.pt")]
+    script = Path(sys.argv[0])
+    if not states:
+        return f"{run_dir} has no resume point yet; start again"
+    if script.name not in RESUMED_BY:
+        return f"what was saved is in {run_dir}"
+    return f"what was saved is in {run_dir}; to go on: python {script} --resume {run_dir}"
+
+
+def save_settings(run_dir: Path, settings: object) -> None:
+    """Write a run's settings whole, below the command, commit and versions that they are from."""
+    from omegaconf import OmegaConf
+
+    notes = "".join(f"# {name}: {value}\n" for name, value in made_with().items())
+    text = notes + OmegaConf.to_yaml(OmegaConf.structured(settings))
+    partial = run_dir / f".{CONFIG_FILE}.partial"
+    with partial.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, run_dir / CONFIG_FILE)
+
+
+def load_settings[Settings](run_dir: Path, kind: type[Settings]) -> Settings:
+    """The settings a run was started with.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+        ValueError: If the file is cut, empty or of another kind of run; names file and setting.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    path = run_dir / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{run_dir} is no run: it has no {CONFIG_FILE}")
+    structured = OmegaConf.structured(kind)
+    try:
+        found = OmegaConf.load(path)
+        lacking = _lacking(OmegaConf.to_container(structured), OmegaConf.to_container(found))
+        if lacking:
+            raise ValueError(f"it lacks {lacking}; the file is cut, or of another version")
+        merged = OmegaConf.merge(structured, found)
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, ValueError) as error:
+        said = str(error).splitlines()[0]
+        raise ValueError(f"{path} does not hold the settings of a run: {said}") from error
+
+
+def _lacking(wanted: object, found: object, prefix: str = "") -> str | None:
+    """The first setting that a file should have and has not."""
+    if not isinstance(wanted, dict):
+        return None
+    if not isinstance(found, dict):
+        return prefix.rstrip(".") or "everything"
+    for name, value in wanted.items():
+        if name not in found:
+            return f"{prefix}{name}"
+        if value and (below := _lacking(value, found[name], f"{prefix}{name}.")):
+            return below
+    return None
+
+
+def made_with() -> dict[str, str]:
+    """How and with what this process makes something: command, commit, versions, time."""
+    return {
+        "command": shlex.join(["python", *sys.argv]),
+        "commit": git_commit(),
+        "versions": ", ".join(f"{name} {there}" for name, there in _versions()),
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    yield "python", platform.python_version()
+    for name in PACKAGES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
 
 
 def git_commit(folder: Path = Path(__file__).parent) -> str:

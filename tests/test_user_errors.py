@@ -213,9 +213,9 @@ def test_traceback_shows_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_interruption_says_what_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sernf_isaac.cli._INTERRUPTED", ["nothing was saved"])
+    monkeypatch.setattr("sernf_isaac.cli._INTERRUPTED", [lambda: "nothing was saved"])
     assert said(raising(KeyboardInterrupt())) == "interrupted: nothing was saved"
-    say_if_interrupted("runs/x is saved; go on with --resume")
+    say_if_interrupted(lambda: "runs/x is saved; go on with --resume")
     assert said(raising(KeyboardInterrupt())).endswith("go on with --resume")
 
 

@@ -3,13 +3,11 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.architecture import Architecture
+from sernf_isaac.run_folder import load_settings
 
-CONFIG_FILE = "config.yaml"
 WITHOUT_LIKELIHOOD = ("act", "flow_matching")
 """Kinds of policies that only imitate; critics may still choose among what they propose."""
 
@@ -97,13 +95,5 @@ def as_baseline(run: OfflineRun, kind: str) -> OfflineRun:
 
 
 def load_run(run_dir: Path) -> OfflineRun:
-    """The settings a run was started with.
-
-    Raises:
-        FileNotFoundError: If the folder holds no run.
-    """
-    path = run_dir / CONFIG_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"{run_dir} is no training run: it has no {CONFIG_FILE}")
-    merged = OmegaConf.merge(OmegaConf.structured(OfflineRun), OmegaConf.load(path))
-    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
+    """The settings a run was started with; errors as `run_folder.load_settings`."""
+    return load_settings(run_dir, OfflineRun)

@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
 
 from sernf_isaac.config import LearnerConfig
 from sernf_isaac.data.episode import Episode
@@ -18,7 +17,7 @@ from sernf_isaac.data.source_info import agreed_rate
 from sernf_isaac.data.sources import load_episodes, return_range
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
-from sernf_isaac.learning.offline.config import CONFIG_FILE, OfflineRun, load_run
+from sernf_isaac.learning.offline.config import OfflineRun, load_run
 from sernf_isaac.learning.offline.data import OfflineSampler, Sizes, fit_normalizer, sizes_of
 from sernf_isaac.learning.staged_training import Leg, StagedTraining
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, WARM_UP
@@ -26,6 +25,7 @@ from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.models.build import encoder_of
 from sernf_isaac.models.eyes import compute_features, eye_of, untrained_warning
 from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout
+from sernf_isaac.run_folder import CONFIG_FILE, one_at_a_time, save_settings
 from sernf_isaac.spec import Contract
 
 __all__ = ["CONFIG_FILE", "POLICY_FILE", "OfflineRun", "OfflineSampler", "load_run", "train"]
@@ -35,6 +35,7 @@ SHOWN = 5
 """Jumps in the data that are told of; where one is, there are often many."""
 
 
+@one_at_a_time
 def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool = False) -> Path:
     """Train, or continue training, and return the policy file; one more is written per stage.
 
@@ -80,8 +81,7 @@ def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool =
     if resume:
         training.resume()
     else:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        (run_dir / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(run)))
+        save_settings(run_dir, run)
     training.run()
     return run_dir / POLICY_FILE
 

@@ -3,11 +3,12 @@
 # pyright: reportAttributeAccessIssue=false
 # Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
 
+from contextlib import closing
 from pathlib import Path
 
 import yaml
 
-from sernf_isaac.run_folder import git_commit, new_run_dir
+from sernf_isaac.run_folder import git_commit, made_with, new_run_dir, writing
 from tasks.cube_spin.isaac.environment import (
     isaac_configs,
     open_isaac_env,
@@ -55,19 +56,18 @@ def train(
         return None
     model = newest_model(root, resume) if resume else None
     run_dir = model.parent if model else new_run_dir(root)
-    (run_dir / CONFIG_FILE).write_text(listing)
-    env = open_isaac_env(env_cfg)
-    try:
-        runner = train_isaac(env, agent_cfg, run_dir, resume=model)
-        notes = {
-            "seed": agent_cfg.seed,
-            "iteration": runner.current_learning_iteration,
-            "env_steps": runner.logger.tot_timesteps,
-            "commit": git_commit(),
-        }
-        save_teacher(run_dir / POLICY_FILE, trained_policy(runner, env), notes)
-    finally:
-        env.close()
+    notes = "".join(f"# {name}: {value}\n" for name, value in made_with().items())
+    with writing(run_dir):
+        (run_dir / CONFIG_FILE).write_text(notes + listing)
+        with closing(open_isaac_env(env_cfg)) as env:
+            runner = train_isaac(env, agent_cfg, run_dir, resume=model)
+            about = {
+                "seed": agent_cfg.seed,
+                "iteration": runner.current_learning_iteration,
+                "env_steps": runner.logger.tot_timesteps,
+                "commit": git_commit(),
+            }
+            save_teacher(run_dir / POLICY_FILE, trained_policy(runner, env), about)
     return run_dir / POLICY_FILE
 
 

@@ -1,14 +1,13 @@
 """Puts a distillation together: teacher, environments, student, folder, evaluation."""
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from sernf_isaac.learning.distill.distiller import Distiller
 from sernf_isaac.learning.distill.workers import Workers, seed_of
 from sernf_isaac.metrics import read_metrics
 from sernf_isaac.policy import ChunkPolicy
-from sernf_isaac.run_folder import git_commit, new_run_dir
+from sernf_isaac.run_folder import git_commit, new_run_dir, save_settings, writing
 from tasks.cube_spin.config import evaluation_task
 from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
 from tasks.cube_spin.physics_file import load_physics
@@ -25,7 +24,6 @@ from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
 from tasks.cube_spin.student.environment import FEATURES, StudentEnv, radian_constants
 from tasks.cube_spin.student.policy import save_student, student_layout, student_normalizer
 from tasks.cube_spin.student.settings import (
-    CONFIG_FILE,
     StudentRun,
     physics_file,
     physics_of,
@@ -93,12 +91,13 @@ def distil(
         run_dir = workers.agree(resume or (new_run_dir(root) if workers.rank == 0 else root))
         teacher = load_teacher(run.teacher)
         seed = seed_of(run.seed, workers.rank)
-        with closing(make_env(run, teacher, sim, run_dir, seed, device, threads)) as env:
+        alone = writing(run_dir) if workers.rank == 0 else nullcontext()
+        with alone, closing(make_env(run, teacher, sim, run_dir, seed, device, threads)) as env:
             distiller = _distiller(run, run_dir, env, teacher, workers, device)
             if resume:
                 distiller.resume()
             elif workers.rank == 0:
-                (run_dir / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(run)))
+                save_settings(run_dir, run)
             distiller.after_save = partial(_after_save, run=run, teacher=teacher, threads=threads)
             distiller.run(run.max_minutes * 60.0)
     finally:

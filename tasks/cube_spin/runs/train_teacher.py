@@ -5,10 +5,9 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 
-from sernf_isaac.run_folder import CONFIG_FILE, git_commit
+from sernf_isaac.run_folder import git_commit, load_settings, one_at_a_time, save_settings
 from tasks.cube_spin.config import TaskConfig, evaluation_task, paper_task, training_task
 from tasks.cube_spin.evaluation.figures import training_figure
 from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
@@ -61,14 +60,11 @@ def preset(name: str) -> TwinRun:
 
 
 def load_run(run_dir: Path) -> TwinRun:
-    """The settings a run was started with."""
-    path = run_dir / CONFIG_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"{run_dir} is not a training run: it has no {CONFIG_FILE}")
-    merged = OmegaConf.merge(OmegaConf.structured(TwinRun), OmegaConf.load(path))
-    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
+    """The settings a run was started with; errors as `run_folder.load_settings`."""
+    return load_settings(run_dir, TwinRun)
 
 
+@one_at_a_time
 def train(run: TwinRun, run_dir: Path, *, threads: int | None = None, resume: bool = False) -> Path:
     """Train, or continue training, and return the policy file.
 
@@ -82,7 +78,7 @@ def train(run: TwinRun, run_dir: Path, *, threads: int | None = None, resume: bo
         physics = replace(physics, action_delay_steps=(0.0, float(run.latency_steps)))
     env = CubeSpinTwin(run.num_envs, run.task, physics, seed=run.seed, threads=threads)
     if not resume:
-        (run_dir / CONFIG_FILE).write_text(OmegaConf.to_yaml(OmegaConf.structured(run)))
+        save_settings(run_dir, run)
     export = partial(_export, run=run, env=env, run_dir=run_dir, commit=git_commit())
     training = TeacherTraining(env, run.ppo, run_dir, export)
     if resume:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from sernf_isaac.config import (
     CriticConfig,
     ImprovementConfig,
@@ -14,6 +12,7 @@ from sernf_isaac.config import (
 )
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.distill.config import DistillConfig
+from sernf_isaac.run_folder import load_settings
 from tasks.assets import DEFAULT_TEACHER, SMOOTH_TEACHER
 from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig
 from tasks.cube_spin.physics import PRESETS, Physics
@@ -21,8 +20,6 @@ from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.student.environment import StudentObservationConfig
 from tasks.cube_spin.student.pose_noise import PoseNoiseConfig
 from tasks.cube_spin.teacher.policy import TeacherPolicy
-
-CONFIG_FILE = "config.yaml"
 
 
 @dataclass
@@ -110,16 +107,8 @@ def preset(name: str) -> StudentRun:
 
 
 def load_run(run_dir: Path) -> StudentRun:
-    """The settings a run was started with.
-
-    Raises:
-        FileNotFoundError: If the folder holds no run.
-    """
-    path = run_dir / CONFIG_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"{run_dir} is no distillation: it has no {CONFIG_FILE}")
-    merged = OmegaConf.merge(OmegaConf.structured(StudentRun), OmegaConf.load(path))
-    return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely by OmegaConf
+    """The settings a run was started with; errors as `run_folder.load_settings`."""
+    return load_settings(run_dir, StudentRun)
 
 
 def task_of(run: StudentRun, teacher: TeacherPolicy) -> TaskConfig:

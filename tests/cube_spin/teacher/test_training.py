@@ -10,9 +10,10 @@ from typing import IO
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sernf_isaac.run_folder import CONFIG_FILE
+from sernf_isaac.run_folder import save_settings
 from tasks.cube_spin.config import EpisodeConfig, training_task
 from tasks.cube_spin.runs import train_teacher as runs
 from tasks.cube_spin.teacher.policy import load_teacher, save_teacher, teacher_from_rsl_rl
@@ -165,7 +166,7 @@ def test_nothing_to_resume_is_said(make_twin: MakeTwin, tmp_path: Path) -> None:
     training = tiny_training(tmp_path, make_twin(2, tiny_run().task))
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
         training.resume(tmp_path)
-    with pytest.raises(FileNotFoundError, match="is not a training run"):
+    with pytest.raises(FileNotFoundError, match=r"is no run: it has no config\.yaml"):
         runs.load_run(tmp_path)
 
 
@@ -258,8 +259,8 @@ def test_a_whole_run_leaves_policy_settings_and_figure_and_goes_on(tmp_path: Pat
 
 def test_settings_survive_the_file(tmp_path: Path) -> None:
     run = replace(runs.preset("paper"), seed=3, max_minutes=1.5)
-    (tmp_path / CONFIG_FILE).write_text(runs.OmegaConf.to_yaml(runs.OmegaConf.structured(run)))
+    save_settings(tmp_path, run)
     loaded = runs.load_run(tmp_path)
-    assert runs.OmegaConf.structured(loaded) == runs.OmegaConf.structured(run)
+    assert OmegaConf.structured(loaded) == OmegaConf.structured(run)
     with pytest.raises(ValueError, match="'fast' or 'paper', not 'slow'"):
         runs.preset("slow")
