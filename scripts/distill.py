@@ -49,10 +49,7 @@ def settings(args: argparse.Namespace, overrides: list[str]) -> tuple["StudentRu
 
     if args.resume and (overrides or args.physics):
         raise ValueError(f"a resumed run keeps its settings; remove {overrides or '--physics'}")
-    if run_dir:
-        run = load_run(run_dir)
-    else:
-        run = apply_overrides(preset(args.preset), overrides)
+    run = load_run(run_dir) if run_dir else apply_overrides(preset(args.preset), overrides)
     flags = {name: getattr(args, name) for name in ("num_envs", "seed", "max_minutes", "physics")}
     flags["teacher"] = str(args.teacher.resolve()) if args.teacher else None
     run = replace(run, **{name: value for name, value in flags.items() if value is not None})
