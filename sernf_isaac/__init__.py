@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from sernf_isaac.data.store.steps import Step, StepLayout
     from sernf_isaac.data.store.writer import RunWriter, create_run
     from sernf_isaac.data.windows import ChunkSpec
+    from sernf_isaac.deploy.actor.clock import MonotonicClock
     from sernf_isaac.deploy.actor.episode import EpisodeResult, RunnerSettings
+    from sernf_isaac.deploy.actor.operators import Unattended
     from sernf_isaac.deploy.actor.runner import Station, run_episode
     from sernf_isaac.deploy.actor.session import Session
     from sernf_isaac.deploy.hand.guard import GuardLimits
     from sernf_isaac.deploy.hand.process import HandProcess, HandSetup
+    from sernf_isaac.deploy.loop.states import Request, State
     from sernf_isaac.deploy.policy.local import DecisionSettings
     from sernf_isaac.deploy.policy.worker import WorkerPolicy
     from sernf_isaac.deploy.protocols import (
@@ -69,9 +72,12 @@ _HOMES = {
     "data.windows": ("ChunkSpec",),
     "deploy.actor.episode": ("EpisodeResult", "RunnerSettings"),
     "deploy.actor.runner": ("Station", "run_episode"),
+    "deploy.actor.operators": ("Unattended",),
+    "deploy.actor.clock": ("MonotonicClock",),
     "deploy.actor.session": ("Session",),
     "deploy.hand.guard": ("GuardLimits",),
     "deploy.hand.process": ("HandProcess", "HandSetup"),
+    "deploy.loop.states": ("Request", "State"),
     "deploy.policy.local": ("DecisionSettings",),
     "deploy.policy.worker": ("WorkerPolicy",),
     "deploy.protocols": (
@@ -123,6 +129,7 @@ __all__ = [
     "HandSetup",
     "LearnerConfig",
     "Milestone",
+    "MonotonicClock",
     "Normalizer",
     "OfflineRun",
     "OnlineSchedule",
@@ -132,13 +139,16 @@ __all__ = [
     "PoseReading",
     "PoseSource",
     "Problem",
+    "Request",
     "RunReader",
     "RunWriter",
     "RunnerSettings",
     "Session",
+    "State",
     "Station",
     "Step",
     "StepLayout",
+    "Unattended",
     "WorkerPolicy",
     "act",
     "collect",

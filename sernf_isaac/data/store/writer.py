@@ -59,12 +59,13 @@ FOLDERS = (
 )
 
 
-def create_run(run: Path, info: Mapping[str, object]) -> None:
+def create_run(run: Path | str, info: Mapping[str, object]) -> None:
     """Make a run's folders and its `run.json`; harmless if the same run exists.
 
     Raises:
         ValueError: If a run with other information is there; names the differing fields.
     """
+    run = Path(run)
     for folder in FOLDERS:
         (run / folder).mkdir(parents=True, exist_ok=True)
     content = {"schema": SCHEMA, **info}

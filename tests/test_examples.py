@@ -1,0 +1,62 @@
+"""Every example is short, is run here, and says what its page promises."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+def run(name: str, *arguments: object) -> str:
+    """What an example printed, from another folder than the project's."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
+        cwd=EXAMPLES,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_has_at_most_sixty_lines_and_is_run(name: str) -> None:
+    assert len((EXAMPLES / name).read_text().splitlines()) <= 60
+    assert f'"{name}"' in Path(__file__).read_text() or name == "my_driver.py"
+
+
+def test_a_policy_is_loaded_described_and_asked() -> None:
+    told = run("drive_policy.py", EXAMPLES.parent / "assets/student.pt")
+    assert "takes history (B, 4, 24)" in told and "the next 6 actions" in told
+
+
+def test_a_policy_answers_from_another_process() -> None:
+    told = run("policy_process.py", EXAMPLES.parent / "assets/student.pt")
+    assert told.count("chunk of 6 actions") == 3
+
+
+def test_episodes_are_written_and_read(tmp_path: Path) -> None:
+    told = run("episode_store.py", tmp_path / "run")
+    assert "50 steps, reward 0, success" in told and "20 steps, reward 1, success" in told
+
+
+def test_a_hand_of_ones_own_moves_within_its_limits(tmp_path: Path) -> None:
+    steps, index = re.search(
+        r"(\d+) steps, .*index (\d\.\d+)", run("own_hand.py", tmp_path / "run")
+    ).groups()
+    assert 30 <= int(steps) <= 40
+    assert 0.9 <= float(index) <= 1.0
+
+
+def test_four_stages_on_an_environment_of_ones_own_end_better_than_imitation(
+    tmp_path: Path,
+) -> None:
+    told = run("own_environment.py", tmp_path)
+    success = {stage: int(value) for stage, value in re.findall(r"(\w+) (\d+)% of 100", told)}
+    assert list(success) == ["imitation", "warm_up", "offline", "online"]
+    assert success["imitation"] < 90 < success["online"]
