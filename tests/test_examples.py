@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))
@@ -28,6 +30,27 @@ def run(name: str, *arguments: object) -> str:
 def test_an_example_has_at_most_sixty_lines_and_is_run(name: str) -> None:
     assert len((EXAMPLES / name).read_text().splitlines()) <= 60
     assert f'"{name}"' in Path(__file__).read_text() or name == "my_driver.py"
+
+
+def test_the_notebook_shows_that_a_flow_keeps_both_doors() -> None:
+    notebook = nbformat.read(EXAMPLES / "two_doors.ipynb", as_version=4)
+    resources = {"metadata": {"path": str(EXAMPLES.parent)}}
+    NotebookClient(notebook, timeout=280, resources=resources).execute()
+    told = "".join(
+        output.text
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.get("name") == "stdout"
+    )
+    success = dict(re.findall(r"(Gaussian|flow), imitation(?: \(I\))? +(\d+\.\d)%", told))
+    assert float(success["Gaussian"]) < 50 < 70 < float(success["flow"])
+    assert "image/png" in notebook.cells[-1].outputs[0].data
+
+
+def test_the_notebook_is_kept_without_outputs() -> None:
+    notebook = nbformat.read(EXAMPLES / "two_doors.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert code and not any(cell.outputs or cell.execution_count for cell in code)
 
 
 def test_a_policy_is_loaded_described_and_asked() -> None:

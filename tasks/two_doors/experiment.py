@@ -1,5 +1,6 @@
 """The whole example: demonstrations, a Gaussian to compare with, the four stages, a report."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 
 from sernf_isaac import config
+from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.acting import act
@@ -46,6 +48,20 @@ def settings() -> FourStageRun:
     return FourStageRun(offline, online, critic_updates=2, evaluate_every=6_000)
 
 
+def demonstrations(seed: int) -> list[Episode]:
+    """`ENVS` episodes of people who go through either door."""
+    demonstrator = Demonstrator(ENVS, seed=seed + 1)
+    return collect(TwoDoors(ENVS, seed=seed), demonstrator, STEP_BY_STEP, hold=STILL)
+
+
+def problem_of(shown: Sequence[Episode]) -> Problem:
+    """Demonstrations as something to learn from, scaled by the room and the greatest force."""
+    limits = {"state": STATE_LIMIT, ACTION: (1.0,) * ACTION_DIM}
+    normalizer = Normalizer({k: (-np.array(v), np.array(v)) for k, v in limits.items()})
+    named = {str(number): episode for number, episode in enumerate(shown)}
+    return Problem(named, normalizer, FEATURES, ACTION_DIM)
+
+
 def play(run: FourStageRun, out: Path, *, seed: int, episodes: int) -> dict[str, Runs]:
     """Go through all stages, and write their table and picture to `out`.
 
@@ -58,8 +74,8 @@ def play(run: FourStageRun, out: Path, *, seed: int, episodes: int) -> dict[str,
     Returns:
         Where the masses went, by stage.
     """
-    demonstrator = Demonstrator(ENVS, seed=seed + 1)
-    shown = collect(TwoDoors(ENVS, seed=seed), demonstrator, STEP_BY_STEP, hold=STILL)
+    shown = demonstrations(seed)
+    problem = problem_of(shown)
     stages = {"demonstrations": runs_of(shown)}
 
     def report(at: Milestone) -> None:
@@ -68,10 +84,6 @@ def play(run: FourStageRun, out: Path, *, seed: int, episodes: int) -> dict[str,
         stages[name] = runs_of(collect(env, decide, run.offline.spec, hold=STILL))
         print(line(name, stages[name]))
 
-    limits = {"state": STATE_LIMIT, ACTION: (1.0,) * ACTION_DIM}
-    normalizer = Normalizer({k: (-np.array(v), np.array(v)) for k, v in limits.items()})
-    named = {str(number): episode for number, episode in enumerate(shown)}
-    problem = Problem(named, normalizer, FEATURES, ACTION_DIM)
     only_imitation = replace(run.offline, warm_up_steps=0, offline_steps=0)
     gaussian = replace(only_imitation, architecture=Architecture("gaussian"))
     plain = replace(run, offline=gaussian)
