@@ -111,20 +111,11 @@ def write_picture(path: Path, image: Array) -> None:
         OSError: If the file cannot be written.
         ValueError: If the name ends in no kind of picture that is read again.
     """
-    check_name(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path}: the name of a picture must end in {', '.join(SUFFIXES)}")
     bgr = image[..., ::-1] if image.ndim == 3 else image
     _, data = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(bgr))
     write_whole(path, lambda file: file.write(data.tobytes()))
-
-
-def check_name(path: Path) -> None:
-    """Refuse names that are no picture's, before anything is computed.
-
-    Raises:
-        ValueError: Names the endings there are.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: the name of a picture must end in {', '.join(SUFFIXES)}")
 
 
 def _decoded(content: bytes) -> Array | None:

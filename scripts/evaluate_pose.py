@@ -23,17 +23,13 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--detector", required=True)
     add("--shards", type=Path, default=None, help="folder of render_keypoints.py")
-    add(
-        "--split",
-        choices=("train", "heldout"),
-        default="heldout",
-        help="which part of the data set",
-    )
+    add("--split", choices=("train", "heldout"), default="heldout", help="part of the data set")
     add("--images", type=count, default=None, help="at most so many; default: all")
     add("--sequence", type=Path, default=None, help="recording with true poses")
     add("--latency", type=float, default=0.05, help="of a frame [s]")
     add("--dropout", type=float, default=0.15, help="part of the frames lost")
     add("--outliers", type=float, default=0.1, help="part taken for other faces")
+    add("--lowpass", action="store_true", help="filter the poses as the paper does (F.2)")
     add("--seed", default=0, help="of drop-outs and outliers")
     add("--device", default="cpu")
     add("--threads", default=2, help="threads of torch, on a CPU")
@@ -86,12 +82,14 @@ def judge_sequence(args: argparse.Namespace, detector: "DetectorFile", device: s
 
     config = SequenceConfig(args.latency, args.dropout, args.outliers, args.seed)
     figure = args.figure and args.figure.with_stem(f"{args.figure.stem}_sequence")
-    numbers = evaluate_sequence(detector, args.sequence, device, config, figure)
+    numbers = evaluate_sequence(
+        detector, args.sequence, device, config, figure, lowpass=args.lowpass
+    )
     print(sequence_table(numbers))
     if figure:
         print(f"figure  -> {figure}")
     if args.video:
-        posed = film_sequence(detector, args.sequence, device, args.video)
+        posed = film_sequence(detector, args.sequence, device, args.video, lowpass=args.lowpass)
         print(f"video   -> {args.video} (pose in {100 * posed:.1f} % of the images)")
     return numbers
 

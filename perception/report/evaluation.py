@@ -26,6 +26,7 @@ from perception.report.summary import (
 )
 from perception.report.tables import accuracy_table, binned_table, reasons_table
 from perception.samples import Sample
+from perception.tracking.filter import LOWPASS, FilterConfig
 from perception.tracking.tracker import CubeTracker, TrackerConfig
 
 IN_SIGHT_EDGES = (0.35, 0.5, 0.65, 0.8, 0.95, 1.3)
@@ -49,9 +50,10 @@ def pose_config(detector: DetectorFile) -> PoseConfig:
     return PoseConfig(covariance_factor=detector.covariance_factor)
 
 
-def tracker_config(detector: DetectorFile) -> TrackerConfig:
-    """How to look for the cube with a detector."""
+def tracker_config(detector: DetectorFile, *, lowpass: bool = False) -> TrackerConfig:
+    """How to look for the cube with a detector; `lowpass` filters poses as the paper does (F.2)."""
     return TrackerConfig(
+        filter=LOWPASS if lowpass else FilterConfig(),
         detect_size=detector.image_size,
         box_padding=detector.config.box_padding,
         pose=pose_config(detector),
@@ -93,22 +95,34 @@ def evaluate_sequence(
     device: str,
     config: SequenceConfig,
     figure: Path | None = None,
+    *,
+    lowpass: bool = False,
 ) -> dict:
     """Accuracy of the filtered pose on a recording with true poses, at the moment of use."""
     detector = CornerDetector(detector_file.network, detector_file.config, device)
     mistaken = MistakenDetector(detector, config.outliers, np.random.default_rng([config.seed, 1]))
-    tracker = CubeTracker(mistaken, tracker_config(detector_file))
+    tracker = CubeTracker(mistaken, tracker_config(detector_file, lowpass=lowpass))
     played, costs_ms = play(Recording(recording), tracker, config)
     if figure:
         sequence_figure(figure, played, f"filtered pose at the moment of use, {recording.name}")
     numbers = summarize_sequence(played, costs_ms)
-    return numbers | {"mistakes": mistaken.mistakes, "config": asdict(config)}
+    return numbers | {
+        "mistakes": mistaken.mistakes,
+        "config": asdict(config) | {"lowpass": lowpass},
+    }
 
 
-def film_sequence(detector_file: DetectorFile, recording: Path, device: str, video: Path) -> float:
+def film_sequence(
+    detector_file: DetectorFile,
+    recording: Path,
+    device: str,
+    video: Path,
+    *,
+    lowpass: bool = False,
+) -> float:
     """A film of a recording with the filtered pose; the part of its images with one."""
     detector = CornerDetector(detector_file.network, detector_file.config, device)
-    tracker = CubeTracker(detector, tracker_config(detector_file))
+    tracker = CubeTracker(detector, tracker_config(detector_file, lowpass=lowpass))
     return film(Recording(recording), tracker, video)
 
 

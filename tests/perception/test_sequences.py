@@ -19,14 +19,18 @@ from knowing_detector import (
 
 from perception.cameras.recording import FrameRecorder, Recording
 from perception.cube import cube_corners
+from perception.detector.config import PRESETS
+from perception.detector.files import DetectorFile
+from perception.detector.network import build_network
 from perception.geometry import project
 from perception.pose.projection import pose_error
 from perception.pose.solver import Corners, solve_pose
+from perception.report.evaluation import tracker_config
 from perception.report.film import film
 from perception.report.mishaps import MistakenDetector, wrong_labels
 from perception.report.overlay import FOUND, TRUTH
 from perception.report.sequences import SequenceConfig, play, summarize_sequence
-from perception.tracking.filter import GATE_997, FilterConfig
+from perception.tracking.filter import GATE_997, LOWPASS, FilterConfig
 from perception.tracking.tracker import CubeTracker
 
 
@@ -177,3 +181,10 @@ def test_a_recording_that_cannot_be_judged_is_named(eyes, recording):
     (recording / "camera.json").write_text(json.dumps(camera))
     with pytest.raises(ValueError, match="spin has no true poses"):
         play(Recording(recording), tracker, SequenceConfig())
+
+
+def test_the_papers_filter_can_be_chosen():
+    """It expects less motion than the cube makes, so its poses are late."""
+    file = DetectorFile(build_network(PRESETS["tiny"]), PRESETS["tiny"], (240, 320))
+    assert tracker_config(file, lowpass=True).filter == LOWPASS
+    assert tracker_config(file).filter == FilterConfig() != LOWPASS
