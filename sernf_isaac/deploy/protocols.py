@@ -158,14 +158,10 @@ class Operator(Protocol):
         ...
 
     def quits(self) -> bool:
-        """Whether the person wants to end the session."""
-        ...
-
-    def check(self) -> None:
-        """Nothing while the person can still stop the machine.
+        """Whether the person wants to end the session; asked at every step.
 
         Raises:
-            RuntimeError: If not: the session must not go on.
+            RuntimeError: If the person cannot stop the machine any more: nothing must go on.
         """
         ...
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sernf_isaac.checkpoint import load_checkpoint
-from sernf_isaac.data.store.channel import publish_first
+from sernf_isaac.data.store.channel import first_checkpoint, publish_first
 from sernf_isaac.data.store.files import sha256_of
 from sernf_isaac.data.store.writer import RunWriter, create_run
 from sernf_isaac.deploy.actor.clock import MonotonicClock
@@ -68,6 +68,8 @@ def prepare(run: ArmRun, folder: Path, policy: Path | None, *, circle: bool = Fa
         return
     if policy is not None:
         load_checkpoint(policy)
+    elif first_checkpoint(folder) is None:
+        raise ValueError(f"{folder} has no policy yet; give one with --policy, or try --circle")
     publish_first(folder, policy)
 
 

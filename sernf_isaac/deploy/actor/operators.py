@@ -65,12 +65,9 @@ class Keyboard:
 
     def quits(self) -> bool:
         """As in `Operator`."""
-        return self._quit.is_set()
-
-    def check(self) -> None:
-        """As in `Operator`."""
         if self._deaf:
             raise RuntimeError(f"the stop key does not work any more: {self._deaf}")
+        return self._quit.is_set()
 
     def _listen_to_keys(self) -> None:
         import termios  # only where there are terminals
@@ -86,7 +83,7 @@ class Keyboard:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        """Until nothing more can be heard, which ends the session: see `check`."""
+        """Until nothing more can be heard, which ends the session: see `quits`."""
         try:
             while key := sys.stdin.read(1):
                 self.press(key)
@@ -126,6 +123,3 @@ class Unattended:
     def quits(self) -> bool:
         """As in `Operator`."""
         return False
-
-    def check(self) -> None:
-        """Nobody's keys can fail."""

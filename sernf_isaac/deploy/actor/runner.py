@@ -160,7 +160,7 @@ class _Episode:
         """One control step; whether the episode is over."""
         at, result = self._at, self._result
         at.hand.check()
-        at.operator.check()
+        at.operator.quits()  # an error where nobody could stop the machine any more
         self._receive()
         state, pose = at.hand.state(), at.pose_source.latest()
         assert pose is not None, "checked at the start; a pose stays until the next episode"

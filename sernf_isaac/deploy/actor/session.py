@@ -249,7 +249,7 @@ class Session:
             if clock.now() > until_s:
                 return False
             self.station.hand.check()
-            self.station.operator.check()
+            self.station.operator.quits()  # an error where nobody could stop it any more
             self.station.hand.alive()
             clock.sleep_until(clock.now() + ALIVE_EVERY_S)
         return True

@@ -48,7 +48,7 @@ print("listening", flush=True)
 until = time.monotonic() + 20.0
 while time.monotonic() < until:
     try:
-        keyboard.check()
+        keyboard.quits()
     except RuntimeError as error:
         sys.exit(f"{error}")
     time.sleep(0.01)
