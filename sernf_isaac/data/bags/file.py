@@ -12,9 +12,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sernf_isaac.data.checks import check_file
+
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
 
+CDR = "cdr"
+"""How ROS 2 serialises messages."""
 REPAIR = "if the recorder was killed, `ros2 bag reindex` or `mcap recover` may save it"
 
 
@@ -71,8 +75,13 @@ def _connections(path: Path, reader: "Reader", topics: set[str]) -> list:
         mine = [c for c in connections if c.topic == topic]
         if not mine:
             close = get_close_matches(topic, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
+            there = f"it has {', '.join(known)}" if known else "the bag has no topics"
+            hint = f"did you mean {close[0]}?" if close else there
             raise ValueError(f"{path}: no topic {topic}; {hint}")
+        if odd := {c.ext.serialization_format for c in mine} - {CDR}:
+            raise ValueError(
+                f"{path}: {topic} is serialised as {', '.join(sorted(odd))}; only {CDR} can be read"
+            )
         if len(types := sorted({c.msgtype for c in mine})) > 1:
             raise ValueError(f"{path}: {topic} has messages of several types: {', '.join(types)}")
         if not sum(c.msgcount for c in mine):
@@ -102,6 +111,9 @@ def _opened(path: Path) -> Iterator["Reader"]:
 def _check_finished(path: Path) -> None:
     if path.is_dir() and not (path / "metadata.yaml").is_file():
         raise ValueError(f"{path} is no finished bag: it has no metadata.yaml; {REPAIR}")
+    for file in path.iterdir() if path.is_dir() else [path]:
+        if file.is_file() or file.is_symlink():
+            check_file(file, "file of the bag")
     for file in path.glob("*.db3") if path.is_dir() else [path]:
         log = file.with_name(f"{file.name}-wal")
         if log.is_file() and log.stat().st_size:
@@ -139,4 +151,6 @@ def _guarded(path: Path, messages: Iterator) -> Iterator:
 
 def _damaged(path: Path, error: Exception) -> ValueError:
     what = str(error) or type(error).__name__
+    if "erialization format" in what:
+        return ValueError(f"{path}: {what.rstrip('.')}; only {CDR} can be read")
     return ValueError(f"{path} is damaged or no ROS 2 bag: {what.rstrip('.')}; {REPAIR}")

@@ -19,14 +19,16 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from sernf_isaac.data.bags.resample import IDENTITY_XYZW
+from sernf_isaac.data.group_names import is_learnable, learnable
 from sernf_isaac.data.images.fit import Fit
+from sernf_isaac.yaml_file import read_yaml
 
 CLOCKS = ("header", "receive")
 RULES = ("auto", "linear", "latest")
 FIELDS = ("position", "velocity", "effort")
+UNITS = ("", "rad", "deg", "m", "mm")
 
 
 @dataclass
@@ -53,9 +55,16 @@ class Signal:
     """Cameras: columns to resize to."""
     crop: tuple[int, ...] = ()
     """Cameras: top, left, height, width to keep; empty: the middle. See `Fit`."""
+    range: tuple[float, ...] = ()
+    """Cameras of more than 8 bits, such as depth: the values that become black and white."""
+    unit: str = ""
+    """Of joints and numbers "rad" or "deg", of lengths and positions "m" or "mm"; degrees and
+    millimetres are converted. Empty: as ROS has it, radians and metres, and refused where they
+    cannot be."""
 
     def __post_init__(self) -> None:
-        for name, allowed in (("clock", CLOCKS), ("rule", RULES), ("field", FIELDS)):
+        choices = (("clock", CLOCKS), ("rule", RULES), ("field", FIELDS), ("unit", UNITS))
+        for name, allowed in choices:
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{self.topic}: {name} {value!r} is none of {', '.join(allowed)}")
         if not sum(part * part for part in self.reference_xyzw) > 0:
@@ -69,7 +78,7 @@ class Signal:
 
     def fit(self) -> Fit:
         """How to prepare this camera's images."""
-        return Fit(self.height, self.width, tuple(self.crop))
+        return Fit(self.height, self.width, tuple(self.crop), tuple(self.range))
 
 
 @dataclass
@@ -86,14 +95,20 @@ class BagLayout:
     """Silence that may be bridged, in a topic that is interpolated or a camera. Shorter ones are
     only reported, from two steps on."""
     max_clock_jump_s: float = 1.0
-    """How far a topic's clock may leap against the recorder's, and topics' clocks may differ."""
+    """How far a topic's clock may leap against the recorder's."""
+    max_clock_offset_s: float = 0.5
+    """How far the clocks of two topics may be apart: stamps against times of receipt, where a
+    camera's latency counts too. More than one step is always remarked."""
 
     def __post_init__(self) -> None:
         if not self.observation or not all(self.observation.values()):
             raise ValueError("layout: observation needs at least one group, each with a signal")
         if not self.action:
             raise ValueError("layout: action needs at least one signal")
-        for name in ("rate_hz", "max_gap_s", "max_clock_jump_s"):
+        if odd := [name for name in self.observation if not is_learnable(name)]:
+            better = ", ".join(learnable(name) for name in odd)
+            raise ValueError(f"layout: groups cannot be called {', '.join(odd)}; {better} would do")
+        for name in ("rate_hz", "max_gap_s", "max_clock_jump_s", "max_clock_offset_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"layout: {name} ({getattr(self, name)}) must be > 0")
 
@@ -115,10 +130,10 @@ def read_layout(path: Path | str) -> BagLayout:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no layout at {path}")
+    content = read_yaml(path)
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
         return _layout(content)
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, ValueError) as error:
+    except (OmegaConfBaseException, ValueError) as error:
         key = getattr(error, "full_key", None)
         where = f"{key}: " if key else ""
         raise ValueError(f"{path}: {where}{str(error).splitlines()[0]}") from error
@@ -151,6 +166,7 @@ class _Numbers:
     rate_hz: float = BagLayout.rate_hz
     max_gap_s: float = BagLayout.max_gap_s
     max_clock_jump_s: float = BagLayout.max_clock_jump_s
+    max_clock_offset_s: float = BagLayout.max_clock_offset_s
 
 
 def _signals(content: object, where: str) -> list[Signal]:

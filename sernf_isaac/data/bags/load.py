@@ -37,6 +37,15 @@ class ImportedBag:
     topics: dict[str, TopicReport] = field(default_factory=dict)
     events_outside: int = 0
     """Reward events before the first or after the last step, which are lost."""
+    clocks: str = ""
+    """How far the topics' clocks are apart, in words."""
+
+    def remarks(self) -> list[str]:
+        """What a person should know, a line each."""
+        found = [line for topic, report in self.topics.items() for line in report.lines(topic)]
+        if self.events_outside:
+            found.append(f"{self.events_outside} reward events lie outside the episode")
+        return [self.clocks, *found]
 
 
 def load_bag(
@@ -95,7 +104,7 @@ def load_bag(
             outcome=outcome,
             is_offline=is_offline,
         )
-    return ImportedBag(episode, topics, outside)
+    return ImportedBag(episode, topics, outside, found.clocks)
 
 
 def _grid(path: Path, timed: list[Samples], layout: BagLayout) -> Array:

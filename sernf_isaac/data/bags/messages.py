@@ -4,18 +4,17 @@ import functools
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sernf_isaac.data.bags.file import check_installed
 from sernf_isaac.data.bags.layout import Signal
+from sernf_isaac.data.bags.pixels import Message, fit_pixels
 from sernf_isaac.data.episode import Array
-from sernf_isaac.data.images.fit import Fit, decode, fit_rows
+from sernf_isaac.data.images.fit import Fit, decode
 
 if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
 
-Message = Any
-"""A decoded message: `rosbags` makes its classes while it runs."""
 ROTATION = slice(3, 7)
 """Columns of a pose that are a quaternion, xyzw."""
 
@@ -24,8 +23,9 @@ ROTATION = slice(3, 7)
 class Kind:
     """What to do with messages of one type."""
 
-    numbers: Callable[..., list[float]] | None
-    """From a decoded message and its signal; None: an image."""
+    numbers: Callable[..., list[float] | None] | None
+    """From a decoded message and its signal, or None if the message is another publisher's; None:
+    an image."""
     has_header: bool = True
     rule: str = "linear"
     has_rotation: bool = False
@@ -51,10 +51,14 @@ def _twist(message: Message, _: Signal) -> list[float]:
     return [v.x, v.y, v.z, w.x, w.y, w.z]
 
 
-def _joints(message: Message, signal: Signal) -> list[float]:
+def _joints(message: Message, signal: Signal) -> list[float] | None:
     names, values = list(message.name), getattr(message, signal.field)
     if not signal.joints:
         raise ValueError(f"name its joints in the layout: joints: [{', '.join(names)}]")
+    if not set(signal.joints) & set(names):
+        return None
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"it names {', '.join(twice)} twice, with which of the numbers?")
     if missing := [name for name in signal.joints if name not in names]:
         raise ValueError(f"no joints {', '.join(missing)}; it has {', '.join(names)}")
     if len(values) != len(names):
@@ -121,8 +125,8 @@ class Decoder:
         check_installed()
         self._types = _typestore()
 
-    def numbers(self, data: bytes, msgtype: str, signals: list[Signal]) -> list[list[float]]:
-        """What each of these signals takes from one message.
+    def numbers(self, data: bytes, msgtype: str, signals: list[Signal]) -> list[list[float] | None]:
+        """What each of these signals takes from one message; None where it is not for it.
 
         Raises:
             ValueError: If the message is damaged or lacks something.
@@ -138,9 +142,12 @@ class Decoder:
             ValueError: If the message or the image is damaged, or its encoding is unknown.
         """
         message = self._decoded(data, msgtype)
-        if msgtype == "sensor_msgs/msg/CompressedImage":
+        if msgtype != "sensor_msgs/msg/CompressedImage":
+            return fit_pixels(message, size)
+        try:
             return decode(message.data.tobytes(), size)
-        return _fit_pixels(message, size)
+        except ValueError as error:
+            raise ValueError(f"format {message.format!r}: {error}") from error
 
     def _decoded(self, data: bytes, msgtype: str) -> Message:
         try:
@@ -155,20 +162,3 @@ def _typestore() -> "Typestore":
     from rosbags.typesys import Stores, get_typestore
 
     return get_typestore(Stores.ROS2_JAZZY)
-
-
-_ENCODINGS = {"rgb8": "RGB", "bgr8": "BGR", "rgba8": "RGBX", "bgra8": "BGRX", "mono8": "L"}
-"""A byte per letter of a pixel; transparency is left out."""
-
-
-def _fit_pixels(message: Message, size: Fit) -> Array:
-    """(3, height, width) uint8 from an uncompressed image message, whose rows may be padded."""
-    if message.encoding not in _ENCODINGS:
-        raise ValueError(f"encoding {message.encoding!r} is none of {', '.join(_ENCODINGS)}")
-    order = _ENCODINGS[message.encoding]
-    height, width, step = message.height, message.width, message.step
-    if not height or not width or step < width * len(order) or len(message.data) != height * step:
-        raise ValueError(
-            f"{height} x {width} pixels in rows of {step} bytes do not make {len(message.data)}"
-        )
-    return fit_rows(message.data, (height, width), order, step, size)

@@ -32,6 +32,8 @@ class TopicReport:
     """Messages with the same time as the one after, which were left out."""
     max_age_s: float
     """Of images and held values: how old the oldest is."""
+    foreign: int = 0
+    """Messages of other publishers, which have none of the joints asked for; left out."""
     warnings: tuple[str, ...] = ()
 
     def lines(self, topic: str) -> list[str]:
@@ -40,6 +42,11 @@ class TopicReport:
         found += [f"silent for {length:.2f} s at {at:.2f} s" for at, length in self.gaps]
         if self.repeated:
             found.append(f"{self.repeated} messages repeat the time of another")
+        if self.foreign:
+            found.append(
+                f"{self.foreign} messages have none of the joints asked for; they are another "
+                "publisher's and were left out"
+            )
         return [f"{topic}: {line}" for line in found]
 
 
@@ -49,13 +56,21 @@ def report_topics(
     """A report per topic.
 
     Raises:
-        ValueError: If a topic is silent for longer than may be bridged; names it and the time.
+        ValueError: If a topic is silent for longer than may be bridged, or so slow that most of its
+            steps would be made up; names it with the time or the rates.
     """
     return {samples.signal.topic: _report(path, samples, grid_s, layout) for samples in timed}
 
 
 def _report(path: Path, samples: Samples, grid_s: Array, layout: BagLayout) -> TopicReport:
     times_s = samples.times_s
+    rate_hz = float(1 / np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+    if samples.rule == "linear" and 0 < 2 * rate_hz < layout.rate_hz:
+        raise ValueError(
+            f"{path}: {samples.signal.topic} is sampled at {rate_hz:.4g} Hz, the layout asks for "
+            f"{layout.rate_hz:g} steps per second (rate_hz): most steps would be made up. Lower "
+            "rate_hz, or hold its values with rule: latest"
+        )
     is_held = samples.rule == "latest" and not samples.is_image
     window = float(grid_s[0]), float(grid_s[-1])
     gaps = find_gaps(times_s, 2 / layout.rate_hz + 1e-6, window)
@@ -69,17 +84,25 @@ def _report(path: Path, samples: Samples, grid_s: Array, layout: BagLayout) -> T
     age_s = latest(times_s, grid_s)[1].max() if samples.rule == "latest" else 0.0
     return TopicReport(
         samples=len(times_s),
-        rate_hz=float(1 / np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0,
+        rate_hz=rate_hz,
         unused_before_s=float(grid_s[0] - times_s[0]),
         unused_after_s=float(times_s[-1] - grid_s[-1]),
         gaps=tuple((float(at - grid_s[0]), float(length)) for at, length in gaps),
-        repeated=int(samples.message[-1]) + 1 - len(times_s),
+        repeated=samples.repeated,
         max_age_s=float(age_s),
-        warnings=_warnings(samples),
+        foreign=samples.foreign,
+        warnings=(*_slow(samples, rate_hz, layout.rate_hz), *_seam(samples)),
     )
 
 
-def _warnings(samples: Samples) -> tuple[str, ...]:
+def _slow(samples: Samples, rate_hz: float, step_hz: float) -> tuple[str, ...]:
+    if not 0 < rate_hz < 0.95 * step_hz or not (samples.is_image or samples.rule == "linear"):
+        return ()
+    what = "images repeat" if samples.is_image else "some numbers are drawn between two"
+    return (f"sampled at {rate_hz:.4g} Hz, the steps are at {step_hz:g} Hz: {what}",)
+
+
+def _seam(samples: Samples) -> tuple[str, ...]:
     if not samples.kind.has_rotation:
         return ()
     reference = samples.signal.reference_xyzw

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sernf_isaac.data.bags.clocks import check_clock, compare_clocks
 from sernf_isaac.data.bags.file import read_messages
 from sernf_isaac.data.bags.layout import BagLayout, Signal
 from sernf_isaac.data.bags.messages import Decoder, Kind, header_stamp_ns, kind_of
+from sernf_isaac.data.bags.plausible import check_one_publisher, in_units
 from sernf_isaac.data.checks import blamed_on
 from sernf_isaac.data.episode import Array
 
@@ -24,6 +26,10 @@ class Samples:
     """(S,) number of each sample's message within its topic."""
     values: Array
     """(S, D); (S, 0) for images."""
+    repeated: int = 0
+    """Messages with the same time as the one after, which were left out."""
+    foreign: int = 0
+    """Messages of the topic that have none of the signal's joints: another publisher's."""
 
     @property
     def is_image(self) -> bool:
@@ -43,6 +49,8 @@ class BagSamples:
     origin_ns: int
     """Time 0, on the clock of the stamps."""
     samples: list[Samples]
+    clocks: str
+    """How far the topics' clocks are apart, in words."""
 
 
 class _Topic:
@@ -56,7 +64,7 @@ class _Topic:
         self._stamped = self.kind.has_header and any(s.clock == "header" for s in self._asked)
         self.receive_ns: list[int] = []
         self.stamp_ns: list[int] = []
-        self.rows: list[list[list[float]]] = []
+        self.rows: list[list[list[float] | None]] = []
 
     def add(self, receive_ns: int, data: bytes, decoder: Decoder) -> None:
         """Of an image only the stamp is read."""
@@ -91,7 +99,8 @@ def _on_one_clock(path: Path, layout: BagLayout, topics: dict[str, _Topic]) -> B
         if any(signals[i].clock == "header" for i in topic.signals):
             with blamed_on(path, name):
                 check_clock(topic.stamp_ns, topic.receive_ns, layout.max_clock_jump_s)
-    _check_clocks_agree(path, topics, layout.max_clock_jump_s)
+    times = {name: (topic.stamp_ns, topic.receive_ns) for name, topic in topics.items()}
+    clocks = compare_clocks(path, times, layout)
     origin_ns = min(min(min(t.stamp_ns), min(t.receive_ns)) for t in topics.values())
     return BagSamples(
         origin_ns,
@@ -99,61 +108,38 @@ def _on_one_clock(path: Path, layout: BagLayout, topics: dict[str, _Topic]) -> B
             _samples(path, i, signal, topics[signal.topic], origin_ns)
             for i, signal in enumerate(signals)
         ],
+        clocks,
     )
-
-
-def check_clock(stamp_ns: list[int], receive_ns: list[int], max_jump_s: float) -> None:
-    """An error if stamps go back, or leap ahead of the time of receipt.
-
-    A recorder that stalls makes receipt leap ahead of the stamps, which harms nothing.
-
-    Raises:
-        ValueError: Names the message and the leap.
-    """
-    steps_s = np.diff(np.asarray(stamp_ns, np.int64)) / 1e9
-    leaps_s = steps_s - np.diff(np.asarray(receive_ns, np.int64)) / 1e9
-    if (back := np.flatnonzero(steps_s < 0)).size:
-        raise ValueError(
-            f"its clock jumps by {steps_s[back[0]]:+.3f} s at message {back[0] + 1}; "
-            "clock: receive uses the recorder's instead"
-        )
-    if (ahead := np.flatnonzero(leaps_s > max_jump_s)).size:
-        raise ValueError(
-            f"its clock jumps by {leaps_s[ahead[0]]:+.3f} s at message {ahead[0] + 1}, the "
-            "recorder's does not; clock: receive uses the recorder's instead"
-        )
-
-
-def _check_clocks_agree(path: Path, topics: dict[str, _Topic], limit_s: float) -> None:
-    late_s = {
-        name: float(np.median(np.subtract(topic.receive_ns, topic.stamp_ns))) / 1e9
-        for name, topic in topics.items()
-    }
-    first, last = min(late_s, key=late_s.__getitem__), max(late_s, key=late_s.__getitem__)
-    if (apart_s := late_s[last] - late_s[first]) > limit_s:
-        raise ValueError(
-            f"{path}: the clocks of {first} and {last} differ by {apart_s:.3f} s (stamps against "
-            "times of receipt); synchronise the machines, or set clock: receive for all topics"
-        )
 
 
 def _samples(path: Path, index: int, signal: Signal, topic: _Topic, origin_ns: int) -> Samples:
     stamps = topic.stamp_ns if signal.clock == "header" else topic.receive_ns
     times_s = (np.asarray(stamps, np.int64) - origin_ns) / 1e9
-    kept = np.flatnonzero(np.append(np.diff(times_s) > 0, True))  # of equal times, the last
+    if topic.kind.numbers is None:
+        kept = np.flatnonzero(np.append(np.diff(times_s) > 0, True))  # of equal times, the last
+        repeated, nothing = len(times_s) - len(kept), np.zeros((len(kept), 0))
+        return Samples(signal, topic.kind, times_s[kept], kept, nothing, repeated)
     place = topic.signals.index(index)
-    rows = [topic.rows[i][place] for i in kept] if topic.rows else [[] for _ in kept]
-    for message, row in zip(kept, rows, strict=True):
+    rows = [row[place] for row in topic.rows]
+    mine = np.array([number for number, row in enumerate(rows) if row is not None], np.int64)
+    where = f"{path}: {signal.topic}"
+    if not len(mine):
+        asked = ", ".join(signal.joints)
+        raise ValueError(f"{where}: none of its {len(rows)} messages names any of {asked}")
+    values = in_units(where, mine, _table(where, mine, [rows[number] for number in mine]), signal)
+    times_s = times_s[mine]
+    last = np.append(np.diff(times_s) > 0, True)
+    if signal.clock == "header" and topic.kind.has_header:
+        check_one_publisher(where, mine, times_s, values, signal, topic.kind)
+    left_out = {"repeated": int((~last).sum()), "foreign": len(rows) - len(mine)}
+    return Samples(signal, topic.kind, times_s[last], mine[last], values[last], **left_out)
+
+
+def _table(where: str, message: Array, rows: list[list[float]]) -> Array:
+    """(S, D) numbers of rows that must be equally long."""
+    for number, row in zip(message, rows, strict=True):
         if len(row) != len(rows[0]):
             raise ValueError(
-                f"{path}: {signal.topic}, message {message}: {len(row)} numbers, the first one "
-                f"has {len(rows[0])}"
+                f"{where}, message {number}: {len(row)} numbers, the first one has {len(rows[0])}"
             )
-    values = np.asarray(rows, np.float64).reshape(len(kept), -1 if topic.rows else 0)
-    if not (finite := np.isfinite(values)).all():
-        row, column = (int(i) for i in np.argwhere(~finite)[0])
-        name = signal.joints[column] if signal.joints else f"number {column}"
-        raise ValueError(
-            f"{path}: {signal.topic}, message {kept[row]}: {name} is {values[row, column]}"
-        )
-    return Samples(signal, topic.kind, times_s[kept], kept, values)
+    return np.asarray(rows, np.float64).reshape(len(rows), -1)

@@ -11,6 +11,9 @@ from PIL import Image, UnidentifiedImageError
 
 from sernf_isaac.data.episode import Array
 
+PNG_DEPTH_AT, BYTE_BITS, GREY_DIMS = 24, 8, 2
+"""Where a PNG file says how many bits a channel has."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -21,8 +24,13 @@ class Fit:
     crop: tuple[int, ...] = ()
     """Top, left, height and width of the part to keep, in pixels of the original. Empty: the
     largest part around the middle that has the shape of the result."""
+    shown: tuple[float, ...] = ()
+    """Pictures of more than 8 bits, such as depth: which values become 0 and 255; those between are
+    spread evenly, those beyond are cut off. Empty: such pictures are refused."""
 
     def __post_init__(self) -> None:
+        if self.shown and (len(self.shown) != 2 or not self.shown[0] < self.shown[1]):
+            raise ValueError(f"range {self.shown} must be two values, the lower one first")
         if self.height < 1 or self.width < 1:
             raise ValueError(f"image size ({self.height}, {self.width}) must be at least (1, 1)")
         if self.crop and (len(self.crop) != 4 or min(self.crop[:2]) < 0 or min(self.crop[2:]) < 1):
@@ -70,6 +78,7 @@ def fit_rows(data: Array, shape: tuple[int, int], order: str, row_bytes: int, si
     Raises:
         ValueError: If the image is smaller than the crop.
     """
+    _check_shallow(size)
     mode, (height, width) = "L" if order == "L" else "RGB", shape
     image = Image.frombuffer(mode, (width, height), data, "raw", order, row_bytes, 1)
     return _fitted(image, size)
@@ -85,9 +94,38 @@ def decode(data: bytes, size: Fit | None) -> Array:
     """
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            if image.format == "PNG" and data[PNG_DEPTH_AT] > BYTE_BITS:
+                return _fitted(Image.fromarray(deep(np.asarray(image), size)), size)
+            _check_shallow(size)
             return _fitted(image, size)
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f"image is damaged or no JPEG or PNG: {error}") from error
+
+
+def deep(values: Array, size: Fit | None) -> Array:
+    """(h, w) uint8 from a picture of more than 8 bits, such as depth.
+
+    Raises:
+        ValueError: If it is not grey, or nothing says which values are to be seen.
+    """
+    if values.ndim != GREY_DIMS:
+        raise ValueError("image has 16 bits per channel; save it with 8")
+    if size is None or not size.shown:
+        finite = values[np.isfinite(values)]
+        low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+        raise ValueError(
+            f"image is grey with more than 8 bits (values {low:g} to {high:g}), such as depth; say "
+            "in the layout which values to show as black and white (range: [low, high]), or leave "
+            "it out"
+        )
+    low, high = size.shown
+    scaled = (np.nan_to_num(values.astype(np.float64), nan=low) - low) / (high - low)
+    return (255 * scaled.clip(0.0, 1.0)).round().astype(np.uint8)
+
+
+def _check_shallow(size: Fit | None) -> None:
+    if size is not None and size.shown:
+        raise ValueError("image has 8 bits per channel; a range is for pictures of more, drop it")
 
 
 def encode_png(image: Array) -> bytes:

@@ -34,16 +34,14 @@ def bag_readings(
     check_installed()
     if threads is not None and threads < 1:
         raise ValueError(f"threads ({threads}) must be >= 1")
-    if repeated := sorted({str(bag) for bag in bags if list(bags).count(bag) > 1}):
+    places = [bag.resolve() for bag in bags]
+    if repeated := sorted({str(bag) for bag in bags if places.count(bag.resolve()) > 1}):
         raise ValueError(f"named twice: {', '.join(repeated)}")
 
     def read(bag: Path) -> tuple[Episode, dict]:
         found = load_bag(bag, layout, outcome=outcome, is_offline=is_offline, threads=threads)
         topics = {topic: asdict(report) for topic, report in found.topics.items()}
-        remarks = [line for topic, report in found.topics.items() for line in report.lines(topic)]
-        if found.events_outside:
-            remarks.append(f"{found.events_outside} reward events lie outside the episode")
-        return found.episode, {"topics": topics, "remarks": remarks}
+        return found.episode, {"topics": topics, "remarks": found.remarks()}
 
     return bag_info(layout), {str(bag): lambda bag=bag: read(bag) for bag in bags}
 
