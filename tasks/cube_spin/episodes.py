@@ -1,11 +1,13 @@
 """Per-episode accounts that metrics are made of, kept the same way for both simulators."""
 
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import torch
+from tensordict import TensorDict
 from torch import Tensor
 
-from tasks.cube_spin.config import CONTROL_DT_S
+from tasks.cube_spin.config import CONTROL_DT_S, TaskConfig
 from tasks.cube_spin.terms import TaskState
 
 
@@ -54,7 +56,20 @@ class EpisodeRecords:
         return log
 
 
-class EpisodeRecorder:
+class EpisodeEnv(Protocol):
+    """The twin or Isaac Lab: RSL-RL's interface plus the finished episodes."""
+
+    num_envs: int
+
+    @property
+    def finished(self) -> EpisodeRecords | None: ...
+    def get_observations(self) -> TensorDict: ...
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]: ...
+    def use_task(self, task: TaskConfig) -> None: ...
+    def close(self) -> None: ...
+
+
+class EpisodeAccounts:
     """Accumulates the running episodes of N environments."""
 
     def __init__(self, num_envs: int, device: torch.device | str = "cpu") -> None:

@@ -1,4 +1,4 @@
-"""The evaluation protocol: whole episodes from the platform, metrics with 95 % intervals.
+"""Whole episodes from the platform, and their metrics with 95 % intervals.
 
 Metrics follow the paper (C.4) and add what it leaves out: its rotations per minute count time in
 the hand only; per wall-clock minute is reported beside it.
@@ -7,7 +7,6 @@ the hand only; per wall-clock minute is reported beside it.
 import json
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,26 +15,12 @@ from tensordict import TensorDict
 from torch import Tensor
 from tqdm import tqdm
 
-from tasks.cube_spin.config import TaskConfig
-from tasks.cube_spin.episodes import EpisodeRecords
+from tasks.cube_spin.episodes import EpisodeEnv, EpisodeRecords
 
 Metric = Callable[[dict[str, np.ndarray]], np.ndarray]
 _TURN = 2.0 * np.pi
 _MINUTE = 60.0
 BOOTSTRAP_DRAWS = 2000
-
-
-class EpisodeEnv(Protocol):
-    """What evaluation needs of an environment: RSL-RL's interface plus the finished episodes."""
-
-    num_envs: int
-
-    @property
-    def finished(self) -> EpisodeRecords | None: ...
-    def get_observations(self) -> TensorDict: ...
-    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]: ...
-    def use_task(self, task: TaskConfig) -> None: ...
-    def close(self) -> None: ...
 
 
 @torch.inference_mode()

@@ -10,12 +10,11 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from tasks.cube_spin.config import CommandConfig, TaskConfig, evaluation_task
-from tasks.cube_spin.episodes import EpisodeRecords
-from tasks.cube_spin.evaluation.metrics import EpisodeEnv, run_episodes, summarise
+from tasks.cube_spin.episodes import EpisodeEnv, EpisodeRecords
+from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
 from tasks.cube_spin.grasps import load_grasps, task_constants
 from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.student.environment import (
-    SimulatedHand,
     StudentEnv,
     StudentObservationConfig,
     radian_constants,
@@ -61,7 +60,7 @@ class EvaluationRequest:
 
 
 def evaluate(request: EvaluationRequest) -> tuple[dict, EpisodeRecords]:
-    """Run the protocol; returns JSON-ready numbers and the episodes under the task's commands.
+    """Play episodes; returns JSON-ready numbers and the records under the task's commands.
 
     Raises:
         ValueError: For an unknown simulator or physics, or a policy of another task.
@@ -132,7 +131,7 @@ def _environment(
 
 def _simulator(
     request: EvaluationRequest, task: TaskConfig, constants: TaskConstants, student: bool = False
-) -> SimulatedHand:
+) -> EpisodeEnv:
     count = min(request.num_envs, request.episodes)
     if request.sim == "twin":
         return CubeSpinTwin(

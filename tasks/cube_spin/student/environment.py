@@ -6,7 +6,6 @@ the teacher's actions mean; its observations are what a real hand and a camera c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from tensordict import TensorDict
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from tasks.cube_spin import rotations
 from tasks.cube_spin.config import HISTORY, TaskConfig
-from tasks.cube_spin.episodes import EpisodeRecords
+from tasks.cube_spin.episodes import EpisodeEnv, EpisodeRecords
 from tasks.cube_spin.student.pose_noise import PoseNoise, PoseNoiseConfig
 from tasks.cube_spin.terms import TaskConstants
 from tasks.orca.joints import NUM_JOINTS
@@ -42,24 +41,11 @@ class StudentObservationConfig:
     """What the camera does to the pose, beside the noise of the physics preset."""
 
 
-class SimulatedHand(Protocol):
-    """The twin or Isaac Lab, with the groups "student_history" and "student_current"."""
-
-    num_envs: int
-
-    @property
-    def finished(self) -> EpisodeRecords | None: ...
-    def get_observations(self) -> TensorDict: ...
-    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]: ...
-    def use_task(self, task: TaskConfig) -> None: ...
-    def close(self) -> None: ...
-
-
 class StudentEnv:
     """N environments; groups as in `FEATURES`, and "teacher", "hold" (N, 17), "fresh" (N,) bool.
 
     Args:
-        inner: The simulator.
+        inner: The simulator, with the groups "student_history" and "student_current".
         constants: The ones `inner` was built with, see `radian_constants`, on its device.
         config: How observations are made.
         seed: Seed of the camera's draws.
@@ -68,7 +54,7 @@ class StudentEnv:
 
     def __init__(
         self,
-        inner: SimulatedHand,
+        inner: EpisodeEnv,
         constants: TaskConstants,
         config: StudentObservationConfig,
         *,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tasks.cube_spin import rotations, terms
 from tasks.cube_spin.config import CONTROL_DT_S, HISTORY, CommandConfig, TaskConfig
-from tasks.cube_spin.episodes import EpisodeRecorder, EpisodeRecords
+from tasks.cube_spin.episodes import EpisodeAccounts, EpisodeRecords
 from tasks.cube_spin.grasps import GraspBank, load_grasps, task_constants
 from tasks.cube_spin.physics import RANDOMIZED, Physics
 from tasks.cube_spin.sensors import SensorModel
@@ -67,7 +67,7 @@ class CubeSpinTwin(VecEnv):
         self.constants = constants or task_constants(task, self.bank)
         self.world = TwinPhysics(num_envs, physics, self.generator, threads)
         self.sensors = SensorModel(num_envs, physics, self.generator)
-        self.recorder = EpisodeRecorder(num_envs)
+        self.recorder = EpisodeAccounts(num_envs)
         self.finished: EpisodeRecords | None = None
         """Records of the episodes that ended in the last step."""
         self.diverged_count = 0

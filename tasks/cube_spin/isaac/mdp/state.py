@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tasks.cube_spin import rotations, terms
 from tasks.cube_spin.config import CONTROL_DT_S, MAX_SPEED, TaskConfig
-from tasks.cube_spin.episodes import EpisodeRecorder, EpisodeRecords
+from tasks.cube_spin.episodes import EpisodeAccounts, EpisodeRecords
 from tasks.cube_spin.grasps import GraspBank, load_grasps, task_constants
 from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.sensors import SensorModel
@@ -36,7 +36,7 @@ class TaskTracker:
         self.bank = GraspBank(**{k: v.to(env.device) for k, v in vars(bank).items()})
         self.use_constants(task_constants(task, bank))
         self.sensors = SensorModel(count, self.physics, self.generator)
-        self.recorder = EpisodeRecorder(count, env.device)
+        self.recorder = EpisodeAccounts(count, env.device)
         self.finished: EpisodeRecords | None = None
         """Records of the episodes that ended in the last step, by ascending environment."""
         self._lost = self._zeros(dtype=torch.bool)

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.data.store.writer import RunWriter, create_run
-from sernf_isaac.deploy.actor.recorder import EpisodeRecorder, Moment, log_layout
+from sernf_isaac.deploy.actor.recorder import Moment, StepRecorder, log_layout
 
 TOKEN = "open sesame"
 HERE = "http://127.0.0.1"
@@ -17,7 +17,7 @@ STEPS = 60
 
 def record(writer: RunWriter, turn_rad: float, outcome: str = "failure") -> str:
     """An episode of a cube that turns at a constant rate."""
-    recorder = EpisodeRecorder(writer, log_layout({"history": 4, "goal": 1}, 2, "first"))
+    recorder = StepRecorder(writer, log_layout({"history": 4, "goal": 1}, 2, "first"))
     moments = [
         Moment(
             time_s=0.05 * step,
