@@ -59,8 +59,8 @@ def calibrate(views: Sequence[BoardView], size: tuple[int, int]) -> Calibration:
     different = distinct(views, SAME_PLACE * size[1])
     if len(different) < MIN_PICTURES:
         raise ValueError(
-            f"the board was found in {len(views)} pictures, at {len(different)} different places; "
-            f"at least {MIN_PICTURES} are needed, each with the board at another place and tilt"
+            f"the board was found in {len(views)} pictures, but at {len(different)} different "
+            f"places only; at least {MIN_PICTURES} are needed, each with another place and tilt"
         )
     points = [view.points_m.astype(np.float32) for view in different]
     pixels = [(view.uv - 0.5).astype(np.float32)[:, None] for view in different]

@@ -74,9 +74,9 @@ def test_noise_of_single_pictures_averages_out():
 
 
 def test_too_few_pictures_are_refused(scene):
-    with pytest.raises(ValueError, match="at 3 different places; at least 6"):
+    with pytest.raises(ValueError, match="at 3 different places only; at least 6"):
         calibrate(scene[1][:3], SIZE)
-    with pytest.raises(ValueError, match="in 12 pictures, at 3 different places"):
+    with pytest.raises(ValueError, match="in 12 pictures, but at 3 different places"):
         calibrate(scene[1][:3] * 4, SIZE)
     with pytest.raises(ValueError, match="not found"):
         mounting([], np.eye(4))
