@@ -51,9 +51,9 @@ critic = sernf.CriticConfig(support=(0, 1), token_dim=16, num_heads=2, num_layer
 learner = sernf.LearnerConfig(policy, critic, sernf.OptimizerConfig(2e-3, 1e-3))
 sizes = {"batch_size": 64, "rl_batch_size": 64}
 steps = {"imitation_steps": 200, "warm_up_steps": 300, "offline_steps": 100}
-offline = sernf.OfflineRun(spec=SPEC, learner=learner, **sizes, **steps)
-online = sernf.OnlineSchedule(env_steps=1_000, batch_size=64, candidates=8)
-run = sernf.FourStageRun(offline, online, evaluate_every=1_000)
+online = sernf.OnlineSchedule(env_steps=1_000, candidates=8)
+common = {"spec": SPEC, "learner": learner, "online": online, "evaluate_every": 1_000}
+run = sernf.FourStageRun(**common, **sizes, **steps)
 stages = sernf.FourStages(run, problem, Path(sys.argv[1]), report)
 stages.train_offline()
 stages.train_online(envs(10, seed=5), hold=STILL)

@@ -42,10 +42,11 @@ def main() -> None:
     import torch
 
     from tasks.cube_spin.evaluation.metrics import report_table
-    from tasks.cube_spin.runs.distill_mlp import distil_mlp
+    from tasks.cube_spin.runs.distill_mlp import distil_mlp, refuse_unused_settings
     from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate_policy
 
     torch.set_num_threads(1)
+    refuse_unused_settings(run, preset("small"))
     policy = distil_mlp(run, new_run_dir(args.out), args.threads)
     request = EvaluationRequest(
         Path("mlp"), episodes=args.episodes, num_envs=args.episodes, threads=args.threads

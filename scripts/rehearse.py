@@ -40,11 +40,10 @@ def main() -> None:
     import torch
     from tqdm import tqdm
 
-    from sernf_isaac.learning.finetune.presets import preset
     from tasks.cube_spin.eyes.live import stepped_camera_poses
     from tasks.cube_spin.hand.curves import curve_figure
     from tasks.cube_spin.hand.report import curve_table
-    from tasks.cube_spin.runs.rehearse import Rehearsal, RehearsalRun
+    from tasks.cube_spin.runs.rehearse import Rehearsal, rehearsal
 
     if args.summary:
         curves = {path.parent.name: json.loads(path.read_text()) for path in args.summary}
@@ -56,13 +55,13 @@ def main() -> None:
     given = [f"hand.decisions.device={args.device}", f"seed={args.seed}"]
     if args.physics:
         given.append(f"hand.twin.physics={args.physics}")
-    run = apply_overrides(RehearsalRun(learner=preset(args.preset)), [*given, *overrides])
+    run = apply_overrides(rehearsal(args.preset), [*given, *overrides])
     if args.print_config:
         return print_settings(run)
     torch.set_num_threads(args.threads)
     device = resolve_device(args.device)
-    rehearsal = Rehearsal(run, args.policy, args.out, tqdm.write, stepped_camera_poses, device)
-    curve = rehearsal.play()
+    robot = Rehearsal(run, args.policy, args.out, tqdm.write, stepped_camera_poses, device)
+    curve = robot.play()
     print(f"{curve_table(curve)}\ncurve -> {args.out / 'curve.png'}")
 
 

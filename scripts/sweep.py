@@ -5,7 +5,7 @@
     python scripts/sweep.py scripts/run_ogbench.py --grid chunk --seeds 0 1 2 3 \\
       --metric success_imitation success_online
     python scripts/sweep.py scripts/run_ogbench.py --vary "couplings=[4,6,8]" --seeds 0 \\
-      --metric success_imitation offline.imitation_steps=600
+      --metric success_imitation imitation_steps=600
 
 Grids: chunk, couplings, lambda (the paper's Figs. 10 to 12), prefix, ensemble, bins, candidates and
 sigma; --vary takes "key=[values]" for any setting, or other values for a grid. Several of them are
@@ -30,7 +30,6 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     add("script", type=Path, help="script that each run starts")
     add("--grid", nargs="+", default=[], help="names of grids")
     add("--vary", nargs="+", default=[], help="key=[values]")
-    add("--group", default="offline", help="where grids find their settings")
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the runs")
     add("--metric", nargs="+", required=True, help="names in the script's result")
     add("--result", default=None, help="file in --out; for scripts without --json")
@@ -65,7 +64,7 @@ def main() -> None:
 
     options = [option for option in options if option != "--"]
     plan = Plan(args.script.resolve(), tuple(options), args.result)
-    jobs = jobs_of(axes_of(args.grid, args.vary, args.group), args.seeds)
+    jobs = jobs_of(axes_of(args.grid, args.vary), args.seeds)
     root = args.out.resolve()
     if args.dry_run:
         for job in jobs:

@@ -1,7 +1,7 @@
 """Two doors: all four stages of SERNF in three minutes on one core, on a task with two answers.
 
     python scripts/two_doors.py
-    python scripts/two_doors.py --seed 1 --out runs/two_doors/seed_1 offline.imitation_steps=2000
+    python scripts/two_doors.py --seed 1 --out runs/two_doors/seed_1 imitation_steps=2000
 
 Demonstrations go through either of two doors at random, at any pace, and some miss. The mean of the
 two hits the wall, so a Gaussian policy fails; a flow keeps both, and RL finds the faster way.
@@ -30,7 +30,7 @@ def main() -> None:
     from tasks.two_doors.experiment import play, settings
     from tasks.two_doors.report import table
 
-    run = apply_overrides(settings(), [f"offline.seed={args.seed}", *overrides])
+    run = apply_overrides(settings(), [f"seed={args.seed}", *overrides])
     if args.print_config:
         return print_settings(run)
     torch.set_num_threads(1)

@@ -167,6 +167,11 @@ class ChunkActor:
             self.queue.push(self._decide(seen, prefix), envs)
         return self.queue.pop()
 
+    def planned(self, env: int) -> Tensor:
+        """(Q, A) what is still queued for one machine, the next action first."""
+        assert self.queue is not None, "asked before the first call"
+        return self.queue.planned(env)
+
     def state_dict(self) -> dict[str, Tensor]:
         """The queue's; empty before the first call."""
         return self.queue.state_dict() if self.queue else {}

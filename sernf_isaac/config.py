@@ -4,7 +4,9 @@ The defaults are the paper's in-hand rotation experiment, noise for simulated da
 real ones. Where a safeguard is ours, its docstring names the value that restores the paper.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from operator import attrgetter
 
 CRITICS = ("chunk", "per_step")
 
@@ -28,6 +30,9 @@ class PolicyConfig:
     standard deviations; 0 restores the paper."""
     clamp: float = 1e-3
     """Squashed actions are kept this far from ±1 before atanh; the paper is silent."""
+    zero_init: bool = True
+    """Start as the squash alone; false: with the layers' own initialisation, as the paper, which is
+    silent."""
     imitation_dropout: float = 0.2
     """0.5 for imitation in simulation, 0.2 on real data (G)."""
     rl_dropout: float = 0.1
@@ -40,8 +45,9 @@ class CriticConfig:
 
     ensemble: int = 2
     """Number of critics E; the smallest of their values counts (G: 2)."""
-    support: tuple[float, float] = (-1.0, 21.0)
-    """Range of returns the critic can tell; fixed for the life of a critic."""
+    support: tuple[float, float] | None = (-1.0, 21.0)
+    """Range of returns the critic can tell; fixed for the life of a critic. Null, where there are
+    data before there are critics: the range of the returns in the data."""
     num_bins: int = 101
     """Bins Z of the categorical value (G: 101)."""
     padding: float = 0.05
@@ -67,6 +73,10 @@ class CriticConfig:
     def __post_init__(self) -> None:
         if self.kind not in CRITICS:
             raise ValueError(f"critic.kind ({self.kind!r}) must be one of {CRITICS}")
+        if self.support is not None:  # a list, where it comes from a file or a command line
+            if len(self.support) != 2:
+                raise ValueError(f"critic.support ({self.support}) must be two numbers")
+            self.support = (self.support[0], self.support[1])
 
 
 @dataclass
@@ -89,8 +99,9 @@ class ImprovementConfig:
 
     candidates: int = 24
     """Chunks K drawn per decision while learning; the critic picks one (Alg. 2)."""
-    sigma: float = 0.7
-    """Standard deviation of the latent when sampling (IV-B); for decisions, losses and targets."""
+    sigma: float | None = 0.7
+    """Standard deviation of the latent when sampling (IV-B); for decisions, losses and targets.
+    Null, where learning begins with a policy: the one it was made with."""
     target_candidates: int = 1
     """Chunks per bootstrap target: 1 is Alg. 3's single sample, more is best-of-K."""
     polyak: float = 0.05
@@ -99,8 +110,6 @@ class ImprovementConfig:
     """λ: weight of the likelihood of data actions beside the critic's value (IV-E)."""
     likelihood: str = "sum"
     """"sum" over the chunk's H·A numbers (the density), or "mean" of them."""
-    normalise_value: bool = False
-    """Divide the value term by the batch's mean |Q|, as ReBRAC does; the paper does not say so."""
 
 
 @dataclass
@@ -127,14 +136,63 @@ class LearnerConfig:
             rate = getattr(self.policy, name)
             _require(0.0 <= rate < 1.0, f"policy.{name}", rate)
         _require(self.policy.noise_std >= 0.0, "policy.noise_std", self.policy.noise_std)
-        _require(improvement.sigma > 0.0, "improvement.sigma", improvement.sigma)
+        sigma, support = improvement.sigma, critic.support
+        _require(sigma is None or sigma > 0.0, "improvement.sigma", sigma)
         _require(
             improvement.likelihood in ("sum", "mean"),
             "improvement.likelihood",
             improvement.likelihood,
         )
-        _require(critic.support[0] < critic.support[1], "critic.support", critic.support)
+        _require(support is None or support[0] < support[1], "critic.support", support)
         _require(critic.head in ("hl_gauss", "mse"), "critic.head", critic.head)
+
+
+def given[Value](value: Value | None, name: str) -> Value:
+    """A setting that may be null elsewhere.
+
+    Raises:
+        ValueError: If it is null here, with its name.
+    """
+    if value is None:
+        raise ValueError(f"{name} must be given here: there is nothing to take it from")
+    return value
+
+
+def refuse_unused(
+    config: object,
+    names: Iterable[str],
+    why: str,
+    *,
+    group: str = "learner",
+    default: object | None = None,
+) -> None:
+    """An error if a setting that a run does not use was changed.
+
+    Args:
+        config: Settings of a run, as a dataclass.
+        names: Dotted names in there, of single settings or of groups.
+        why: Nobody uses them.
+        group: Under which the run has `config`; empty: it is the run.
+        default: What they are without a change; None: a fresh `config`.
+
+    Raises:
+        ValueError: If one of them differs from its default.
+    """
+    default = type(config)() if default is None else default
+    for name in names:
+        read, key = attrgetter(name), f"{group}.{name}".lstrip(".")
+        for changed, value in _changes(read(config), read(default), key):
+            raise ValueError(f"{changed} = {value} would have no effect: {why}")
+
+
+def _changes(value: object, default: object, key: str) -> Iterator[tuple[str, object]]:
+    """Names and values of the single settings that differ."""
+    if is_dataclass(value):
+        for part in fields(value):
+            name = part.name
+            yield from _changes(getattr(value, name), getattr(default, name), f"{key}.{name}")
+    elif value != default:
+        yield key, value
 
 
 def _require(holds: bool, name: str, value: object) -> None:

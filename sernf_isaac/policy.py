@@ -5,41 +5,23 @@ cannot be run with the wrong scaling, order or timing.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from sernf_isaac.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.pose_frame import absolute_from, pose_in, relative_to
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.actor_critic import Actor, Judge, Observation, seen
-from sernf_isaac.models.architecture import Architecture
-from sernf_isaac.models.build import build_any_actor, build_any_judge
+from sernf_isaac.models.build import build_actor, build_critics
+from sernf_isaac.models.layout import PolicyLayout
 from sernf_isaac.models.selection import best_by_likelihood, best_by_value
 from sernf_isaac.spec import Contract
 
 KIND = "chunk_policy"
 RANKS = ("value", "likelihood")
-
-
-@dataclass(frozen=True)
-class PolicyLayout:
-    """The sizes a policy was built with, besides its configuration."""
-
-    features: dict[str, int]
-    """F of each observation group of numbers, in order."""
-    action_dim: int
-    spec: ChunkSpec
-    policy: PolicyConfig
-    critic: CriticConfig
-    seed: int
-    """Of the flow's partitions."""
-    architecture: Architecture = field(default_factory=Architecture)
-    """The kind of the policy, and its cameras."""
 
 
 class ChunkPolicy:
@@ -213,15 +195,14 @@ def load_policy(
     if checkpoint.contract.kind != KIND:
         raise ValueError(f"{path} holds a '{checkpoint.contract.kind}', not a '{KIND}'")
     try:
-        layout = _layout(checkpoint.config["layout"])
-        sizes = (layout.spec, layout.features, layout.action_dim)
+        layout = PolicyLayout.from_dict(checkpoint.config["layout"])
         vision = replace(layout.architecture.vision, weights=None)  # they are in this file
-        architecture = replace(layout.architecture, vision=vision)
-        actor = build_any_actor(architecture, layout.policy, *sizes, seed=layout.seed)
+        built = replace(layout, architecture=replace(layout.architecture, vision=vision))
+        actor = build_actor(built)
         actor.load_state_dict(_below(checkpoint, "actor."))
         judge = None
         if weights := _below(checkpoint, "judge."):
-            judge = build_any_judge(layout.critic, *sizes, vision=vision, lender=actor)
+            judge = build_critics(built, actor)
             judge.load_state_dict(weights)
         normalizer = Normalizer.from_state_dict(_below(checkpoint, "normalizer."))
         if missing := {*layout.features, ACTION} - set(normalizer.groups):
@@ -233,20 +214,6 @@ def load_policy(
     return ChunkPolicy(
         layout, actor, judge, normalizer.to(device), sigma=sigma
     ), checkpoint.contract
-
-
-def _layout(values: dict) -> PolicyLayout:
-    spec = values["spec"] | {"history_keys": tuple(values["spec"]["history_keys"])}
-    critic = values["critic"] | {"support": tuple(values["critic"]["support"])}
-    return PolicyLayout(
-        features=values["features"],
-        action_dim=values["action_dim"],
-        spec=ChunkSpec(**spec),
-        policy=PolicyConfig(**values["policy"]),
-        critic=CriticConfig(**critic),
-        seed=values["seed"],
-        architecture=Architecture.from_dict(values.get("architecture", {})),
-    )
 
 
 def _below(checkpoint: Checkpoint, start: str) -> dict[str, Tensor]:

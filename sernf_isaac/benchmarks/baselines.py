@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sernf_isaac.config import CriticConfig
 from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
+from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD, OfflineRun, as_baseline
 from sernf_isaac.models.actor_critic import seen
 from sernf_isaac.models.architecture import KINDS
-from sernf_isaac.models.build import build_any_actor, build_judge
+from sernf_isaac.models.layout import PolicyLayout
 from sernf_isaac.models.selection import best_by_likelihood
 
 FEATURES, ACTION_DIM = {"joints": 17, "pose": 7}, 24
@@ -59,11 +61,10 @@ def baseline_table(result: Mapping[str, float]) -> str:
 
 
 def _learner(run: OfflineRun, device: str) -> Learner:
-    torch.manual_seed(run.seed)
-    config, sizes = run.learner, (run.spec, FEATURES, ACTION_DIM)
-    actor = build_any_actor(run.architecture, config.policy, *sizes, seed=run.seed)
-    small = replace(config.critic, num_layers=1)  # critics play no part
-    return Learner(actor, build_judge(small, *sizes), config, device=device)
+    small = CriticConfig(num_layers=1)  # critics play no part
+    config = replace(run.learner, critic=small)
+    sizes = (run.spec, config.policy, small, run.seed, run.architecture)
+    return build_learner(PolicyLayout(FEATURES, ACTION_DIM, *sizes), config, device=device)
 
 
 @torch.no_grad()

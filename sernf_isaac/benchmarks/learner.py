@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,7 +25,8 @@ from sernf_isaac.learning.losses import imitation_loss, improvement_loss
 from sernf_isaac.learning.stages import OFFLINE
 from sernf_isaac.models.actor_critic import Observation, seen
 from sernf_isaac.models.critic import ChunkCritic
-from sernf_isaac.policy import ChunkPolicy, PolicyLayout
+from sernf_isaac.models.layout import PolicyLayout
+from sernf_isaac.policy import ChunkPolicy
 
 FEATURES, ACTION_DIM = {"history": 48, "last_action": 17, "goal": 4}, 17
 """Sizes that give the paper's cube task: 17 joints, and 8 tokens with the default `ChunkSpec`."""
@@ -203,9 +204,9 @@ class _Stopwatch:
 
 def _full_size(device: str) -> Learner:
     """The paper's networks, moved away from their start: fresh couplings are the identity."""
-    learner = build_learner(
-        LearnerConfig(), ChunkSpec(), features=FEATURES, action_dim=ACTION_DIM, device=device
-    )
+    config = LearnerConfig()
+    layout = PolicyLayout(FEATURES, ACTION_DIM, ChunkSpec(), config.policy, config.critic, seed=0)
+    learner = build_learner(layout, config, device=device)
     with torch.no_grad():
         for parameter in learner.actor.flow.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
@@ -247,7 +248,8 @@ def _random_batch(size: int, device: str) -> ChunkBatch:
 
 
 def _improve(learner: Learner, batch: ChunkBatch, candidates: int) -> None:
-    learner.config.improvement.candidates = candidates
+    improvement = replace(learner.config.improvement, candidates=candidates)
+    learner.config = replace(learner.config, improvement=improvement)
     OFFLINE.update(learner, batch)
 
 
@@ -259,13 +261,21 @@ def _imitate_unfused(learner: Learner, batch: ChunkBatch) -> None:
 @contextmanager
 def _unfused(learner: Learner) -> Iterator[None]:
     """The same optimiser, parameter by parameter."""
-    groups = learner.actor_optimizer.param_groups
+    optimizer = learner.actor_optimizer
+    groups, fused_step = optimizer.param_groups, optimizer.step
+
+    def step() -> None:
+        optimizer.found_inf = None  # type: ignore[attr-defined]  # only fused ones can look at it
+        fused_step()
+
+    optimizer.step = step  # type: ignore[method-assign]
     before = [(group["fused"], group["foreach"]) for group in groups]
     for group in groups:
         group["fused"] = group["foreach"] = False
     try:
         yield
     finally:
+        optimizer.step = fused_step  # type: ignore[method-assign]
         for group, (fused, foreach) in zip(groups, before, strict=True):
             group["fused"], group["foreach"] = fused, foreach
 

@@ -1,6 +1,5 @@
 """Replay: episodes in memory, all windows in reach, batches mixed from offline and online data."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
@@ -34,8 +33,7 @@ class Mixing:
 class Replay:
     """Windows of all added episodes, sampled uniformly within the offline and the online ones.
 
-    Adding and sampling may happen in different threads. What is sampled depends on the generator
-    and on the order of adding, and on nothing else.
+    What is sampled depends on the generator and on the order of adding, and on nothing else.
 
     Args:
         spec: How to cut episodes.
@@ -48,7 +46,6 @@ class Replay:
     ) -> None:
         self.spec, self.mixing = spec, mixing or Mixing()
         self._generator = generator
-        self._lock = threading.Lock()
         self._rows = _Table()  # padded observations and actions, one row per step
         self._windows = _Table()  # one row per window
         self._numbers = {True: _Table(), False: _Table()}  # numbers of offline and online windows
@@ -85,26 +82,25 @@ class Replay:
                 the spec.
         """
         windows = cut(episode, self.spec)
-        with self._lock:
-            if name in self._episodes:
-                raise ValueError(f"episode {name!r} was added before")
-            steps = {f"observation.{k}": value for k, value in windows.observation.items()}
-            steps["action"] = windows.action
-            self._rows.check(steps, f"episode {name!r}")
-            first = self._windows.length
-            self._windows.append(
-                {
-                    "row": windows.row + self._rows.length,
-                    "reward": windows.reward,
-                    "discount": windows.discount,
-                    "imitate": windows.imitate,
-                    "is_offline": windows.is_offline,
-                }
-            )
-            self._rows.append(steps)
-            numbers = torch.arange(first, self._windows.length)
-            self._numbers[episode.is_offline].append({"number": numbers})
-            self._episodes[name] = len(windows)
+        if name in self._episodes:
+            raise ValueError(f"episode {name!r} was added before")
+        steps = {f"observation.{k}": value for k, value in windows.observation.items()}
+        steps["action"] = windows.action
+        self._rows.check(steps, f"episode {name!r}")
+        first = self._windows.length
+        self._windows.append(
+            {
+                "row": windows.row + self._rows.length,
+                "reward": windows.reward,
+                "discount": windows.discount,
+                "imitate": windows.imitate,
+                "is_offline": windows.is_offline,
+            }
+        )
+        self._rows.append(steps)
+        numbers = torch.arange(first, self._windows.length)
+        self._numbers[episode.is_offline].append({"number": numbers})
+        self._episodes[name] = len(windows)
         return len(windows)
 
     def sample(self, batch_size: int) -> ChunkBatch:
@@ -113,10 +109,9 @@ class Replay:
         Raises:
             ValueError: If there are no windows.
         """
-        with self._lock:
-            if not len(self):
-                raise ValueError("the replay holds no windows")
-            return gather(self._joined(), self._choose(batch_size), self.spec)
+        if not len(self):
+            raise ValueError("the replay holds no windows")
+        return gather(self._joined(), self._choose(batch_size), self.spec)
 
     def state_dict(self) -> dict:
         """What resuming needs besides the episodes themselves: tensors and plain values."""

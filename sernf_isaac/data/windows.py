@@ -17,89 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.data.episode import Array, Episode
 from sernf_isaac.data.pose_frame import pose_in, relative_to
-
-
-@dataclass
-class ChunkSpec:
-    """How one control decision is cut out of time; the defaults are the paper's in-hand task."""
-
-    history: int = 4
-    """O: observation steps the policy sees, repeating the first at an episode's start."""
-    prefix: int = 2
-    """P: queued actions the policy is conditioned on; never predicted. 0: no latency to cover.
-    At most H, unless H is 1: then each step adds one action to the queue."""
-    horizon: int = 6
-    """H: actions predicted per decision."""
-    discount: float = 0.997
-    """Per control step (gamma)."""
-    history_keys: tuple[str, ...] = ("history",)
-    """Observation groups given as history; all others as of the decision only."""
-    align_to_decisions: bool = False
-    """Cut only where the policy decided, instead of at every step."""
-    drop_early_terminals: bool = False
-    """Drop windows that terminate before their last step, as Q-chunking does; the paper is silent.
-    Kept by default: a drop is the only failure signal, and its target is exact."""
-    pad_with_plan: bool = True
-    """After a termination continue the chunk with what was still queued; False repeats the last
-    action."""
-    pose_frame: str | None = None
-    """Observation group with the hand's pose (x y z, xyzw). Where given, the first seven numbers of
-    stored actions are a pose too, and prefixes and chunks hold it relative to the one observed at
-    their own decision (paper E.3); see `pose_frame.py`. Null: actions as they are."""
-
-    def __post_init__(self) -> None:
-        if self.history < 1 or self.horizon < 1:
-            raise ValueError(f"history ({self.history}) and horizon ({self.horizon}) must be >= 1")
-        if self.history > 1 and not self.history_keys:
-            raise ValueError(f"history ({self.history}) needs history_keys: which groups have one?")
-        if self.prefix < 0 or self.prefix > self.horizon > 1:
-            raise ValueError(f"prefix ({self.prefix}) must be in 0..horizon ({self.horizon})")
-        if not 0.0 <= self.discount <= 1.0:
-            raise ValueError(f"discount ({self.discount}) must be in 0..1")
-
-
-@dataclass
-class ChunkBatch:
-    """B decisions, what they were worth until the next one, and that next one."""
-
-    observation: dict[str, Tensor]
-    """History groups (B, O, F), oldest first; other groups (B, F)."""
-    prefix: Tensor
-    """(B, P, A)"""
-    chunk: Tensor
-    """(B, H, A)"""
-    reward: Tensor
-    """(B,) discounted sum of the rewards inside the window; the first is not discounted."""
-    discount: Tensor
-    """(B,) discount^H, or 0 when the window terminated."""
-    next_observation: dict[str, Tensor]
-    """As `observation`, at the next decision; arbitrary where `discount` is 0."""
-    next_prefix: Tensor
-    """(B, P, A), the last P actions of `prefix` and `chunk`; relative to `next_observation` where
-    poses are relative."""
-    imitate: Tensor
-    """(B,) bool: all of the chunk was executed by choice, so that imitation may use it."""
-    is_offline: Tensor
-    """(B,) bool"""
-
-    def __len__(self) -> int:
-        return len(self.reward)
-
-    def to(self, device: torch.device | str) -> "ChunkBatch":
-        """The same batch on another device."""
-        return ChunkBatch(
-            observation={name: value.to(device) for name, value in self.observation.items()},
-            prefix=self.prefix.to(device),
-            chunk=self.chunk.to(device),
-            reward=self.reward.to(device),
-            discount=self.discount.to(device),
-            next_observation={k: value.to(device) for k, value in self.next_observation.items()},
-            next_prefix=self.next_prefix.to(device),
-            imitate=self.imitate.to(device),
-            is_offline=self.is_offline.to(device),
-        )
 
 
 @dataclass
@@ -191,7 +111,7 @@ def gather(windows: Windows, index: Tensor, spec: ChunkSpec) -> ChunkBatch:
     """
     row = windows.row[index]
     prefix, horizon = spec.prefix, spec.horizon
-    actions = windows.action[row[:, None] + torch.arange(prefix + horizon)]  # (B, P+H, A)
+    actions = windows.action[steps_of(row, spec)]  # (B, P+H, A)
     observation = _observe(windows, row, spec)
     next_observation = _observe(windows, row + horizon, spec)
     next_prefix = actions[:, horizon:]
@@ -234,12 +154,29 @@ def make_batch(episode: Episode, spec: ChunkSpec) -> ChunkBatch:
     return gather(windows, torch.arange(len(windows)), spec)
 
 
-def hold_prefix(hold: Tensor, spec: ChunkSpec) -> Tensor:
-    """What to queue before the first decision of an episode: stay there, (..., A) -> (..., P, A).
+def steps_of(row: Tensor, spec: ChunkSpec, stride: int = 1) -> Tensor:
+    """(B, P + H) rows of the actions of windows: those queued at the decision, then the chunk.
 
-    Executed and logged like any other action, it becomes the first decision's prefix in training.
+    Args:
+        row: (B,) rows of the decisions.
+        spec: P and H.
+        stride: Rows from one step to the next: N where N environments lie side by side.
     """
-    return hold.unsqueeze(-2).expand(*hold.shape[:-1], spec.prefix, hold.shape[-1])
+    return row[:, None] + stride * torch.arange(spec.prefix + spec.horizon, device=row.device)
+
+
+def unbroken(done: Tensor, spec: ChunkSpec) -> Tensor:
+    """Where all P + H actions of a window are of one episode, (T - P - H + 1, N) bool.
+
+    Args:
+        done: (T, N) bool: an episode ended with this step.
+        spec: P and H.
+    """
+    length = spec.prefix + spec.horizon
+    if length == 1:
+        return torch.ones_like(done)
+    starts = len(done) - length + 1
+    return ~torch.stack([done[step : step + starts] for step in range(length - 1)]).any(dim=0)
 
 
 def _check_pose_frame(episode: Episode, spec: ChunkSpec) -> None:
@@ -292,8 +229,8 @@ def _padded(episode: Episode, spec: ChunkSpec) -> tuple[dict[str, Tensor], Tenso
             np.repeat(np.asarray(final)[None], after, 0),
         )
         observation[name] = torch.from_numpy(np.concatenate(rows))
-    plan = episode.planned if spec.pad_with_plan else episode.planned[:0]
-    known = np.concatenate([np.repeat(episode.action[:1], before, 0), episode.action, plan[:after]])
+    planned = episode.planned[:after]
+    known = np.concatenate([np.repeat(episode.action[:1], before, 0), episode.action, planned])
     missing = before + len(episode) + after - len(known)
     action = np.concatenate([known, np.repeat(known[-1:], missing, 0)])
     return observation, torch.from_numpy(action)

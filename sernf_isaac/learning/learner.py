@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from sernf_isaac.config import LearnerConfig
+from sernf_isaac.config import LearnerConfig, given
 from sernf_isaac.data.windows import ChunkBatch
 from sernf_isaac.learning import losses
 from sernf_isaac.learning.losses import Metrics
@@ -41,6 +41,7 @@ class Learner:
         device: torch.device | str = "cpu",
     ) -> None:
         self.config, self.device = config, torch.device(device)
+        self._sigma = given(config.improvement.sigma, "learner.improvement.sigma")
         self.actor, self.judge = actor.to(self.device), judge.to(self.device)
         self.target = copy.deepcopy(self.judge).requires_grad_(False).eval()
         self._on_gpu = self.device.type == "cuda"
@@ -48,11 +49,18 @@ class Learner:
         optimizer = config.optimizer
         self.actor_optimizer = self._adamw(self.actor, optimizer.imitation_learning_rate)
         self.critic_optimizer = self._adamw(self.judge, optimizer.rl_learning_rate)
+        self._skipped: dict[str, Tensor] = {}  # by optimiser: how many steps were not finite
 
-    def update_imitation(self, batch: ChunkBatch) -> Metrics:
-        """One step of stage I: raise the likelihood of the batch's chunks (eq. 8)."""
+    def update_imitation(self, batch: ChunkBatch, *, rate_share: float = 1.0) -> Metrics:
+        """One step of stage I: raise the likelihood of the batch's chunks (eq. 8).
+
+        Args:
+            batch: Scaled for the networks.
+            rate_share: Share of `optimizer.imitation_learning_rate` to learn with.
+        """
         batch = batch.to(self.device)
-        self._prepare_actor(self.config.policy.imitation_dropout, "imitation")
+        rate = rate_share * self.config.optimizer.imitation_learning_rate
+        self._prepare_actor(self.config.policy.imitation_dropout, rate)
         tokens = self.actor.encoder(seen(batch.observation, batch.prefix))
         loss, metrics = self._imitation(batch.chunk, self.actor.flow.context(tokens), batch.imitate)
         return metrics | self._step(self.actor_optimizer, self.actor, loss, "actor")
@@ -72,7 +80,7 @@ class Learner:
         """One step of stages III and IV (Alg. 3); only offline rows are imitated (IV-D)."""
         batch = batch.to(self.device)
         improvement = self.config.improvement
-        self._prepare_actor(self.config.policy.rl_dropout, "rl")
+        self._prepare_actor(self.config.policy.rl_dropout, self.config.optimizer.rl_learning_rate)
         self.judge.eval()
         with _frozen(self.judge.critic):
             with torch.no_grad():
@@ -89,11 +97,27 @@ class Learner:
                 self.judge.critic.value(chunk, critic_tokens),
                 imitation,
                 imitation_weight=improvement.imitation_weight,
-                normalise_value=improvement.normalise_value,
             )
             metrics |= more | self._step(self.actor_optimizer, self.actor, loss, "actor")
         gain = winner.value - winner.candidate_values.mean(dim=1)
         return metrics | {"actor/selection_gain": gain.mean(), "actor/clipped_fraction": clipped}
+
+    def check(self) -> None:
+        """Ask whether every step since the last call was finite; a GPU is waited for here alone.
+
+        Steps that were not have changed no weight, so whatever is saved after this is sound.
+
+        Raises:
+            FloatingPointError: If one was not; names the loss.
+        """
+        skipped = {name: int(count) for name, count in self._skipped.items() if int(count)}
+        self._skipped.clear()
+        if skipped:
+            which = ", ".join(f"{name}: {count} steps" for name, count in skipped.items())
+            raise FloatingPointError(
+                f"a loss or its gradient is not finite ({which}; no weight has changed with "
+                "them); look at the batches and their data"
+            )
 
     def state_dict(self) -> dict:
         """All that later updates depend on.
@@ -159,7 +183,7 @@ class Learner:
             context,
             critic_tokens,
             candidates=improvement.candidates,
-            sigma=improvement.sigma,
+            sigma=self._sigma,
             generator=self.generator,
         )
         self.actor.train()
@@ -180,7 +204,7 @@ class Learner:
             context,
             tokens,
             candidates=improvement.target_candidates,
-            sigma=improvement.sigma,
+            sigma=self._sigma,
             generator=self.generator,
         )
         return losses.bootstrap_target(batch.reward, batch.discount, choice.value)
@@ -194,11 +218,9 @@ class Learner:
         summed = self.config.improvement.likelihood == "sum"
         return losses.imitation_loss(log_prob, rows, 1 if summed else chunk[0].numel())
 
-    def _prepare_actor(self, dropout: float, stage: str) -> None:
-        rates = self.config.optimizer
-        rate = rates.imitation_learning_rate if stage == "imitation" else rates.rl_learning_rate
+    def _prepare_actor(self, dropout: float, learning_rate: float) -> None:
         for group in self.actor_optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate
         _set_dropout(self.actor.flow, dropout)
         self.actor.train()
 
@@ -210,24 +232,20 @@ class Learner:
     def _step(
         self, optimizer: torch.optim.AdamW, module: nn.Module, loss: Tensor, name: str
     ) -> Metrics:
-        """One optimiser step.
+        """One optimiser step, unless loss or gradient are not finite: then nothing changes.
 
-        Raises:
-            FloatingPointError: If loss or gradient are not finite; no weight has changed then.
+        Nobody waits for a GPU here: the optimiser looks at a flag on the device, `check` later.
         """
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"{name} loss is {loss.item()}; look at the batch and its data"
-            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         bound = self.config.optimizer.max_grad_norm
         norm = nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
-        if not torch.isfinite(norm):
-            raise FloatingPointError(f"the gradient of the {name} loss has norm {norm.item()}")
+        broken = 1.0 - (torch.isfinite(loss) & torch.isfinite(norm)).float()
         if bound is not None:
             nn.utils.clip_grads_with_norm_(module.parameters(), bound, norm)
+        optimizer.found_inf = broken  # type: ignore[attr-defined]  # fused optimisers look for it
         optimizer.step()
+        self._skipped[name] = self._skipped.get(name, 0.0) + broken
         return {f"{name}/grad_norm": norm}
 
     @torch.no_grad()

@@ -38,7 +38,7 @@ def bootstrap_target(reward: Tensor, discount: Tensor, next_value: Tensor) -> Te
 
 
 def improvement_loss(
-    value: Tensor, imitation: Tensor, *, imitation_weight: float, normalise_value: bool = False
+    value: Tensor, imitation: Tensor, *, imitation_weight: float
 ) -> tuple[Tensor, Metrics]:
     """The policy's loss in stages III and IV: seek value, stay near the data (eq. 4, Alg. 3, IV-D).
 
@@ -48,11 +48,9 @@ def improvement_loss(
         value: (E, B) of the policy's own chunks, differentiable in the policy.
         imitation: Scalar `imitation_loss`.
         imitation_weight: λ.
-        normalise_value: Divide the value term by the batch's mean absolute value.
     """
     pessimistic = value.min(dim=0).values
-    scale = pessimistic.detach().abs().mean().clamp(min=1e-6) if normalise_value else 1.0
-    loss = -pessimistic.mean() / scale + imitation_weight * imitation
+    loss = -pessimistic.mean() + imitation_weight * imitation
     disagreement = value.detach().amax(dim=0) - value.detach().amin(dim=0)
     return loss, {
         "actor/loss": loss.detach(),

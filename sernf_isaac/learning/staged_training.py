@@ -134,6 +134,7 @@ class StagedTraining:
                 bar.update()
                 counted = (self.step - first) % self.log_every or self.log_every
                 if counted == self.log_every or self.step == end:
+                    self.learner.check()
                     means = {name: float(value) / counted for name, value in sums.items()}
                     rate = counted / (time.monotonic() - started)
                     writer.write(self.step, means | {"time/updates_per_s": rate})

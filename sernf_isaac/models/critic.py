@@ -197,7 +197,7 @@ class ChunkCritic(nn.Module):
         return self._decode(self._read(chunks, tokens))
 
     def loss(
-        self, chunk: Tensor, tokens: Tensor, target: Tensor, weight: Tensor | None = None
+        self, chunk: Tensor, tokens: Tensor, target: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum over critics of the mean over B of cross-entropy (or squared error) and its metrics.
 
@@ -205,7 +205,6 @@ class ChunkCritic(nn.Module):
             chunk: (B, H, A).
             tokens: (B, S, D).
             target: Returns (B,), without gradient.
-            weight: Of each row, (B,); the mean still divides by B, so that 0 drops a row.
         """
         out = self._read(chunk[:, None], tokens).squeeze(2)  # (E, B, Z or 1)
         value = self._decode(out.detach())
@@ -215,8 +214,7 @@ class ChunkCritic(nn.Module):
         else:
             labels, clamped_fraction = self.bins.project(target)
             losses = -(labels * out.to(labels.dtype).log_softmax(dim=-1)).sum(dim=-1)
-        weighted = losses if weight is None else losses * weight
-        loss = weighted.mean(dim=1).sum()
+        loss = losses.mean(dim=1).sum()
         return loss, {
             "critic/loss": loss.detach(),
             "critic/td": (value - target).abs().mean(),

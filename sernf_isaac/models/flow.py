@@ -142,20 +142,13 @@ class FlowPolicy(nn.Module):
         latent = self.rotation.new_empty(batch, num_samples, self.horizon, self.action_dim)
         return sigma * latent.normal_(generator=generator)
 
-    def decode(
-        self, latent: Tensor, tokens: Tensor | FlowContext, *, rank_space: str = "action"
-    ) -> tuple[Tensor, Tensor]:
+    def decode(self, latent: Tensor, tokens: Tensor | FlowContext) -> tuple[Tensor, Tensor]:
         """Latents to chunks clipped to [-1, 1] and log-probabilities under the unit-variance base.
 
-        The log-probability is that of the chunk before clipping, in the `rank_space`: "action", or
-        "latent_u": before the final tanh, whose term favours chunks at the bounds.
+        The log-probability is that of the chunk before clipping.
         """
-        if rank_space not in ("action", "latent_u"):
-            raise ValueError(f'rank_space must be "action" or "latent_u", not {rank_space!r}')
         squashed, log_det = self._decode(latent, self.context(tokens))
-        log_prob = _standard_normal(latent) - log_det
-        if rank_space == "action":
-            log_prob = log_prob + self._unsquash_log_det(squashed)
+        log_prob = _standard_normal(latent) - log_det + self._unsquash_log_det(squashed)
         return (squashed.tanh() / self.range).clamp(-1, 1), log_prob
 
     def sample(
@@ -170,22 +163,6 @@ class FlowPolicy(nn.Module):
         Differentiable with respect to weights and tokens (pathwise).
         """
         return self.decode(self.draw_latents(tokens, num_samples, sigma, generator), tokens)
-
-    @torch.no_grad()
-    def most_likely(
-        self,
-        tokens: Tensor | FlowContext,
-        num_samples: int,
-        sigma: float = 0.7,
-        generator: torch.Generator | None = None,
-        *,
-        rank_space: str = "action",
-    ) -> Tensor:
-        """Of K samples the one with the highest likelihood, (B, H, A) (paper §IV-D-a)."""
-        latent = self.draw_latents(tokens, num_samples, sigma, generator)
-        chunks, log_prob = self.decode(latent, tokens, rank_space=rank_space)
-        best = log_prob.argmax(dim=1)
-        return chunks[torch.arange(len(best), device=best.device), best]
 
     def _encode(self, scaled: Tensor, context: FlowContext) -> tuple[Tensor, Tensor]:
         limit = 1 - self.clamp

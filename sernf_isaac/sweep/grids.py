@@ -17,19 +17,16 @@ GRIDS: Mapping[str, tuple[str, Sequence[Value]]] = {
     "candidates": ("learner.improvement.candidates", (1, 8, 24, 64)),
     "sigma": ("learner.improvement.sigma", (0.3, 0.5, 0.7, 0.85, 1.0)),
 }
-"""Settings below an `OfflineRun`, and their values. The paper's are the first three (Figs. 10 to
-12); the others are parts of the method whose values the paper does not vary."""
+"""Settings, named alike in every script, and their values. The paper's are the first three (Figs.
+10 to 12); the others are parts of the method whose values the paper does not vary."""
 
 
-def axes_of(
-    names: Sequence[str], varied: Sequence[str], group: str
-) -> dict[str, tuple[Value, ...]]:
+def axes_of(names: Sequence[str], varied: Sequence[str]) -> dict[str, tuple[Value, ...]]:
     """Settings of the script and the values each of them takes.
 
     Args:
         names: Of `GRIDS`.
         varied: More axes as "key=[value, ...]", and other values for a grid as "name=[value, ...]".
-        group: Where the script has its `OfflineRun`, such as "offline"; empty: at the top.
 
     Raises:
         ValueError: If a name is unknown, with the nearest one, or an axis cannot be read.
@@ -41,15 +38,11 @@ def axes_of(
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise ValueError(f"no grid '{name}'; there are {sorted(GRIDS)}{hint}")
         key, values = GRIDS[name]
-        axes[_below(group, key)] = tuple(values)
+        axes[key] = tuple(values)
     for item in varied:
         key, values = _axis(item)
-        axes[_below(group, GRIDS[key][0]) if key in GRIDS else key] = values
+        axes[GRIDS[key][0] if key in GRIDS else key] = values
     return axes
-
-
-def _below(group: str, key: str) -> str:
-    return f"{group}.{key}" if group else key
 
 
 def _axis(item: str) -> tuple[str, tuple[Value, ...]]:

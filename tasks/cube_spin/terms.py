@@ -80,13 +80,22 @@ def action_centre_and_scale(
     return grasp_target.clone(), scale
 
 
+def targets_of(action: Tensor, constants: TaskConstants) -> Tensor:
+    """The joint targets (N, 17) [rad] that actions (N, 17) ask for, within the limits."""
+    wanted = constants.action_centre + constants.action_scale * action
+    return wanted.clamp(constants.joint_lower, constants.joint_upper)
+
+
+def actions_of(target: Tensor, constants: TaskConstants) -> Tensor:
+    """Actions (N, 17) that ask for joint targets (N, 17) [rad]: the inverse, within the limits."""
+    return (target - constants.action_centre) / constants.action_scale
+
+
 def joint_targets(
     action: Tensor, previous_target: Tensor, constants: TaskConstants, smoothing: float
 ) -> Tensor:
     """Smoothed joint targets (N, 17) of an action (N, 17): EMA of the clamped command (F.4b)."""
-    wanted = constants.action_centre + constants.action_scale * action
-    wanted = wanted.clamp(constants.joint_lower, constants.joint_upper)
-    return torch.lerp(previous_target, wanted, smoothing)
+    return torch.lerp(previous_target, targets_of(action, constants), smoothing)
 
 
 # Commands and support -----------------------------------------------------------------------------
@@ -171,14 +180,12 @@ def student_observations(state: TaskState, constants: TaskConstants) -> tuple[Te
     """What the student sees of one step (paper F.3, Fig. 7).
 
     Returns:
-        `history` (N, 24): joints 17, cube position 3, rotation 4; one row of the history;
-        `current` (N, 35): previous action 17, joint command 17, goal 1.
+        `history` (N, 24): joints 17 [rad], cube position 3 [m], rotation 4; one row of the history;
+        `current` (N, 35): previous action 17, joint command 17 [rad], goal 1 [rad/s].
     """
     quat = state.cube_quat * torch.where(state.cube_quat[:, 3:] < 0, -1.0, 1.0)
-    joints = normalised_joints(state.joint_pos, constants)
-    history = torch.cat([joints, state.cube_pos - constants.cube_origin, quat], dim=1)
-    command = normalised_joints(state.joint_target, constants)
-    current = torch.cat([state.action, command, state.command[:, None]], dim=1)
+    history = torch.cat([state.joint_pos, state.cube_pos - constants.cube_origin, quat], dim=1)
+    current = torch.cat([state.action, state.joint_target, state.command[:, None]], dim=1)
     return history, current
 
 

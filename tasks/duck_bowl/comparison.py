@@ -78,10 +78,8 @@ class Variant:
     def settings(self, seed: int) -> FourStageRun:
         """Of a run of this variant."""
         run = simulated(seed, self.policy)
-        offline = replace(run.offline, successes_only=self.used == "successful")
-        if self.imitation_only:
-            offline = replace(offline, warm_up_steps=0, offline_steps=0)
-        return replace(run, offline=offline)
+        run = replace(run, successes_only=self.used == "successful")
+        return replace(run, warm_up_steps=0, offline_steps=0) if self.imitation_only else run
 
     def data(self, store: Path) -> dict[str, Episode]:
         """What to learn from, by name; numbers only.

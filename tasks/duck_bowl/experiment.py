@@ -25,10 +25,12 @@ from sernf_isaac.learning.online.in_memory import (
 from sernf_isaac.learning.online.training import OnlineTraining
 from sernf_isaac.learning.stages import ONLINE
 from sernf_isaac.policy import ChunkPolicy
+from tasks.duck_bowl.definition import TASK
 from tasks.duck_bowl.environment import FEATURES, DuckBowl
 from tasks.duck_bowl.evaluation import evaluate
-from tasks.manipulation.actions import ACTION_DIM
+from tasks.manipulation.actions import ACTION_DIM, ACTION_NAMES
 from tasks.manipulation.protocol import Trial, as_rows
+from tasks.manipulation.settings import CONTROL_RATE_HZ, MIN_RANGE
 
 ROLLOUTS_PER_ROUND = 5
 """Online rollouts between two bouts of updates."""
@@ -37,8 +39,7 @@ SETTINGS_FILE, RESULT_FILE = "settings.yaml", "result.json"
 
 def problem_of(demonstrations: Mapping[str, Episode], run: FourStageRun) -> Problem:
     """Demonstrations, and scales fitted to them."""
-    offline = run.offline
-    scale = fit_normalizer(demonstrations.values(), FEATURES, offline.min_range, offline.spec)
+    scale = fit_normalizer(demonstrations.values(), FEATURES, MIN_RANGE, run.spec)
     return Problem(demonstrations, scale, FEATURES, ACTION_DIM)
 
 
@@ -88,11 +89,12 @@ class Experiment:
 
     def _train_online(self) -> None:
         stages, path = self._stages, self.folder / ONLINE_STATE_FILE
-        env = DuckBowl(ROLLOUTS_PER_ROUND, seed=1_000 + self.run.offline.seed, threads=1)
+        env = DuckBowl(ROLLOUTS_PER_ROUND, seed=1_000 + self.run.seed, threads=1)
         training = OnlineTraining(
             *(stages.learner, stages.policy, env, stages.replay, self.run.online),
+            batch_size=self.run.rl_batch_size,
             hold=env.hold,
-            seed=self.run.offline.seed,
+            seed=self.run.seed,
         )
         if path.is_file():
             training.load_state_dict(read_whole(path))  # type: ignore[arg-type]  # a dict of ours
@@ -112,7 +114,7 @@ class Experiment:
         self.trials[at.stage] = found
         self._keep_policy(at)
         content = {
-            "seed": self.run.offline.seed,
+            "seed": self.run.seed,
             "label": self._label,
             "parameters": parameters_of(at.policy),
             "stages": {stage: as_rows(trials) for stage, trials in self.trials.items()},
@@ -125,8 +127,9 @@ class Experiment:
     def _keep_policy(self, at: Milestone) -> None:
         """Write a policy that can be tried again."""
         policy = at.policy
-        contract = contract_of(self.run.offline, policy.layout, policy.normalizer)
-        notes = {"stage": at.stage, "seed": self.run.offline.seed, "label": self._label}
+        about = (TASK.name, CONTROL_RATE_HZ, ACTION_NAMES)
+        contract = contract_of(policy.layout, policy.normalizer, *about)
+        notes = {"stage": at.stage, "seed": self.run.seed, "label": self._label}
         policy.save(self.folder / f"policy_{at.stage}.pt", contract, notes)
 
 
@@ -138,8 +141,8 @@ def parameters_of(policy: ChunkPolicy) -> int:
 def _check(run: FourStageRun, rollouts: int) -> None:
     if rollouts < 0 or rollouts % ROLLOUTS_PER_ROUND:
         raise ValueError(f"rollouts ({rollouts}) must be a multiple of {ROLLOUTS_PER_ROUND}")
-    run.offline.check()
-    kind = run.offline.architecture.kind
+    run.check()
+    kind = run.architecture.kind
     if rollouts and kind in WITHOUT_LIKELIHOOD:
         raise ValueError(
             f"a policy of the kind {kind!r} has no likelihood, which stage IV needs; set "

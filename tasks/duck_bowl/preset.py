@@ -47,27 +47,26 @@ def simulated(seed: int, kind: str = "flow") -> FourStageRun:
         config.OptimizerConfig(imitation_learning_rate=2e-3, rl_learning_rate=5e-4),
         config.ImprovementConfig(candidates=4, sigma=0.3, imitation_weight=1.0),
     )
-    offline = replace(
-        offline_run(),
+    run = FourStageRun(
         seed=seed,
         batch_size=128,
         rl_batch_size=64,
         imitation_steps=1_500,
         warm_up_steps=2_500,
         offline_steps=100,
-        support_from_data=False,
+        successes_only=True,
         spec=replace(SPEC),
         learner=learner,
         save_every=500,
+        # 15 rollouts in 3 rounds; the number of steps only bounds them.
+        online=OnlineSchedule(15 * 200, updates_per_step=1.2, candidates=4),
     )
-    # 15 rollouts in 3 rounds; the number of steps only bounds them.
-    schedule = OnlineSchedule(15 * 200, updates_per_step=1.2, batch_size=64, candidates=4)
-    return FourStageRun(_as(offline, kind), schedule)
+    return _as(run, kind)
 
 
-def _as(offline: OfflineRun, kind: str) -> OfflineRun:
+def _as(run: FourStageRun, kind: str) -> FourStageRun:
     """The same run for another kind of policy, small like the flow."""
     if kind == "flow":
-        return offline
-    sizes = replace(offline.architecture, act=SMALL_ACT, flow_matching=SMALL_FLOW_MATCHING)
-    return as_baseline(replace(offline, architecture=sizes), kind)
+        return run
+    sizes = replace(run.architecture, act=SMALL_ACT, flow_matching=SMALL_FLOW_MATCHING)
+    return as_baseline(replace(run, architecture=sizes), kind)

@@ -8,14 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from omegaconf import OmegaConf
 
-from sernf_isaac.learning.online.in_memory import FourStageRun
-from sernf_isaac.models.build import build_any_actor
-from tasks.duck_bowl.environment import FEATURES
 from tasks.duck_bowl.experiment import RESULT_FILE, SETTINGS_FILE
 from tasks.duck_bowl.task import STAGES
-from tasks.manipulation.actions import ACTION_DIM
 from tasks.manipulation.protocol import Trial, common_times, share, table
 
 LABELS = {
@@ -63,8 +58,8 @@ def load_result(folder: Path) -> Result:
         known = {name: [Trial(**row) for row in rows] for name, rows in content["stages"].items()}
         stages = {name: known[name] for name in LABELS if name in known}  # files are sorted
         settings = yaml.safe_load(settings_path.read_text())
-        parameters = content.get("parameters") or _count(settings)  # older runs did not count
-        settings["offline"].pop("seed")
+        parameters = content["parameters"]
+        settings.get("offline", settings).pop("seed")  # runs of version 0.1 have it below "offline"
         label = content.get("label", "flow")
     except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise ValueError(f"{folder} holds no whole result: {error}") from error
@@ -128,16 +123,6 @@ def _check_alike(runs: Sequence[Result]) -> None:
             )
         if run.settings != first.settings:
             raise ValueError(f"{what} their {SETTINGS_FILE} differ in more than the seed")
-
-
-def _count(settings: dict) -> int:
-    """Weights of the policy that these settings make, without its encoder."""
-    merged = OmegaConf.merge(OmegaConf.structured(FourStageRun), settings)
-    run: FourStageRun = OmegaConf.to_object(merged)  # type: ignore[assignment]  # typed loosely
-    offline = run.offline
-    sizes = (offline.learner.policy, offline.spec, FEATURES, ACTION_DIM)
-    actor = build_any_actor(offline.architecture, *sizes, seed=0)
-    return sum(parameter.numel() for parameter in actor.flow.parameters())
 
 
 def _mean(times_s: Sequence[float]) -> str:

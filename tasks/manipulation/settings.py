@@ -34,7 +34,6 @@ def real_robot_run(name: str) -> OfflineRun:
         warm_up_steps=5_000,
         offline_steps=1_000,
         successes_only=True,
-        support_from_data=False,
         min_range=MIN_RANGE,
         spec=replace(SPEC),
         learner=config.LearnerConfig(

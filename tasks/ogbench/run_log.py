@@ -30,7 +30,7 @@ def run_folder(out: Path, task: str, variant: str, run: FourStageRun) -> Path:
     """Where this run's files go: its name changes with its settings, so that none go on wrongly."""
     text = OmegaConf.to_yaml(OmegaConf.structured(run))
     mark = hashlib.sha256(text.encode()).hexdigest()[:8]
-    folder = out / f"{task}_{variant}_{run.offline.seed}_{mark}"
+    folder = out / f"{task}_{variant}_{run.seed}_{mark}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG_FILE).write_text(text)
     return folder

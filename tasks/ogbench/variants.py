@@ -5,7 +5,6 @@ from dataclasses import replace
 from sernf_isaac import config
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD, as_baseline
-from sernf_isaac.learning.offline.run import OfflineRun
 from sernf_isaac.learning.online.in_memory import FourStageRun
 from sernf_isaac.learning.online.training import OnlineSchedule
 from sernf_isaac.models.architecture import ActConfig, Architecture, FlowMatchingConfig
@@ -46,26 +45,23 @@ def settings(variant: str, seed: int) -> FourStageRun:
         dropout=0,
     )
     run = FourStageRun(
-        OfflineRun(
-            name="ogbench",
-            seed=seed,
-            batch_size=128,
-            rl_batch_size=512,
-            imitation_steps=2500,
-            warm_up_steps=750,
-            offline_steps=1500,
-            save_every=250,
-            spec=ChunkSpec(history=1, prefix=0, horizon=4, discount=DISCOUNT, history_keys=()),
-            learner=config.LearnerConfig(
-                policy,
-                critic,
-                config.OptimizerConfig(imitation_learning_rate=2e-3, rl_learning_rate=1e-3),
-                config.ImprovementConfig(
-                    candidates=4, target_candidates=1, polyak=0.1, imitation_weight=10.0
-                ),
+        seed=seed,
+        batch_size=128,
+        rl_batch_size=512,
+        imitation_steps=2500,
+        warm_up_steps=750,
+        offline_steps=1500,
+        save_every=250,
+        spec=ChunkSpec(history=1, prefix=0, horizon=4, discount=DISCOUNT, history_keys=()),
+        learner=config.LearnerConfig(
+            policy,
+            critic,
+            config.OptimizerConfig(imitation_learning_rate=2e-3, rl_learning_rate=1e-3),
+            config.ImprovementConfig(
+                candidates=4, target_candidates=1, polyak=0.1, imitation_weight=10.0
             ),
         ),
-        OnlineSchedule(20_000, updates_per_step=0.1, batch_size=512, candidates=CANDIDATES),
+        online=OnlineSchedule(20_000, updates_per_step=0.1, candidates=CANDIDATES),
         critic_updates=4,
         evaluate_every=10_000,
     )
@@ -73,7 +69,7 @@ def settings(variant: str, seed: int) -> FourStageRun:
 
 
 def _changed(run: FourStageRun, variant: str) -> FourStageRun:
-    learner = run.offline.learner
+    learner = run.learner
     improvement = {
         "no_likelihood": {"imitation_weight": 0.0},
         "one_candidate": {"candidates": 1},
@@ -82,13 +78,12 @@ def _changed(run: FourStageRun, variant: str) -> FourStageRun:
     improvement = replace(learner.improvement, **improvement)
     learner = replace(learner, critic=critic, improvement=improvement)
     kind = "gaussian" if variant == "gaussian" else "flow"
-    architecture = replace(run.offline.architecture, kind=kind)
-    run = replace(run, offline=replace(run.offline, learner=learner, architecture=architecture))
+    architecture = replace(run.architecture, kind=kind)
+    run = replace(run, learner=learner, architecture=architecture)
     if variant == "one_candidate":
         return replace(run, online=replace(run.online, candidates=1))
     if variant in WITHOUT_LIKELIHOOD:
-        imitation = replace(run.offline, architecture=BASELINES)
-        return replace(run, offline=as_baseline(imitation, variant))
+        return as_baseline(replace(run, architecture=BASELINES), variant)
     if variant not in VARIANTS:
         raise ValueError(f"variant '{variant}' is none of {VARIANTS}")
     return run

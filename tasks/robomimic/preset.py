@@ -32,7 +32,6 @@ def offline_run() -> OfflineRun:
         keys=[*IMAGE_KEYS, *NUMBER_KEYS],
         control_rate_hz=CONTROL_RATE_HZ,
         imitation_steps=30_000,
-        support_from_data=False,
         spec=ChunkSpec(history=1, prefix=0, horizon=10, discount=0.997, history_keys=()),
         learner=learner,
         architecture=Architecture(vision=eyes),

@@ -12,7 +12,6 @@ from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.acting import act
-from sernf_isaac.learning.offline.run import OfflineRun
 from sernf_isaac.learning.online.in_memory import FourStageRun, FourStages, Milestone, Problem
 from sernf_isaac.learning.online.training import OnlineSchedule, collect
 from sernf_isaac.models.architecture import Architecture
@@ -33,8 +32,7 @@ def settings() -> FourStageRun:
     rates = config.OptimizerConfig(imitation_learning_rate=2e-3, rl_learning_rate=1e-3)
     # At the paper's 0.1 the policy leaves the data faster than critics this young can follow.
     improvement = config.ImprovementConfig(candidates=8, imitation_weight=0.3)
-    offline = OfflineRun(
-        name="two_doors",
+    return FourStageRun(
         batch_size=128,
         rl_batch_size=128,
         imitation_steps=800,
@@ -43,9 +41,10 @@ def settings() -> FourStageRun:
         successes_only=True,
         spec=ChunkSpec(history=1, prefix=0, horizon=8, discount=0.98, history_keys=()),
         learner=config.LearnerConfig(policy, critic, rates, improvement),
+        online=OnlineSchedule(6_000, updates_per_step=0.04, candidates=CANDIDATES),
+        critic_updates=2,
+        evaluate_every=6_000,
     )
-    online = OnlineSchedule(6_000, updates_per_step=0.04, batch_size=128, candidates=CANDIDATES)
-    return FourStageRun(offline, online, critic_updates=2, evaluate_every=6_000)
 
 
 def demonstrations(seed: int) -> list[Episode]:
@@ -81,13 +80,12 @@ def play(run: FourStageRun, out: Path, *, seed: int, episodes: int) -> dict[str,
     def report(at: Milestone) -> None:
         name = "gaussian" if at.stage == "imitation" and "gaussian" not in stages else at.stage
         env, decide = TwoDoors(episodes, seed=99), act(at.policy, CANDIDATES, seed)
-        stages[name] = runs_of(collect(env, decide, run.offline.spec, hold=STILL))
+        stages[name] = runs_of(collect(env, decide, run.spec, hold=STILL))
         print(line(name, stages[name]))
 
-    only_imitation = replace(run.offline, warm_up_steps=0, offline_steps=0)
+    only_imitation = replace(run, warm_up_steps=0, offline_steps=0)
     gaussian = replace(only_imitation, architecture=Architecture("gaussian"))
-    plain = replace(run, offline=gaussian)
-    FourStages(plain, problem, out / "gaussian", report).train_offline()
+    FourStages(gaussian, problem, out / "gaussian", report).train_offline()
     flow = FourStages(run, problem, out / "flow", report)
     flow.train_offline()
     flow.train_online(TwoDoors(32, seed=seed + 3), hold=STILL)

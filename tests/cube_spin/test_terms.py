@@ -236,10 +236,18 @@ def test_the_student_sees_24_numbers_of_history_and_35_of_now(constants: TaskCon
     )
     history, current = terms.student_observations(now, constants)
     assert history.shape == (2, 24) and current.shape == (2, 35)
-    torch.testing.assert_close(history[:, :17], terms.normalised_joints(now.joint_pos, constants))
+    assert torch.equal(history[:, :17], now.joint_pos)
     torch.testing.assert_close(history[:, 17:20], torch.tensor([[0.01, 0, 0]]).expand(2, 3))
     torch.testing.assert_close(current[:, :17], now.action)
     assert current[:, -1].tolist() == [1.0, 2.0]
+
+
+def test_targets_and_actions_undo_each_other_within_the_limits(constants: TaskConstants) -> None:
+    action = 0.1 * torch.randn(5, 17)
+    target = terms.targets_of(action, constants)
+    torch.testing.assert_close(terms.actions_of(target, constants), action)
+    assert torch.equal(terms.joint_targets(action, target, constants, 0.5), target)
+    assert (terms.targets_of(torch.full((1, 17), 99.0), constants) == constants.joint_upper).all()
 
 
 def test_the_student_sees_neither_velocities_nor_the_platform(constants: TaskConstants) -> None:

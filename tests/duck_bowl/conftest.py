@@ -30,26 +30,25 @@ def tiny() -> Tiny:
 
     def make(variant: Variant | None = None) -> FourStageRun:
         run = (variant or Variant()).settings(0)
-        offline, learner = run.offline, run.offline.learner
+        learner = run.learner
         policy = replace(learner.policy, token_dim=16, width=16, num_couplings=4, num_heads=2)
         critic = replace(learner.critic, token_dim=16, num_heads=2, num_layers=1, feedforward=16)
         act = ActConfig(num_heads=2, num_layers=1, feedforward=16, style_dim=4)
         matching = FlowMatchingConfig(num_heads=2, num_layers=1, feedforward=16)
-        offline = replace(
-            offline,
+        return replace(
+            run,
             learner=replace(learner, policy=policy, critic=critic),
-            architecture=replace(offline.architecture, act=act, flow_matching=matching),
+            architecture=replace(run.architecture, act=act, flow_matching=matching),
             batch_size=8,
             rl_batch_size=8,
             imitation_steps=3,
-            warm_up_steps=min(2, offline.warm_up_steps),
-            offline_steps=min(2, offline.offline_steps),
+            warm_up_steps=min(2, run.warm_up_steps),
+            offline_steps=min(2, run.offline_steps),
             log_every=1,
             save_every=1,
             successes_only=False,
+            online=replace(run.online, updates_per_step=0.002, candidates=2),
         )
-        online = replace(run.online, updates_per_step=0.002, batch_size=8, candidates=2)
-        return replace(run, offline=offline, online=online)
 
     return make
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from omegaconf import OmegaConf
 
 from sernf_isaac.checkpoint import read_whole, write_whole
 from sernf_isaac.data.sources import load_episodes
 from sernf_isaac.models.architecture import KINDS
-from sernf_isaac.models.build import build_any_actor
+from sernf_isaac.models.build import build_actor
+from sernf_isaac.models.layout import PolicyLayout
 from tasks.duck_bowl.comparison import Variant, successful_rollouts
 from tasks.duck_bowl.environment import FEATURES
 from tasks.duck_bowl.evaluation import evaluate, load_fitting_policy
@@ -39,7 +39,7 @@ def trial(succeeded: bool, time_s: float = 5.0) -> Trial:
 
 def result(name: str, *stages: list[Trial], label: str = "flow", steps: int = 1) -> Result:
     trials = dict(zip(LABELS, stages, strict=False))
-    return Result(Path(name), label, 1234, {"offline": {"imitation_steps": steps}}, trials)
+    return Result(Path(name), label, 1234, {"imitation_steps": steps}, trials)
 
 
 # Variants -----------------------------------------------------------------------------------------
@@ -56,11 +56,11 @@ def test_no_two_variants_share_a_folder_or_a_name() -> None:
 
 
 def test_a_variant_changes_what_it_says_and_nothing_else() -> None:
-    method = simulated(0).offline
+    method = simulated(0)
     for variant in VARIANTS:
-        run = variant.settings(0).offline
+        run = variant.settings(0)
         assert run.learner.optimizer == method.learner.optimizer
-        assert run.batch_size == method.batch_size and run.min_range == method.min_range
+        assert run.batch_size == method.batch_size
         assert run.imitation_steps == method.imitation_steps
         assert run.successes_only == (variant.used == "successful")
         only_imitates = variant.imitation_only or variant.policy in ("act", "flow_matching")
@@ -73,9 +73,9 @@ def test_a_variant_changes_what_it_says_and_nothing_else() -> None:
 def test_baselines_have_about_the_share_of_weights_that_they_have_in_the_paper() -> None:
     counts = {}
     for kind in KINDS:
-        run = simulated(0, kind).offline
-        sizes = (run.learner.policy, run.spec, FEATURES, ACTION_DIM)
-        actor = build_any_actor(run.architecture, *sizes, seed=0)
+        run = simulated(0, kind)
+        sizes = (run.spec, run.learner.policy, run.learner.critic, 0, run.architecture)
+        actor = build_actor(PolicyLayout(FEATURES, ACTION_DIM, *sizes))
         counts[kind] = sum(parameter.numel() for parameter in actor.flow.parameters())
     assert counts["gaussian"] == pytest.approx(counts["flow"], rel=0.01)
     assert counts["act"] / counts["flow"] == pytest.approx(22_154_840 / 53_034_752, abs=0.1)
@@ -156,7 +156,7 @@ def test_what_has_no_likelihood_does_not_go_online(
     with pytest.raises(ValueError, match=r"'act' has no likelihood.*rollouts = 0 instead of 5"):
         Experiment(tiny(variant), shown, tmp_path / "run", rollouts=5)
     run = tiny(variant)
-    run = replace(run, offline=replace(run.offline, offline_steps=1))
+    run = replace(run, offline_steps=1)
     with pytest.raises(ValueError, match="offline_steps=0"):
         Experiment(run, shown, tmp_path / "run", rollouts=0)
     assert not (tmp_path / "run").exists()
@@ -190,19 +190,17 @@ def test_runs_that_are_not_alike_are_not_pooled() -> None:
         comparison([])
 
 
-def test_results_without_a_label_are_of_the_method(tmp_path: Path, tiny) -> None:
-    run = tiny()
-    (tmp_path / "settings.yaml").write_text(OmegaConf.to_yaml(OmegaConf.structured(run)))
+def test_results_of_before_the_label_are_of_the_method(tmp_path: Path, tiny) -> None:
     rows = [{"milestones": 2, "succeeded": True, "time_s": 5.0, "outcome": "success"}]
-    stages = {"online": rows, "imitation": rows}
-    (tmp_path / "result.json").write_text(json.dumps({"seed": 0, "stages": stages}))
-    found = load_result(tmp_path)
-    torch.manual_seed(0)
-    sizes = (run.offline.learner.policy, run.offline.spec, FEATURES, ACTION_DIM)
-    flow = build_any_actor(run.offline.architecture, *sizes, seed=0).flow
-    assert found.label == "flow" and list(found.stages) == ["imitation", "online"]
-    assert found.parameters == sum(parameter.numel() for parameter in flow.parameters())
-    assert "seed" not in found.settings["offline"]
+    content = {"seed": 0, "stages": {"online": rows, "imitation": rows}, "parameters": 7}
+    (tmp_path / "result.json").write_text(json.dumps(content))
+    for now in (True, False):  # version 0.1 had the settings below "offline"
+        text = OmegaConf.to_yaml(OmegaConf.structured(tiny()))
+        old = "offline:\n" + "".join(f"  {line}\n" for line in text.splitlines())
+        (tmp_path / "settings.yaml").write_text(text if now else old)
+        found = load_result(tmp_path)
+        assert found.label == "flow" and list(found.stages) == ["imitation", "online"]
+        assert "seed" not in found.settings.get("offline", found.settings)
     (tmp_path / "result.json").write_text("{}")
     with pytest.raises(ValueError, match="holds no whole result"):
         load_result(tmp_path)

@@ -13,7 +13,8 @@ from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.learning.distill.distiller import Distiller
 from sernf_isaac.learning.distill.workers import Workers
-from sernf_isaac.policy import ChunkPolicy, PolicyLayout
+from sernf_isaac.models.layout import PolicyLayout
+from sernf_isaac.policy import ChunkPolicy
 
 SPEC = ChunkSpec(history=2, prefix=1, horizon=4)
 FEATURES = {"history": 2, "goal": 1}
@@ -92,15 +93,15 @@ def tiny_distiller(
     **settings: object,
 ) -> Distiller:
     """A distiller of two joints that saves after every second iteration."""
-    quick = {"iterations": 4, "rollout_steps": 20, "updates_per_iteration": 3, "batch_size": 16}
+    quick = {"iterations": 4, "rollout_steps": 20, "updates_per_iteration": 3}
     learner_config = LearnerConfig(
         policy=PolicyConfig(token_dim=16, width=16, num_couplings=3, num_heads=2),
         optimizer=OptimizerConfig(imitation_learning_rate=5e-3),
     )
-    learner = build_learner(learner_config, SPEC, features=FEATURES, action_dim=2, seed=seed)
     ones = np.ones(2)
     ranges = {"history": (-ones, ones), "goal": (-ones[:1], ones[:1]), ACTION: (-ones, ones)}
     layout = PolicyLayout(FEATURES, 2, SPEC, learner_config.policy, learner_config.critic, seed)
+    learner = build_learner(layout, learner_config)
     return Distiller(
         env or Drift(),
         teacher,
@@ -108,6 +109,7 @@ def tiny_distiller(
         learner,
         DistillConfig(**quick | {"save_every": 2} | settings),
         run_dir,
+        batch_size=16,
         action_names=("x", "y"),
         seed=seed,
         workers=workers,

@@ -6,7 +6,7 @@ import torch
 
 from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.models.build import build_actor, build_judge
+from sernf_isaac.models.build import build_actor, build_critics
 from sernf_isaac.policy import ChunkPolicy
 from tasks.cube_spin.config import tuned_task
 from tasks.cube_spin.student.environment import StudentObservationConfig
@@ -20,9 +20,8 @@ def save_tiny_student(path: Path, *, judged: bool = True) -> Path:
     """Write it; `judged`: with critics."""
     layout = student_layout(ChunkSpec(), POLICY, CRITIC, 0)
     torch.manual_seed(0)
-    sizes = layout.spec, layout.features, layout.action_dim
-    actor = build_actor(POLICY, *sizes, seed=0)
-    judge = build_judge(CRITIC, *sizes) if judged else None
+    actor = build_actor(layout)
+    judge = build_critics(layout) if judged else None
     tiny = ChunkPolicy(layout, actor, judge, student_normalizer())
     save_student(path, tiny, tuned_task(), StudentObservationConfig(), {})
     return path

@@ -14,19 +14,18 @@ from tasks.ogbench.variants import settings
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 TINY = (
-    "offline.imitation_steps=2",
-    "offline.warm_up_steps=2",
-    "offline.offline_steps=2",
-    "offline.batch_size=8",
-    "offline.rl_batch_size=8",
-    "offline.log_every=1",
-    "offline.save_every=2",
-    "offline.learner.policy.token_dim=16",
-    "offline.learner.policy.width=16",
-    "offline.learner.critic.token_dim=16",
-    "offline.learner.critic.feedforward=16",
+    "imitation_steps=2",
+    "warm_up_steps=2",
+    "offline_steps=2",
+    "batch_size=8",
+    "rl_batch_size=8",
+    "log_every=1",
+    "save_every=2",
+    "learner.policy.token_dim=16",
+    "learner.policy.width=16",
+    "learner.critic.token_dim=16",
+    "learner.critic.feedforward=16",
     "online.env_steps=50",
-    "online.batch_size=8",
     "online.candidates=2",
     "evaluate_every=20",
 )
@@ -80,7 +79,7 @@ def test_a_run_ends_with_its_numbers_and_is_not_done_again(
 
 def test_other_settings_are_another_run(tmp_path: Path) -> None:
     run, again, other = settings("flow", 0), settings("flow", 0), settings("flow", 0)
-    other.offline.imitation_steps += 1
+    other.imitation_steps += 1
     folders = [run_folder(tmp_path, "task", "flow", one) for one in (run, again, other)]
     assert folders[0] == folders[1] != folders[2]
     assert all((folder / CONFIG_FILE).is_file() for folder in folders)
@@ -119,4 +118,4 @@ def test_what_only_imitates_is_evaluated_after_stage_one(
     run_ogbench(*arguments, "--json", tmp_path / "r.json", "--episodes", 4, "--num_envs", 2, *small)
     values = json.loads((tmp_path / "r.json").read_text())
     assert 0 <= values["success_imitation"] <= 1 and values["success_online"] is None
-    assert values["settings"]["offline"]["architecture"]["kind"] == variant
+    assert values["settings"]["architecture"]["kind"] == variant

@@ -22,24 +22,21 @@ SMALL = Architecture(
 
 @pytest.mark.parametrize("kind", ["act", "flow_matching"])
 def test_baselines_imitate_and_act(kind: str, problem: Problem, tmp_path: Path) -> None:  # noqa: F811
-    run = tiny_run()
-    offline = as_baseline(replace(run.offline, architecture=SMALL), kind)
-    offline = replace(offline, imitation_steps=10, warm_up_steps=3)
+    run = as_baseline(replace(tiny_run(), architecture=SMALL), kind)
+    run = replace(run, imitation_steps=10, warm_up_steps=3)
     seen: dict[str, Milestone] = {}
-    stages = FourStages(
-        replace(run, offline=offline), problem, tmp_path, lambda at: seen.update({at.stage: at})
-    )
+    stages = FourStages(run, problem, tmp_path, lambda at: seen.update({at.stage: at}))
     stages.train_offline()
     assert list(seen) == ["imitation", "warm_up"]
     policy, env = seen["imitation"].policy, TwoDoors(3, seed=0, max_steps=30)
     decide, spec = acting(policy, 1, seed=0)
     episodes = collect(env, decide, spec, hold=torch.zeros(ACTION_DIM))
-    expected = 1 if kind == "act" else run.offline.spec.horizon
+    expected = 1 if kind == "act" else tiny_run().spec.horizon
     for episode in episodes:
         assert episode.decision.nonzero()[0].tolist() == list(range(0, len(episode), expected))
     judged = seen["warm_up"].policy.decide(
         env.reset(), torch.zeros(3, 0, ACTION_DIM), candidates=4, rank="value"
     )
-    assert judged.shape == (3, offline.spec.horizon, ACTION_DIM)
+    assert judged.shape == (3, run.spec.horizon, ACTION_DIM)
     with pytest.raises(ValueError, match="has no likelihood"):
         stages.train_online(env, hold=torch.zeros(ACTION_DIM))

@@ -1,15 +1,19 @@
 """The Gaussian chunk policy: a density like any other, behind the flow's interface."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
-from sernf_isaac.config import PolicyConfig
+from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.actor_critic import seen
+from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.models.baselines.gaussian import GaussianPolicy, width_for
-from sernf_isaac.models.build import build_actor, build_gaussian_actor
+from sernf_isaac.models.build import build_actor
 from sernf_isaac.models.critic import ChunkCritic
+from sernf_isaac.models.layout import PolicyLayout
 from sernf_isaac.models.selection import best_by_likelihood, choose_by_value
 
 ACTION, HORIZON, WIDTH, BATCH, COUNT = 2, 4, 16, 3, 5
@@ -66,9 +70,9 @@ def test_every_parameter_receives_a_gradient(policy, tokens) -> None:
 def test_it_takes_the_place_of_a_flow_of_the_same_size_in_selection() -> None:
     config = PolicyConfig(token_dim=WIDTH, width=WIDTH, num_couplings=4, num_heads=2)
     spec = ChunkSpec(history=1, prefix=0, horizon=HORIZON, history_keys=())
-    sizes = (config, spec, {"state": 3}, ACTION)
-    wanted = sum(p.numel() for p in build_actor(*sizes, seed=0).flow.parameters())
-    actor = build_gaussian_actor(*sizes, parameters=wanted)
+    layout = PolicyLayout({"state": 3}, ACTION, spec, config, CriticConfig(), 0)
+    wanted = sum(p.numel() for p in build_actor(layout).flow.parameters())
+    actor = build_actor(replace(layout, architecture=Architecture("gaussian")))
     assert sum(p.numel() for p in actor.flow.parameters()) == pytest.approx(wanted, rel=0.02)
     critic = ChunkCritic(ACTION, HORIZON, support=(0, 1), token_dim=WIDTH, num_heads=2)
     tokens = actor.eval().encoder({"state": torch.randn(BATCH, 3)})
@@ -88,8 +92,9 @@ def test_the_width_gives_the_number_of_parameters(parameters: int) -> None:
 
 def test_the_order_of_a_history_is_seen() -> None:
     spec = ChunkSpec(history=4, prefix=0, horizon=2, history_keys=("history",))
-    config = PolicyConfig(token_dim=16, width=16, num_heads=2)
-    actor = build_gaussian_actor(config, spec, {"history": 3}, 2, parameters=2000).eval()
+    config = PolicyConfig(token_dim=16, width=16, num_couplings=2, num_heads=2)
+    sizes = ({"history": 3}, 2, spec, config, CriticConfig(), 0, Architecture("gaussian"))
+    actor = build_actor(PolicyLayout(*sizes)).eval()
     history = torch.rand(BATCH, 4, 3)
     queued = torch.zeros(BATCH, 0, 2)
     there, back = (

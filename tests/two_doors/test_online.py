@@ -117,7 +117,7 @@ def test_episodes_longer_than_allowed_are_stopped_and_not_terminated(spec: Chunk
     assert episodes[1].final_observation["count"] == 5
 
 
-@pytest.mark.parametrize("name", ["env_steps", "batch_size", "candidates"])
+@pytest.mark.parametrize("name", ["env_steps", "candidates"])
 def test_an_empty_schedule_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         OnlineSchedule(**{name: 0})

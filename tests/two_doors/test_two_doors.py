@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from unused_settings import unused_settings
 
 from sernf_isaac.config import (
     CriticConfig,
@@ -20,7 +21,6 @@ from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.acting import act
-from sernf_isaac.learning.offline.run import OfflineRun
 from sernf_isaac.learning.online.in_memory import (
     FourStageRun,
     FourStages,
@@ -170,7 +170,7 @@ def tiny_run() -> FourStageRun:
     critic = CriticConfig(
         support=(0, 1), token_dim=16, num_heads=2, num_layers=1, feedforward=16, num_bins=21
     )
-    offline = OfflineRun(
+    return FourStageRun(
         batch_size=64,
         rl_batch_size=16,
         imitation_steps=80,
@@ -185,9 +185,9 @@ def tiny_run() -> FourStageRun:
             ImprovementConfig(candidates=2, imitation_weight=0.01),
         ),
         log_every=5,
+        online=OnlineSchedule(env_steps=240, updates_per_step=0.02, candidates=2),
+        evaluate_every=90,
     )
-    online = OnlineSchedule(env_steps=240, updates_per_step=0.02, batch_size=16, candidates=2)
-    return FourStageRun(offline, online, evaluate_every=90)
 
 
 @pytest.fixture(scope="module")
@@ -213,11 +213,9 @@ def test_after_a_short_imitation_the_flow_goes_either_way_and_the_gaussian_in_be
         sideways = first_chunks(at.policy).mean(dim=1)[:, 1]  # of the mean force of each chunk
         spread[kind] = sideways.std().item()
 
-    only_imitation = replace(
-        tiny_run().offline, imitation_steps=160, warm_up_steps=0, offline_steps=0
-    )
+    only_imitation = replace(tiny_run(), imitation_steps=160, warm_up_steps=0, offline_steps=0)
     for kind in ("gaussian", "flow"):
-        run = replace(tiny_run(), offline=replace(only_imitation, architecture=Architecture(kind)))
+        run = replace(only_imitation, architecture=Architecture(kind))
         FourStages(run, problem, tmp_path / kind, report).train_offline()
     assert spread["flow"] > 2 * spread["gaussian"]
 
@@ -229,10 +227,10 @@ def test_after_a_short_imitation_the_flow_goes_either_way_and_the_gaussian_in_be
 def test_all_stages_report_and_an_interrupted_run_ends_with_the_same_weights(
     problem: Problem, tmp_path: Path, policy: str, critic: str, critic_updates: int
 ) -> None:
-    short = replace(tiny_run().offline, imitation_steps=2, warm_up_steps=2, offline_steps=2)
-    short.architecture = Architecture(policy)
-    short.learner = replace(short.learner, critic=replace(short.learner.critic, kind=critic))
-    run = replace(tiny_run(), offline=short, critic_updates=critic_updates)
+    run = replace(tiny_run(), imitation_steps=2, warm_up_steps=2, offline_steps=2)
+    learner = replace(run.learner, critic=replace(run.learner.critic, kind=critic))
+    kinds = {"architecture": Architecture(policy), "learner": learner}
+    run = replace(run, critic_updates=critic_updates, **kinds)
     hold, seen = torch.zeros(ACTION_DIM), []
 
     def go(folder: Path, stop_at: int | None = None) -> dict[str, Tensor]:
@@ -257,13 +255,24 @@ def test_all_stages_report_and_an_interrupted_run_ends_with_the_same_weights(
     assert all(torch.equal(value, torn[name]) for name, value in whole.items())
 
 
+def test_every_setting_is_used_or_refused(problem: Problem, tmp_path: Path) -> None:
+    run = replace(tiny_run(), imitation_steps=1, warm_up_steps=1, offline_steps=1)
+
+    def all_stages() -> None:
+        stages = FourStages(run, problem, tmp_path, lambda _: None)
+        stages.train_offline()
+        stages.train_online(TwoDoors(4, seed=1, max_steps=20), hold=torch.zeros(ACTION_DIM))
+
+    assert unused_settings(run, all_stages) == []
+
+
 @pytest.mark.parametrize("kind", ["chunk", "per_step"])
 def test_offline_stages_go_on_to_the_same_weights(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    short = replace(tiny_run().offline, imitation_steps=2, warm_up_steps=6, offline_steps=2)
-    short.learner = replace(short.learner, critic=replace(short.learner.critic, kind=kind))
-    run = replace(tiny_run(), offline=replace(short, log_every=2, save_every=2))
+    run = replace(tiny_run(), imitation_steps=2, warm_up_steps=6, offline_steps=2)
+    learner = replace(run.learner, critic=replace(run.learner.critic, kind=kind))
+    run = replace(run, learner=learner, log_every=2, save_every=2)
 
     def go(folder: Path) -> dict[str, Tensor]:
         stages = FourStages(run, problem, folder, lambda _: None)
@@ -293,7 +302,7 @@ def test_what_is_emphasised_is_seen_more_often_but_never_imitated_in_stage_one(
 ) -> None:
     rare = problem.demonstrations["0"]
     marked = replace(rare, reward=rare.reward + 7)
-    run = replace(tiny_run().offline, spec=replace(CHUNKS, discount=0.0))
+    run = replace(tiny_run(), spec=replace(CHUNKS, discount=0.0))
     sampler = StageSampler(run, replace(problem, emphasised={"a": marked, "b": marked}))
 
     def share(stage: Stage) -> float:

@@ -28,8 +28,6 @@ class DistillConfig:
     is left to imitate."""
     updates_per_iteration: int = 118
     """Gradient steps per iteration; the paper gives only their total, see docs/why/paper.md."""
-    batch_size: int = 1024
-    """Windows per gradient step."""
     kept_rollouts: int = 1
     """Rollouts to sample from: the newest M. DAgger keeps all, the paper the last."""
     candidates: int = 1
@@ -56,7 +54,7 @@ class DistillConfig:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name} ({value}) must be in 0..1")
-        for name in ("iterations", "updates_per_iteration", "batch_size", "candidates"):
+        for name in ("iterations", "updates_per_iteration", "candidates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be >= 1")
         if any(sigma < 0.0 for sigma in self.sigmas):

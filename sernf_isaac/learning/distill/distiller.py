@@ -76,6 +76,7 @@ class Distiller:
         learner: Its imitation updates are the learning.
         config: Settings.
         run_dir: Where metrics and resume points go.
+        batch_size: Windows per gradient step.
         action_names: Names of the A actions, for the error of each.
         seed: Seed of who acts, of the student's samples and of the batches.
         workers: The processes that learn together; each needs environments of its own.
@@ -90,14 +91,14 @@ class Distiller:
         config: DistillConfig,
         run_dir: Path,
         *,
+        batch_size: int,
         action_names: tuple[str, ...],
         seed: int = 0,
         workers: Workers | None = None,
     ) -> None:
         self.env, self.label, self.policy, self.learner = env, label, policy, learner
         self.config, self.run_dir, self.workers = config, run_dir, workers or Workers()
-        self._names = action_names
-        self._rate = learner.config.optimizer.imitation_learning_rate
+        self._names, self._batch_size = action_names, batch_size
         rank = self.workers.rank
         self._draw = torch.Generator().manual_seed(seed_of(seed, rank))
         self._turns = Turns(config.turns, policy.layout.spec.prefix, self._draw)
@@ -203,20 +204,22 @@ class Distiller:
     def _learn(self) -> dict[str, float]:
         """The iteration's gradient steps; returns the means of their metrics."""
         started, config = time.monotonic(), self.config
-        rates = self.learner.config.optimizer
-        rates.imitation_learning_rate = self._rate * config.learning_rate_at(self.iteration)
+        share = config.learning_rate_at(self.iteration)
         sums: dict[str, Tensor] = {}
         for _ in range(config.updates_per_iteration):
-            batch = self._memory.sample(config.batch_size, self._draw)
-            metrics = self.learner.update_imitation(self.policy.normalizer.normalize_batch(batch))
+            batch = self._memory.sample(self._batch_size, self._draw)
+            scaled = self.policy.normalizer.normalize_batch(batch)
+            metrics = self.learner.update_imitation(scaled, rate_share=share)
             sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
+        self.learner.check()
         seconds = time.monotonic() - started
         means = {name: float(value) / config.updates_per_iteration for name, value in sums.items()}
-        summed = self.learner.config.improvement.likelihood == "sum"
+        settings = self.learner.config
+        summed = settings.improvement.likelihood == "sum"
         numbers = self.policy.layout.spec.horizon * len(self._names)
         return means | {
             "distill/nll": means["actor/bc"] * (1 if summed else numbers),
-            "actor/learning_rate": rates.imitation_learning_rate,
+            "actor/learning_rate": share * settings.optimizer.imitation_learning_rate,
             "time/learn_s": seconds,
             "memory/gpu_gib": gpu_memory_gib(self.learner.device),
             "memory/peak_gib": peak_memory_gib(),

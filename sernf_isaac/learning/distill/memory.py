@@ -1,13 +1,14 @@
 """What distillation remembers: who saw what, what was executed, what the teacher would have done.
 
-The windows are those of `data/windows.py` (paper Fig. 7, F.5), with one difference: the prefix is
-what was executed, the chunk is what the teacher wanted at each of its steps.
+`data/windows.py` says which steps make a window (paper Fig. 7, F.5). In these, the prefix is what
+was executed, and the chunk is what the teacher wanted at each of its steps.
 """
 
 import torch
 from torch import Tensor
 
-from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
+from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
+from sernf_isaac.data.windows import steps_of, unbroken
 
 Observation = dict[str, Tensor]
 
@@ -91,25 +92,15 @@ class RolloutMemory:
     def gather(self, start: Tensor) -> ChunkBatch:
         """The windows that start at flat rows (B,)."""
         flat = {name: value.flatten(0, 2) for name, value in self._rows.items()}
-        num_envs, prefix = self._rows["done"].shape[2], self._spec.prefix
-        rows = start[:, None] + num_envs * torch.arange(self._length, device=start.device)
-        executed = flat["executed"][rows[:, :prefix]]
-        zeros, ones = torch.zeros(len(start)), torch.ones(len(start), dtype=torch.bool)
-        return ChunkBatch(
-            observation={
-                name.removeprefix("observation."): value[start]
-                for name, value in flat.items()
-                if name.startswith("observation.")
-            },
-            prefix=executed,
-            chunk=flat["label"][rows[:, prefix:]],
-            reward=zeros.to(start.device),
-            discount=zeros.to(start.device),
-            next_observation={},
-            next_prefix=torch.zeros_like(executed),
-            imitate=ones.to(start.device),
-            is_offline=ones.to(start.device),
-        )
+        steps = steps_of(start, self._spec, stride=self._rows["done"].shape[2])
+        queued, coming = steps[:, : self._spec.prefix], steps[:, self._spec.prefix :]
+        actions = torch.cat([flat["executed"][queued], flat["label"][coming]], dim=1)
+        observation = {
+            name.removeprefix("observation."): value[start]
+            for name, value in flat.items()
+            if name.startswith("observation.")
+        }
+        return ChunkBatch.for_imitation(observation, actions, self._spec)
 
     def state_dict(self) -> dict:
         """What later batches depend on; call between rollouts."""
@@ -127,10 +118,7 @@ class RolloutMemory:
 
     def _find_starts(self, slot: int) -> Tensor:
         """Flat rows that may start a window, with P + H steps in one episode and the rollout."""
-        done = self._rows["done"][slot]  # (T, N)
-        last = self._steps - self._length
-        ends = torch.stack([done[k : last + 1 + k] for k in range(self._length - 1)])
-        wanted = self._rows["starts"][slot][: last + 1]
-        inside = (wanted & ~ends.any(dim=0)).nonzero()  # (W, 2): step, environment
-        num_envs = done.shape[1]
-        return (slot * self._steps + inside[:, 0]) * num_envs + inside[:, 1]
+        inside = unbroken(self._rows["done"][slot], self._spec)
+        wanted = self._rows["starts"][slot][: len(inside)]
+        step, env = (wanted & inside).nonzero().unbind(dim=1)
+        return (slot * self._steps + step) * inside.shape[1] + env

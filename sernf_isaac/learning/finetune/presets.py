@@ -18,9 +18,9 @@ def preset(name: str) -> FinetuneRun:
             support=(-8.0, 8.0), token_dim=128, num_heads=4, num_layers=2, feedforward=128
         )
         optimizer = OptimizerConfig(rl_learning_rate=5e-4)
-        improvement = ImprovementConfig(candidates=4, imitation_weight=1.0)
+        improvement = ImprovementConfig(candidates=4, sigma=None, imitation_weight=1.0)
         return FinetuneRun(
-            batch_size=256,
+            rl_batch_size=256,
             critic_updates=4,
             updates_per_iteration=400,
             learner=LearnerConfig(critic=critic, optimizer=optimizer, improvement=improvement),

@@ -11,12 +11,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 
-from sernf_isaac.config import CriticConfig, LearnerConfig
+from sernf_isaac.config import ImprovementConfig, LearnerConfig, refuse_unused
 from sernf_isaac.data.replay import Mixing
 from sernf_isaac.data.store.channel import beat, first_checkpoint, publish_checkpoint
 from sernf_isaac.data.store.files import read_json
@@ -25,7 +25,8 @@ from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSam
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.staged_training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, unequal
-from sernf_isaac.models.build import build_any_judge
+from sernf_isaac.models.actor_critic import Judge
+from sernf_isaac.models.build import build_critics
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.settings_file import read_settings, write_settings
 from sernf_isaac.spec import Contract
@@ -51,7 +52,7 @@ class FinetuneRun:
     """Policy and critics, on all data as offline data."""
     online_iterations: int = 3
     """Policy and critics, on offline and online data."""
-    batch_size: int = 512
+    rl_batch_size: int = 512
     """Paper G."""
     critic_updates: int = 1
     """Steps of the critics in one update, among which its batch is dealt out; the policy learns
@@ -62,25 +63,33 @@ class FinetuneRun:
     """Learn from windows that begin where the robot decided. Other windows hold actions that were
     chosen later, after more was seen. If the object slips, the policy reacts in such a window, and
     critics may conclude that the reaction made it slip."""
-    learner: LearnerConfig = field(default_factory=LearnerConfig)
-    """Its `policy` is not used: networks and dropout are those of the run's first policy."""
-    keep_sigma: bool = True
-    """Sample with the first policy's sigma instead of `learner.improvement.sigma`."""
+    learner: LearnerConfig = field(
+        default_factory=lambda: LearnerConfig(improvement=ImprovementConfig(sigma=None))
+    )
+    """With `improvement.sigma=null`, the first policy's. `policy` must stay as it is: networks and
+    dropout are those of the run's first policy; so must what only imitation uses."""
     noise_std: float = 0.01
     """Noise on imitated actions; paper G: 0.01 on real data."""
     fresh_critics: bool = True
-    """Start with new critics, also if the first policy brings some."""
+    """Start with new critics, also if the first policy brings some. False: go on with those, which
+    must be as `learner.critic` says."""
     log_every: int = 50
     """Updates between rows of the metrics."""
     save_every: int = 250
     """Updates between resume points."""
 
     def __post_init__(self) -> None:
-        if self.critic_updates < 1 or self.batch_size % self.critic_updates:
+        if self.critic_updates < 1 or self.rl_batch_size % self.critic_updates:
             raise ValueError(
-                f"a batch of {self.batch_size} rows cannot be dealt out among "
+                f"rl_batch_size: {self.rl_batch_size} rows cannot be dealt out among "
                 f"{self.critic_updates} critic_updates"
             )
+        refuse_unused(
+            self.learner,
+            ("policy", "optimizer.imitation_learning_rate"),
+            "fine-tuning takes networks and dropout of the run's first policy and imitates within "
+            "the stages that have a critic",
+        )
 
     def legs(self) -> list[Leg]:
         """One leg per iteration."""
@@ -216,35 +225,39 @@ def _build(
     settings: FinetuneRun, first: ChunkPolicy, draw_steps: DrawSteps, device: str
 ) -> tuple[Learner, ChunkPolicy]:
     """The learner, and the policy that shares its networks."""
-    keep, critic = _keeps_critics(settings, first), _critic(settings, first)
-    improvement = settings.learner.improvement
-    if settings.keep_sigma:
-        improvement = replace(improvement, sigma=first.sigma)
-    config = replace(
-        settings.learner, policy=first.layout.policy, critic=critic, improvement=improvement
-    )
+    critic, sigma = settings.learner.critic, settings.learner.improvement.sigma
+    sigma = first.sigma if sigma is None else sigma
     layout = replace(first.layout, critic=critic)
+    config = replace(
+        settings.learner,
+        policy=layout.policy,
+        improvement=replace(settings.learner.improvement, sigma=sigma),
+    )
     first.actor.flow.noise_std = settings.noise_std
     torch.manual_seed(settings.seed)
-    judge = first.judge if keep else None
-    if judge is None:
-        sizes = (layout.spec, layout.features, layout.action_dim)
-        vision = layout.architecture.vision
-        judge = build_any_judge(critic, *sizes, vision=vision, lender=first.actor)
-    learner = learner_of(first.actor, judge, config, draw_steps, seed=settings.seed, device=device)
-    policy = ChunkPolicy(
-        layout, learner.actor, learner.judge, first.normalizer, sigma=config.improvement.sigma
+    critics = None if settings.fresh_critics else _kept_critics(settings, first)
+    critics = critics or build_critics(layout, first.actor)
+    learner = learner_of(
+        first.actor, critics, config, draw_steps, seed=settings.seed, device=device
     )
+    policy = ChunkPolicy(layout, learner.actor, learner.judge, first.normalizer, sigma=sigma)
     return learner, policy
 
 
-def _keeps_critics(settings: FinetuneRun, first: ChunkPolicy) -> bool:
-    return first.judge is not None and not settings.fresh_critics
+def _kept_critics(settings: FinetuneRun, first: ChunkPolicy) -> Judge | None:
+    """Those of the first policy, if it has any.
 
-
-def _critic(settings: FinetuneRun, first: ChunkPolicy) -> CriticConfig:
-    """Of the critics that will learn."""
-    return first.layout.critic if _keeps_critics(settings, first) else settings.learner.critic
+    Raises:
+        ValueError: If they are others than the settings say.
+    """
+    wanted, theirs = asdict(settings.learner.critic), asdict(first.layout.critic)
+    differ = [f"{n}={theirs[n]}, not {wanted[n]}" for n in wanted if wanted[n] != theirs[n]]
+    if first.judge is not None and differ:
+        raise ValueError(
+            "fresh_critics=false goes on with the first policy's critics, but they have "
+            f"{'; '.join(differ)}: set learner.critic to what they are, or take fresh ones"
+        )
+    return first.judge
 
 
 def _sampler(
@@ -259,7 +272,7 @@ def _sampler(
         settings.updates_per_iteration,
         settings.minutes_per_iteration,
         rate_hz,
-        settings.batch_size,
+        settings.rl_batch_size,
     )
     return IterationSampler(
         run,
@@ -267,7 +280,7 @@ def _sampler(
         spec=replace(policy.layout.spec, align_to_decisions=settings.align_to_decisions),
         normalizer=policy.normalizer.to("cpu"),
         plan=plan,
-        critic=_critic(settings, policy).kind,
+        critic=settings.learner.critic.kind,
         mixing=settings.mixing,
         seed=settings.seed,
         wait=wait,

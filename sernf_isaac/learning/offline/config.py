@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sernf_isaac.config import LearnerConfig
+from sernf_isaac.config import CriticConfig, LearnerConfig
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.run_folder import load_settings
@@ -13,21 +13,9 @@ WITHOUT_LIKELIHOOD = ("act", "flow_matching")
 
 
 @dataclass
-class OfflineRun:
-    """Everything that determines an offline training run."""
+class OfflineStages:
+    """Settings of stages I to III: what every run has that begins with demonstrations."""
 
-    data: list[str] = field(default_factory=list)
-    """Folders of an episode store, OGBench files (.npz) or robomimic files (.hdf5)."""
-    keys: list[str] = field(default_factory=list)
-    """Observation groups to learn from, cameras included. Empty: all but those that robots log for
-    people (`log_...`); robomimic files need them named."""
-    name: str = "offline"
-    """What the task is called in the policy's contract."""
-    control_rate_hz: float = 0.0
-    """Actions per second in the data, part of the policy's contract. 0: what the data say; where
-    they say nothing it must be given."""
-    action_names: list[str] = field(default_factory=list)
-    """Names of the action dimensions, for the contract. Empty: action_0, action_1, ..."""
     seed: int = 0
     """Of weights and batches."""
     batch_size: int = 256
@@ -43,12 +31,6 @@ class OfflineRun:
     successes_only: bool = False
     """Imitate only episodes with the outcome "success" in stage I, as the paper does (IV-D). Off by
     default, because most files do not say which those are."""
-    support_from_data: bool = True
-    """Set the critics' support to the range of returns in the data instead of `critic.support`."""
-    support_headroom: float = 1.0
-    """Factor on that range, away from 0: room for a policy that is better than the data."""
-    min_range: float = 1e-3
-    """Dimensions that move less than this, in their own units, are not blown up to [-1, 1]."""
     spec: ChunkSpec = field(
         default_factory=lambda: ChunkSpec(history=1, prefix=0, horizon=10, history_keys=())
     )
@@ -59,17 +41,17 @@ class OfflineRun:
     save_every: int = 1_000
     """Updates between resume points."""
 
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "rl_batch_size", "save_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be at least 1")
+
     def check(self) -> None:
         """An error if no training can be started with this.
 
         Raises:
             ValueError: Naming the setting.
         """
-        if self.control_rate_hz <= 0.0:
-            raise ValueError(
-                "control_rate_hz must be given: how many actions per second the data hold, which "
-                "they do not say themselves"
-            )
         if self.architecture.kind in WITHOUT_LIKELIHOOD and self.offline_steps:
             raise ValueError(
                 f"a policy of the kind {self.architecture.kind!r} has no likelihood, which stage "
@@ -77,7 +59,52 @@ class OfflineRun:
             )
 
 
-def as_baseline(run: OfflineRun, kind: str) -> OfflineRun:
+@dataclass
+class OfflineRun(OfflineStages):
+    """Everything that determines an offline training run."""
+
+    data: list[str] = field(default_factory=list)
+    """Folders of an episode store, OGBench files (.npz) or robomimic files (.hdf5)."""
+    keys: list[str] = field(default_factory=list)
+    """Observation groups to learn from, cameras included. Empty: all but those that robots log for
+    people (`log_...`); robomimic files need them named."""
+    name: str = "offline"
+    """What the task is called in the policy's contract."""
+    control_rate_hz: float = 0.0
+    """Actions per second in the data, part of the policy's contract. 0: what the data say; where
+    they say nothing it must be given."""
+    action_names: list[str] = field(default_factory=list)
+    """Names of the action dimensions, for the contract. Empty: action_0, action_1, ..."""
+    support_headroom: float = 1.0
+    """Factor on the range of the returns in the data, away from 0: room for a policy that is better
+    than they are. For `learner.critic.support=null`, which is the default here."""
+    min_range: float = 1e-3
+    """Dimensions that move less than this, in their own units, are not blown up to [-1, 1]."""
+    learner: LearnerConfig = field(
+        default_factory=lambda: LearnerConfig(critic=CriticConfig(support=None))
+    )
+
+    def check(self) -> None:
+        """An error if no training can be started with this.
+
+        Raises:
+            ValueError: Naming the setting.
+        """
+        super().check()
+        if self.control_rate_hz <= 0.0:
+            raise ValueError(
+                "control_rate_hz must be given: how many actions per second the data hold, which "
+                "they do not say themselves"
+            )
+        support = self.learner.critic.support
+        if support is not None and self.support_headroom != 1.0:
+            raise ValueError(
+                f"support_headroom ({self.support_headroom}) widens the range of the data, but "
+                f"learner.critic.support ({support}) is given; leave one of them out"
+            )
+
+
+def as_baseline[Run: OfflineStages](run: Run, kind: str) -> Run:
     """The same run for another kind of policy, with what the paper changes for it (App. G.3).
 
     Data, encoder, optimiser and batches stay. ACT gets chunks of 20 actions, no queue and decides

@@ -13,7 +13,7 @@ from sernf_isaac.data.images.bank import ImageBank, cameras_of
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.replay import Replay
 from sernf_isaac.data.windows import ChunkBatch, ChunkSpec, actions_as_learned
-from sernf_isaac.learning.offline.config import OfflineRun
+from sernf_isaac.learning.offline.config import OfflineStages
 from sernf_isaac.learning.stages import IMITATION, Stage
 
 
@@ -43,7 +43,7 @@ class OfflineSampler:
 
     def __init__(
         self,
-        run: OfflineRun,
+        run: OfflineStages,
         episodes: dict[str, Episode],
         normalizer: Normalizer,
         bank: ImageBank | None = None,

@@ -2,13 +2,14 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
 import torch
 
-from sernf_isaac.config import LearnerConfig
+from sernf_isaac.config import LearnerConfig, given
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.images.bank import ImageBank
 from sernf_isaac.data.jumps import jumps_of
@@ -24,7 +25,8 @@ from sernf_isaac.learning.stages import IMITATION, OFFLINE, WARM_UP
 from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.models.build import encoder_of
 from sernf_isaac.models.eyes import compute_features, eye_of, untrained_warning
-from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout
+from sernf_isaac.models.layout import PolicyLayout
+from sernf_isaac.policy import KIND, ChunkPolicy
 from sernf_isaac.run_folder import CONFIG_FILE, one_at_a_time, save_settings
 from sernf_isaac.spec import Contract
 
@@ -52,12 +54,13 @@ def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool =
     normalizer = fit_normalizer(episodes.values(), sizes.features, run.min_range, run.spec)
     config = _with_support(run, episodes)
     layout = layout_of(run, sizes, config)
-    learner = _build_learner(run, layout, config, device)
+    learner = _build_learner(layout, config, device)
     bank = make_bank(layout.architecture, learner)
     sampler = OfflineSampler(run, episodes, normalizer, bank)
     if bank.cameras:
         print(f"images     {bank.num_bytes / 1e9:.2f} GB of {', '.join(bank.cameras)}")
-    contract = contract_of(run, layout, normalizer)
+    names = (run.name, run.control_rate_hz, run.action_names)
+    contract = contract_of(layout, normalizer, *names)
 
     def export(leg: Leg) -> dict[str, float]:
         policy = _policy_of(learner, layout, normalizer, judged=leg.stage.critic)
@@ -133,65 +136,68 @@ def make_bank(architecture: Architecture, learner: Learner) -> ImageBank:
     return ImageBank(vision.cameras, features_of)
 
 
-def contract_of(run: OfflineRun, layout: PolicyLayout, normalizer: Normalizer) -> Contract:
+def contract_of(
+    layout: PolicyLayout,
+    normalizer: Normalizer,
+    task: str,
+    control_rate_hz: float,
+    action_names: Sequence[str] = (),
+) -> Contract:
     """What a machine must offer to run this policy; limits are those the data filled.
+
+    Args:
+        layout: Of the policy.
+        normalizer: Fitted to the data.
+        task: Its name.
+        control_rate_hz: Actions per second in the data.
+        action_names: One for each action dimension; none: action_0, action_1, ...
 
     Raises:
         ValueError: If there are names for another number of action dimensions.
     """
-    names = run.action_names or [f"action_{index}" for index in range(layout.action_dim)]
+    names = action_names or [f"action_{index}" for index in range(layout.action_dim)]
     if len(names) != layout.action_dim:
         raise ValueError(f"{len(names)} action_names for {layout.action_dim} action dimensions")
-    state = normalizer.state_dict()
+    state, spec = normalizer.state_dict(), layout.spec
     centre, half = state[f"{ACTION}.centre"], state[f"{ACTION}.half_range"]
     cameras = layout.architecture.vision.cameras
     return Contract(
         kind=KIND,
-        task=run.name,
+        task=task,
         joint_names=tuple(names),
         joint_lower_rad=tuple((centre - half).tolist()),
         joint_upper_rad=tuple((centre + half).tolist()),
-        control_rate_hz=run.control_rate_hz,
+        control_rate_hz=control_rate_hz,
         quaternion_order="xyzw",
         observations=layout.features | {name: math.prod(size) for name, size in cameras.items()},
         action={
-            "history": run.spec.history,
-            "history_keys": list(run.spec.history_keys),
-            "prefix": run.spec.prefix,
-            "horizon": run.spec.horizon,
+            "history": spec.history,
+            "history_keys": list(spec.history_keys),
+            "prefix": spec.prefix,
+            "horizon": spec.horizon,
         }
-        | ({"pose_frame": run.spec.pose_frame} if run.spec.pose_frame else {}),
+        | ({"pose_frame": spec.pose_frame} if spec.pose_frame else {}),
     )
 
 
-def _build_learner(
-    run: OfflineRun, layout: PolicyLayout, config: LearnerConfig, device: str
-) -> Learner:
+def _build_learner(layout: PolicyLayout, config: LearnerConfig, device: str) -> Learner:
     """Fresh networks; the same seed gives the same weights."""
     if warning := untrained_warning(layout.architecture.vision):
         warnings.warn(warning, stacklevel=3)
-    return build_learner(
-        config,
-        layout.spec,
-        features=layout.features,
-        action_dim=layout.action_dim,
-        architecture=layout.architecture,
-        seed=run.seed,
-        device=device,
-    )
+    return build_learner(layout, config, device=device)
 
 
 def _policy_of(
     learner: Learner, layout: PolicyLayout, normalizer: Normalizer, *, judged: bool
 ) -> ChunkPolicy:
-    sigma = learner.config.improvement.sigma
+    sigma = given(learner.config.improvement.sigma, "learner.improvement.sigma")
     judge = learner.judge if judged else None
     return ChunkPolicy(layout, learner.actor, judge, normalizer, sigma=sigma)
 
 
 def _with_support(run: OfflineRun, episodes: dict[str, Episode]) -> LearnerConfig:
-    """The learner's configuration with the critics' support as the run asks."""
-    if not run.support_from_data:
+    """The learner's configuration; a support that is not given is found in the data."""
+    if run.learner.critic.support is not None:
         return run.learner
     low, high = return_range(episodes.values(), run.spec.discount)
     support = (run.support_headroom * low, run.support_headroom * high)

@@ -12,29 +12,29 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sernf_isaac.checkpoint import read_whole, write_whole
+from sernf_isaac.config import given, refuse_unused
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import Normalizer
 from sernf_isaac.data.replay import Replay
 from sernf_isaac.data.windows import ChunkBatch
 from sernf_isaac.learning.build import build_learner
-from sernf_isaac.learning.learner import Learner
-from sernf_isaac.learning.offline.run import OfflineRun, OfflineSampler
+from sernf_isaac.learning.offline.config import OfflineStages
+from sernf_isaac.learning.offline.data import OfflineSampler
 from sernf_isaac.learning.online.training import Environment, OnlineSchedule, OnlineTraining
 from sernf_isaac.learning.per_step import PerStepReplay
 from sernf_isaac.learning.staged_training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, WARM_UP, Stage, unequal
 from sernf_isaac.metrics import MetricsWriter
-from sernf_isaac.policy import ChunkPolicy, PolicyLayout
+from sernf_isaac.models.layout import PolicyLayout
+from sernf_isaac.policy import ChunkPolicy
 
 ONLINE_STATE_FILE = "online_state.pt"
 
 
 @dataclass
-class FourStageRun:
+class FourStageRun(OfflineStages):
     """Everything that determines a run, besides the demonstrations and the environment."""
 
-    offline: OfflineRun = field(default_factory=OfflineRun)
-    """Settings of stages I to III; its data sources are not read."""
     online: OnlineSchedule = field(default_factory=OnlineSchedule)
     critic_updates: int = 1
     """Steps of the critics in one step of stages II to IV, among which its batch is dealt out; the
@@ -43,14 +43,16 @@ class FourStageRun:
     """Environment steps between two reports in stage IV."""
 
     def __post_init__(self) -> None:
-        for size in (self.offline.rl_batch_size, self.online.batch_size):
-            if self.critic_updates < 1 or size % self.critic_updates:
-                raise ValueError(
-                    f"batches of {size} rows cannot be dealt out among {self.critic_updates} "
-                    "critic_updates"
-                )
+        super().__post_init__()
+        if self.critic_updates < 1 or self.rl_batch_size % self.critic_updates:
+            raise ValueError(
+                f"rl_batch_size: {self.rl_batch_size} rows cannot be dealt out among "
+                f"{self.critic_updates} critic_updates"
+            )
         if self.evaluate_every < 1:
             raise ValueError(f"evaluate_every ({self.evaluate_every}) must be at least 1")
+        why = "these environments show no images"
+        refuse_unused(self.architecture, ("vision",), why, group="architecture")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class StageSampler:
         replay: Where critics per step draw from meanwhile; its draws are resumed too.
     """
 
-    def __init__(self, run: OfflineRun, problem: Problem, replay: Replay | None = None) -> None:
+    def __init__(self, run: OfflineStages, problem: Problem, replay: Replay | None = None) -> None:
         shown, scale = dict(problem.demonstrations), problem.normalizer
         self._imitation = OfflineSampler(run, shown, scale)
         self._later, self._replay = self._imitation, replay
@@ -136,17 +138,26 @@ class FourStages:
         report: Callable[[Milestone], None],
     ) -> None:
         self.run, self.problem, self.run_dir, self.report = run, problem, run_dir, report
-        draw = torch.Generator().manual_seed(run.offline.seed)
-        kind = Replay if run.offline.learner.critic.kind == "chunk" else PerStepReplay
-        self.replay = kind(run.offline.spec, draw)
+        draw = torch.Generator().manual_seed(run.seed)
+        kind = Replay if run.learner.critic.kind == "chunk" else PerStepReplay
+        self.replay = kind(run.spec, draw)
         for name, episode in {**problem.demonstrations, **problem.emphasised}.items():
             self.replay.add(replace(episode, is_offline=True), name)
-        self.learner = self._build()
+        self._layout = PolicyLayout(
+            problem.features,
+            problem.action_dim,
+            run.spec,
+            run.learner.policy,
+            run.learner.critic,
+            run.seed,
+            run.architecture,
+        )
+        self.learner = build_learner(self._layout, run.learner, self._draw_steps)
         self.imitator, self.policy = (self._policy(judged) for judged in (False, True))
 
     def train_offline(self, *, resume: bool = False) -> None:
         """Stages I to III on the demonstrations; those with no steps are left out."""
-        run, count = self.run.offline, self.run.critic_updates
+        run, count = self.run, self.run.critic_updates
         training = StagedTraining(
             self.learner,
             StageSampler(run, self.problem, self.replay),
@@ -173,11 +184,12 @@ class FourStages:
             resume: Go on from the last report of an interrupted run, if there is one.
         """
         stage = unequal(ONLINE, self.run.critic_updates)
-        seed, path = self.run.offline.seed, self.run_dir / ONLINE_STATE_FILE
+        path = self.run_dir / ONLINE_STATE_FILE
         training = OnlineTraining(
             *(self.learner, self.policy, env, self.replay, self.run.online),
+            batch_size=self.run.rl_batch_size,
             hold=hold,
-            seed=seed,
+            seed=self.run.seed,
             stage=stage,
         )
         if resume and path.is_file():
@@ -210,33 +222,12 @@ class FourStages:
         self.report(Milestone(leg.stage.name, policy, leg.steps))
         return {}
 
-    def _build(self) -> Learner:
-        run, problem = self.run.offline, self.problem
-        return build_learner(
-            run.learner,
-            run.spec,
-            features=problem.features,
-            action_dim=problem.action_dim,
-            architecture=run.architecture,
-            draw_steps=self._draw_steps,
-            seed=run.seed,
-        )
-
     def _draw_steps(self, count: int) -> ChunkBatch:
         assert isinstance(self.replay, PerStepReplay), "only critics per step ask"
         return self.problem.normalizer.normalize_batch(self.replay.transitions.sample(count))
 
     def _policy(self, judged: bool) -> ChunkPolicy:
-        run, problem = self.run.offline, self.problem
-        layout = PolicyLayout(
-            problem.features,
-            problem.action_dim,
-            run.spec,
-            run.learner.policy,
-            run.learner.critic,
-            run.seed,
-            run.architecture,
-        )
         judge = self.learner.judge if judged else None
-        sigma = run.learner.improvement.sigma
-        return ChunkPolicy(layout, self.learner.actor, judge, problem.normalizer, sigma=sigma)
+        sigma = given(self.run.learner.improvement.sigma, "learner.improvement.sigma")
+        scale = self.problem.normalizer
+        return ChunkPolicy(self._layout, self.learner.actor, judge, scale, sigma=sigma)

@@ -1,5 +1,7 @@
 """What happened in N environments that run side by side, as one episode for each of them."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,16 +31,34 @@ class Record:
     def add(
         self, seen: Observation, action: Tensor, outcome: list[Tensor], *, decision: bool
     ) -> None:
-        """One step of all environments; those that are over are left out later."""
+        """One step of all environments; those that are over are left out later.
+
+        Args:
+            seen: What was observed before the step, groups (N, ...).
+            action: (N, A).
+            outcome: Reward, terminated and truncated, each (N,).
+            decision: Whether the policy decided on what was seen.
+        """
         self._observations.append({key: value.cpu() for key, value in seen.items()})
         self._actions.append(action.cpu())
         self._rewards.append(outcome[0].cpu())
         self._decisions.append(decision)
 
     def close(
-        self, observation: Observation, outcome: list[Tensor], succeeded: Tensor, plan: Tensor
+        self,
+        observation: Observation,
+        outcome: list[Tensor],
+        succeeded: Tensor,
+        planned: Callable[[int], Tensor],
     ) -> None:
-        """Note the episodes that end with the step just added; `plan` was still queued."""
+        """Note the episodes that end with the step just added.
+
+        Args:
+            observation: After the step, groups (N, ...).
+            outcome: Reward, terminated and truncated, each (N,).
+            succeeded: (N,) bool.
+            planned: What is still queued (Q, A) for an environment.
+        """
         terminated, truncated = outcome[1].cpu(), outcome[2].cpu()
         stopped = self._max_steps is not None and len(self._actions) >= self._max_steps
         over = self.running & (terminated | truncated | stopped)
@@ -50,7 +70,7 @@ class Record:
                 "terminated": bool(terminated[env_id]),
                 "outcome": "success" if succeeded[env_id] else failed,
                 "final": {key: value[env_id].cpu().numpy() for key, value in observation.items()},
-                "planned": plan[env_id].cpu().numpy(),
+                "planned": planned(env_id).cpu().numpy(),
             }
         self.running &= ~over
 

@@ -1,53 +1,19 @@
-"""Stage IV against a live environment: act, remember, learn, again (paper IV-D, Alg. 3).
-
-Environments are handed in; whatever has `reset`, `step` and `succeeded` will do.
-"""
+"""Stage IV against a live environment: act, remember, learn, again (paper IV-D, Alg. 3)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.replay import Replay
-from sernf_isaac.data.windows import ChunkSpec, hold_prefix
-from sernf_isaac.learning.acting import Decide
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.losses import Metrics
-from sernf_isaac.learning.online.record import Record
+from sernf_isaac.learning.online.rollout import Environment, collect
 from sernf_isaac.learning.stages import ONLINE, Stage
-from sernf_isaac.models.actor_critic import Observation
 from sernf_isaac.policy import ChunkPolicy
-
-
-class Environment(Protocol):
-    """N environments that start together; one whose episode is over waits for the next reset."""
-
-    num_envs: int
-    succeeded: Tensor
-    """(N,) bool: this episode reached what it was for."""
-
-    def reset(self) -> Observation:
-        """Start N episodes; groups are (N, F)."""
-        ...
-
-    def step(self, action: Tensor) -> tuple[Observation, Tensor, Tensor, Tensor]:
-        """Actions (N, A) to observation, reward, terminated and truncated, the latter three (N,).
-
-        An episode's end is reported once.
-        """
-        ...
-
-    def state_dict(self) -> dict:
-        """What the next `reset` depends on: tensors and plain values."""
-        ...
-
-    def load_state_dict(self, state: dict) -> None:
-        """Continue from `state_dict()`."""
-        ...
 
 
 @dataclass
@@ -58,13 +24,11 @@ class OnlineSchedule:
     """Budget, over all environments; the round that reaches it is cut off."""
     updates_per_step: float = 0.05
     """Updates for every environment step. Paper: 1,000 for 15 minutes at 20 Hz, 0.056 (G)."""
-    batch_size: int = 256
-    """Rows per update."""
     candidates: int = 24
     """Chunks K per decision when acting (Alg. 2)."""
 
     def __post_init__(self) -> None:
-        for name in ("env_steps", "batch_size", "candidates"):
+        for name in ("env_steps", "candidates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"online.{name} ({getattr(self, name)}) must be at least 1")
         if self.updates_per_step < 0:
@@ -88,7 +52,8 @@ class OnlineTraining:
         policy: Acts; shares its networks with the learner.
         env: One round is one episode of each of its environments.
         replay: Holds the offline data, mixes by its own rule, and receives the episodes.
-        schedule: Budget, updates and batch size.
+        schedule: Budget, updates and candidates.
+        batch_size: Rows of an update's batch.
         hold: (A,) or (N, A) actions that keep still, queued before an episode's first decision.
         seed: Of the candidates of acting.
         stage: What an update is.
@@ -102,12 +67,14 @@ class OnlineTraining:
         replay: Replay,
         schedule: OnlineSchedule,
         *,
+        batch_size: int,
         hold: Tensor,
         seed: int = 0,
         stage: Stage = ONLINE,
     ) -> None:
         self.learner, self.policy, self.env, self.replay = learner, policy, env, replay
         self.schedule, self.stage, self._hold = schedule, stage, hold
+        self._batch_size = batch_size
         self._generator = torch.Generator().manual_seed(seed)
         self.env_steps, self.updates = 0, 0
         """Taken so far."""
@@ -169,52 +136,13 @@ class OnlineTraining:
         sums: Metrics = {}
         first = self.updates
         while self.updates < int(self.schedule.updates_per_step * self.env_steps):
-            batch = self.replay.sample(self.schedule.batch_size)
+            batch = self.replay.sample(self._batch_size)
             scaled = self.policy.normalizer.normalize_batch(batch)
             metrics = self.stage.update(self.learner, scaled)
             sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
             self.updates += 1
+        self.learner.check()
         return {name: float(value) / (self.updates - first) for name, value in sums.items()}
-
-
-def collect(
-    env: Environment,
-    decide: Decide,
-    spec: ChunkSpec,
-    *,
-    hold: Tensor,
-    name: str = "",
-    is_offline: bool = False,
-    max_steps: int | None = None,
-) -> list[Episode]:
-    """One episode of each environment, acted chunk by chunk with `spec.prefix` actions queued.
-
-    Args:
-        env: Is reset first.
-        decide: The policy.
-        spec: How decisions fall in time.
-        hold: (A,) or (N, A) actions that keep still, queued before the first decision.
-        name: Of the policy, for the episodes.
-        is_offline: Whether the episodes become offline data.
-        max_steps: Stop episodes that are longer; None: never.
-    """
-    observation = env.reset()
-    record = Record(env.num_envs, max_steps)
-    recent = {key: [observation[key]] * spec.history for key in spec.history_keys}
-    queue = hold_prefix(hold.expand(env.num_envs, -1), spec)
-    while record.running.any():
-        seen = observation | {key: torch.stack(steps, dim=1) for key, steps in recent.items()}
-        plan = torch.cat([queue, decide(seen, queue)], dim=1)  # (N, P + H, A)
-        for index in range(spec.horizon):
-            now, action = observation, plan[:, index]
-            observation, *outcome = env.step(action)
-            record.add(now, action, outcome, decision=index == 0)
-            record.close(observation, outcome, env.succeeded, plan[:, index + 1 :])
-            recent = {key: [*steps[1:], observation[key]] for key, steps in recent.items()}
-            if not record.running.any():
-                break
-        queue = plan[:, spec.horizon :]
-    return [record.episode(env_id, name, is_offline) for env_id in range(env.num_envs)]
 
 
 def _packed(episode: Episode) -> dict:

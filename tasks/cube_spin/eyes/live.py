@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from perception.detector.detector import CornerDetector
 from perception.detector.files import load_detector
 from perception.report.evaluation import tracker_config
 from perception.synthetic.mujoco_renderer import MujocoRenderer, SceneState
+from perception.tracking.filter import LOWPASS, FilterConfig
 from perception.tracking.source import SILENCE_S, CameraPoseSource, SteppedPoseSource
 from perception.tracking.tracker import CubeTracker, PoseEstimate
 from sernf_isaac.deploy.loop.messages import HandLink
@@ -35,6 +37,10 @@ class Estimates(Protocol):
 
     def latest(self) -> PoseEstimate | None: ...
     def reset(self) -> None: ...
+
+
+FILTERS = {"predicting": FilterConfig(), "lowpass": LOWPASS}
+"""By the names of `HandRun.pose_filter`."""
 
 
 class CameraReadings:
@@ -88,7 +94,8 @@ def stepped_camera_poses(run: HandRun, hand: HandLink, clock: Clock) -> Iterator
 def _tracker(run: HandRun, T_hand_camera: np.ndarray) -> CubeTracker:
     file = load_detector(Path(run.detector))
     detector = CornerDetector(file.network, file.config)
-    return CubeTracker(detector, tracker_config(file), T_hand_camera)
+    config = replace(tracker_config(file), filter=FILTERS[run.pose_filter])
+    return CubeTracker(detector, config, T_hand_camera)
 
 
 def _camera(

@@ -13,6 +13,7 @@ HANDS = ("twin", "mock", "orca")
 
 
 POSES = ("truth", "camera", "still")
+FILTERS = ("predicting", "lowpass")
 
 
 @dataclass
@@ -38,6 +39,9 @@ class HandRun:
     twin; "still": always at the origin, for dry runs of hands without a camera."""
     detector: str = "assets/detector.pt"
     """File of train_detector.py, for poses from pictures."""
+    pose_filter: str = "predicting"
+    """Of poses from pictures: "predicting" to the moment of use, or the paper's "lowpass" (F.2),
+    which averages noise out and is late."""
     calibration: str = ""
     """File of calibrate_camera.py with the camera's place at the hand; the twin knows it."""
     hand_config: str = ""
@@ -59,6 +63,12 @@ class HandRun:
             raise ValueError(f"hand must be one of {HANDS}, not '{self.hand}'")
         if self.pose not in POSES:
             raise ValueError(f"pose must be one of {POSES}, not '{self.pose}'")
+        if self.pose_filter not in FILTERS:
+            raise ValueError(f"pose_filter must be one of {FILTERS}, not '{self.pose_filter}'")
+        if self.pose_filter != FILTERS[0] and self.pose != "camera":
+            raise ValueError(
+                f"pose_filter = {self.pose_filter} would have no effect: it is for pose=camera"
+            )
         if self.pose == "truth" and self.hand != "twin":
             raise ValueError(
                 f"pose=truth: only the twin knows the cube's true pose, hand={self.hand} does not; "

@@ -26,7 +26,7 @@ from tasks.cube_spin.runs import train_teacher as runs
 from tasks.cube_spin.runs.distill import distil
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
 from tasks.cube_spin.runs.play import film_policy
-from tasks.cube_spin.runs.rehearse import Rehearsal, RehearsalRun
+from tasks.cube_spin.runs.rehearse import Rehearsal, rehearsal
 from tasks.cube_spin.student.settings import preset
 from tasks.cube_spin.teacher.policy import load_teacher
 
@@ -115,16 +115,17 @@ def short_distillation(out: Path, minutes: float, seed: int) -> tuple[Path, dict
 
 def short_rehearsal(out: Path, student: Path, seed: int) -> None:
     """Two iterations of fine-tuning with two minutes of data each, and tests of two minutes."""
-    run = RehearsalRun(seed=seed, minutes_per_test=2.0)
-    learner = replace(
-        run.learner,
+    run = replace(
+        rehearsal(),
+        seed=seed,
+        minutes_per_test=2.0,
         minutes_per_iteration=2.0,
         updates_per_iteration=50,
         warm_up_iterations=1,
         offline_iterations=0,
         online_iterations=1,
     )
-    curve = Rehearsal(replace(run, learner=learner), student, out, tqdm.write).play()
+    curve = Rehearsal(run, student, out, tqdm.write).play()
     print(curve_table(curve))
 
 

@@ -1,16 +1,13 @@
 """Puts a distillation together: teacher, environments, student, folder, evaluation."""
 
-from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import asdict
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
 
 import torch
-from tensordict import TensorDict
-from torch import Tensor
 
+from sernf_isaac.config import given
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.distill.distiller import Distiller
 from sernf_isaac.learning.distill.workers import Workers, seed_of
@@ -21,7 +18,8 @@ from tasks.cube_spin.config import evaluation_task
 from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
 from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
-from tasks.cube_spin.student.environment import FEATURES, StudentEnv, radian_constants
+from tasks.cube_spin.student.environment import StudentEnv, radian_constants
+from tasks.cube_spin.student.labels import label_with
 from tasks.cube_spin.student.policy import save_student, student_layout, student_normalizer
 from tasks.cube_spin.student.settings import (
     StudentRun,
@@ -29,38 +27,16 @@ from tasks.cube_spin.student.settings import (
     physics_of,
     task_of,
 )
-from tasks.cube_spin.teacher.policy import OBSERVATION_GROUP, TeacherPolicy, load_teacher
-from tasks.cube_spin.terms import TaskConstants, observation_sizes
+from tasks.cube_spin.teacher.policy import TeacherPolicy, load_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
-from tasks.orca.joints import JOINT_NAMES, NUM_JOINTS
+from tasks.orca.joints import JOINT_NAMES
 
 POLICY_FILE = "student.pt"
-_LAST = "previous_action"
 _SHOWN = (
     *("rpm_in_hand", "spin_ratio", "drop_fraction", "drops_per_minute"),
     *("hold_median_s", "turns_per_run"),
 )
 """What is logged of an evaluation, as `eval/<name>` and `eval_teacher/<name>`."""
-
-
-def label_with(teacher: TeacherPolicy) -> Callable[[Mapping[str, Tensor]], Tensor]:
-    """The teacher as the distiller asks it: observation groups to joint targets (N, 17) [rad].
-
-    The environments' actions are joint targets; the teacher sees the last one in its own units.
-    """
-    constants, sizes = teacher.constants, observation_sizes(teacher.task.observation)
-    first = sum(size for _, size in takewhile(lambda term: term[0] != _LAST, sizes.items()))
-    columns = slice(first, first + sizes[_LAST])
-
-    def label(observations: Mapping[str, Tensor]) -> Tensor:
-        seen = observations[OBSERVATION_GROUP].clone()
-        last = (seen[:, columns] - constants.action_centre) / constants.action_scale
-        seen[:, columns] = torch.where(observations["fresh"][:, None], 0.0, last)
-        action = teacher(TensorDict({OBSERVATION_GROUP: seen}, batch_size=[len(seen)]))
-        wanted = constants.action_centre + constants.action_scale * action
-        return wanted.clamp(constants.joint_lower, constants.joint_upper)
-
-    return label
 
 
 def distil(
@@ -149,8 +125,7 @@ def make_env(
     draw = torch.Generator().manual_seed(seed)
     passed = torch.randint(int(inner.max_episode_length), (run.num_envs,), generator=draw)
     inner.episode_length_buf = passed.to(device)
-    constants = TaskConstants(**{name: value.to(device) for name, value in vars(constants).items()})
-    return StudentEnv(inner, constants, run.observation, seed=seed, device=device)
+    return StudentEnv(inner, run.observation, seed=seed, device=device)
 
 
 def _distiller(
@@ -162,16 +137,8 @@ def _distiller(
     device: str,
 ) -> Distiller:
     layout = student_layout(run.spec, run.learner.policy, run.learner.critic, run.seed, run.kind)
-    learner = build_learner(
-        run.learner,
-        run.spec,
-        features=FEATURES,
-        action_dim=NUM_JOINTS,
-        architecture=layout.architecture,
-        seed=run.seed,
-        device=device,
-    )
-    sigma = run.learner.improvement.sigma
+    learner = build_learner(layout, run.learner, device=device)
+    sigma = given(run.learner.improvement.sigma, "learner.improvement.sigma")
     symmetric = run.observation.symmetric_rotation
     normalizer = student_normalizer(symmetric_rotation=symmetric).to(device)
     return Distiller(
@@ -181,6 +148,7 @@ def _distiller(
         learner,
         run.distill,
         run_dir,
+        batch_size=run.batch_size,
         action_names=JOINT_NAMES,
         seed=run.seed,
         workers=workers,

@@ -5,6 +5,7 @@ It leaves no policy file and is only measured.
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -15,10 +16,13 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from sernf_isaac.config import refuse_unused
 from sernf_isaac.data.normalizer import ACTION
+from sernf_isaac.learning.distill.config import DistillConfig
 from tasks.cube_spin.config import TaskConfig
-from tasks.cube_spin.runs.distill import label_with, make_env
+from tasks.cube_spin.runs.distill import make_env
 from tasks.cube_spin.student.environment import FEATURES, StudentObservationConfig
+from tasks.cube_spin.student.labels import label_with
 from tasks.cube_spin.student.policy import student_normalizer
 from tasks.cube_spin.student.settings import StudentRun, task_of
 from tasks.cube_spin.teacher.policy import load_teacher
@@ -50,6 +54,19 @@ class MlpStudent:
         )
         with torch.no_grad():
             return self._normalizer.denormalize(ACTION, self.network(flat).clamp(-1.0, 1.0))
+
+
+def refuse_unused_settings(run: StudentRun, default: StudentRun) -> None:
+    """An error if a setting was changed that this student has no use for.
+
+    Raises:
+        ValueError: Naming it.
+    """
+    of_distill = {field.name for field in fields(DistillConfig)} - {"iterations", "rollout_steps"}
+    names = ["kind", "batch_size", "max_minutes", "eval_every", "eval_episodes", "spec", "learner"]
+    names += [f"distill.{name}" for name in sorted(of_distill)]
+    why = "RSL-RL's distillation of an MLP does not use it"
+    refuse_unused(run, names, why, group="", default=default)
 
 
 def distil_mlp(run: StudentRun, run_dir: Path, threads: int | None = None) -> MlpStudent:

@@ -126,7 +126,7 @@ def _environment(
     inner = _simulator(request, task, constants, student=True)
     camera = policy.observation.pose_noise if request.pose_noise else PoseNoiseConfig.none()
     observation = replace(policy.observation, pose_noise=camera)
-    return StudentEnv(inner, constants, observation, seed=request.seed, device=request.device)
+    return StudentEnv(inner, observation, seed=request.seed, device=request.device)
 
 
 def _simulator(

@@ -21,7 +21,7 @@ def twin_pair(run: Path, policy: Path) -> Commands:
     actor = [sys.executable, "scripts/run_hand.py", "--run", str(run.resolve())]
     actor += ["twin.support_s=3", "decisions.candidates=1", "safety.command_timeout_s=0.5"]
     learner = [sys.executable, "scripts/finetune.py", "--run", str(run.resolve())]
-    settings = [f"updates_per_iteration={UPDATES}", "minutes_per_iteration=0.1", "batch_size=8"]
+    settings = [f"updates_per_iteration={UPDATES}", "minutes_per_iteration=0.1", "rl_batch_size=8"]
     settings += ["warm_up_iterations=1", "online_iterations=1", "log_every=5", "save_every=5"]
     settings += ["learner.critic.token_dim=16", "learner.critic.num_heads=2"]
     settings += ["learner.critic.num_layers=1", "learner.critic.feedforward=16"]

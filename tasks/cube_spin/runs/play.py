@@ -99,7 +99,7 @@ def _stage(
         return twin, twin
     constants = radian_constants(task_constants(task, load_grasps()))
     twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, student=True, constants=constants)
-    return twin, StudentEnv(twin, constants, policy.observation, seed=seed)
+    return twin, StudentEnv(twin, policy.observation, seed=seed)
 
 
 @torch.inference_mode()

@@ -7,7 +7,7 @@ of its own: its grasps come from the same bank, its draws and its noise are neve
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from sernf_isaac.data.store.files import read_json, sha256_of, write_json
@@ -39,15 +39,29 @@ def _hand() -> HandRun:
 
 
 @dataclass
-class RehearsalRun:
-    """Everything that determines a rehearsal, besides the student. Sized for one CPU core."""
+class RehearsalRun(FinetuneRun):
+    """Everything that determines a rehearsal, besides the student: a learner's settings, and more.
 
-    seed: int = 0
-    """Of robot, learner and tests."""
+    Its seed is that of the whole rehearsal; see `rehearsal` for settings that suit one CPU core.
+    """
+
     minutes_per_test: float = 15.0
     """Robot time of each test."""
     hand: HandRun = field(default_factory=_hand)
-    learner: FinetuneRun = field(default_factory=lambda: preset("small"))
+
+    @property
+    def finetuning(self) -> FinetuneRun:
+        """What the learner is told."""
+        return FinetuneRun(**{f.name: getattr(self, f.name) for f in fields(FinetuneRun)})
+
+
+def rehearsal(name: str = "small") -> RehearsalRun:
+    """With the learner's preset of this name.
+
+    Raises:
+        ValueError: For another name.
+    """
+    return RehearsalRun(**vars(preset(name)))
 
 
 class Rehearsal:
@@ -84,7 +98,7 @@ class Rehearsal:
     def play(self) -> list[dict]:
         """All iterations; returns the curve, which is written after every test."""
         self._test(0, self._student)
-        settings = replace(self._run.learner, seed=self._run.seed)
+        settings = self._run.finetuning
         resume = (self._robot / FOLDER / STATE_FILE).is_file()
         finetune(settings, self._robot, device=self._device, resume=resume, wait=self._collect)
         self._test(len(settings.legs()), self._newest)
@@ -96,8 +110,8 @@ class Rehearsal:
 
     def _collect(self, there: float, needed: float) -> None:
         """What the robot does while the learner waits: test what was learned, then more data."""
-        done = round(needed / self._run.learner.minutes_per_iteration) - 1
-        warm = self._run.learner.warm_up_iterations
+        done = round(needed / self._run.minutes_per_iteration) - 1
+        warm = self._run.warm_up_iterations
         if done >= warm:  # before, neither the policy nor how it drives has changed
             self._test(done, self._newest)
         episodes = len(RunReader(self._robot).commits())
@@ -116,10 +130,9 @@ class Rehearsal:
         prepare(hand, folder, policy)
         name = f"iteration {iteration}: test"
         results, wall_s = self._session(hand, folder, self._run.minutes_per_test, name)
-        learner = self._run.learner
-        minutes = iteration * learner.minutes_per_iteration
+        minutes = iteration * self._run.minutes_per_iteration
         row = {"iteration": iteration, "real_minutes": minutes}
-        row["frozen"] = 0 < iteration <= learner.warm_up_iterations
+        row["frozen"] = 0 < iteration <= self._run.warm_up_iterations
         write_json(path, row | point(results, wall_s))
         self._curve()
 

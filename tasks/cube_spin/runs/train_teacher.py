@@ -1,6 +1,6 @@
 """Puts a teacher training run on the twin together: settings, folder, resume, evaluation, video."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -11,11 +11,15 @@ from sernf_isaac.run_folder import git_commit, load_settings, one_at_a_time, sav
 from tasks.cube_spin.config import TaskConfig, evaluation_task, paper_task, training_task
 from tasks.cube_spin.evaluation.figures import training_figure
 from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
+from tasks.cube_spin.latency import physics_with_latency
 from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.teacher.curriculum import Curriculum
 from tasks.cube_spin.teacher.policy import POLICY_FILE, save_teacher, teacher_from_rsl_rl
 from tasks.cube_spin.teacher.ppo import STATE_FILE, PpoConfig, TeacherTraining, paper_ppo
 from tasks.cube_spin.twin.environment import CubeSpinTwin
+
+LATENCY_STEPS = 2
+"""Largest action latency in training where nobody says another."""
 
 
 @dataclass
@@ -34,8 +38,9 @@ class TwinRun:
     """A `training_state.pt` or teacher file whose networks to begin with; random when empty."""
     physics: str = "randomized"
     """Preset or YAML file (`physics.py`)."""
-    latency_steps: int = 2
-    """Largest action latency to train against, drawn per episode [control steps of 50 ms]."""
+    latency_steps: int | None = None
+    """Largest action latency to train against, drawn per episode [control steps of 50 ms]; 0 adds
+    none. Null: that of `physics` if it says one, else 2."""
     curriculum: Curriculum = field(default_factory=Curriculum)
     eval_every: int = 250
     """Iterations between evaluations while training; 0 switches them off."""
@@ -73,9 +78,7 @@ def train(run: TwinRun, run_dir: Path, *, threads: int | None = None, resume: bo
         ValueError: If settings contradict each other.
     """
     torch.manual_seed(run.seed)
-    physics = load_physics(run.physics)
-    if run.latency_steps:
-        physics = replace(physics, action_delay_steps=(0.0, float(run.latency_steps)))
+    physics = physics_with_latency(run.physics, run.latency_steps, LATENCY_STEPS)
     env = CubeSpinTwin(run.num_envs, run.task, physics, seed=run.seed, threads=threads)
     if not resume:
         save_settings(run_dir, run)

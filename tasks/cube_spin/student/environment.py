@@ -45,8 +45,8 @@ class StudentEnv:
     """N environments; groups as in `FEATURES`, and "teacher", "hold" (N, 17), "fresh" (N,) bool.
 
     Args:
-        inner: The simulator, with the groups "student_history" and "student_current".
-        constants: The ones `inner` was built with, see `radian_constants`, on its device.
+        inner: The simulator, with the groups "student_history" and "student_current"; built with
+            `radian_constants`.
         config: How observations are made.
         seed: Seed of the camera's draws.
         device: Of the simulator.
@@ -55,13 +55,12 @@ class StudentEnv:
     def __init__(
         self,
         inner: EpisodeEnv,
-        constants: TaskConstants,
         config: StudentObservationConfig,
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.inner, self.constants, self.config = inner, constants, config
+        self.inner, self.config = inner, config
         self.num_envs = inner.num_envs
         self._generator = torch.Generator(device).manual_seed(seed + CAMERA_SEED)
         self._camera = PoseNoise(self.num_envs, config.pose_noise, self._generator)
@@ -132,17 +131,14 @@ class StudentEnv:
         self._observations = self._observe(self.inner.get_observations(), fresh)
 
     def _observe(self, seen: Mapping[str, Tensor], fresh: Tensor) -> TensorDict:
-        constants = self.constants
         row, current = seen["student_history"][:, -1], seen["student_current"]
         if fresh.any():
             self._camera.reset(fresh.nonzero()[:, 0])
         pose = self._camera.see(row[:, NUM_JOINTS:])
-        row = torch.cat(
-            [in_radians(row[:, :NUM_JOINTS], constants), pose[:, :3], self._turn(pose)], 1
-        )
+        row = torch.cat([row[:, :NUM_JOINTS], pose[:, :3], self._turn(pose)], dim=1)
         self._history = torch.cat([self._history[:, 1:], row[:, None]], dim=1)
         self._history[fresh] = row[fresh, None]
-        target = in_radians(current[:, NUM_JOINTS : 2 * NUM_JOINTS], constants)
+        target = current[:, NUM_JOINTS : 2 * NUM_JOINTS]
         # Where nothing has been done yet, the hand holds still.
         previous = torch.where(fresh[:, None], target, current[:, :NUM_JOINTS])
         groups = {
@@ -161,12 +157,6 @@ class StudentEnv:
         if self.config.symmetric_rotation:
             return rotations.reduced_rotation(quat)
         return quat * torch.where(quat[:, 3:] < 0, -1.0, 1.0)
-
-
-def in_radians(normalised: Tensor, constants: TaskConstants) -> Tensor:
-    """The inverse of `terms.normalised_joints`: (N, 17) from [-1, 1] to [rad]."""
-    span = constants.joint_upper - constants.joint_lower
-    return constants.joint_lower + 0.5 * (normalised + 1.0) * span
 
 
 def radian_constants(constants: TaskConstants) -> TaskConstants:

@@ -17,7 +17,8 @@ from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.architecture import Architecture
-from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout, load_policy
+from sernf_isaac.models.layout import PolicyLayout
+from sernf_isaac.policy import KIND, ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
 from tasks.assets import DEFAULT_STUDENT
 from tasks.cube_spin.config import CONTROL_DT_S, ActionConfig, TaskConfig

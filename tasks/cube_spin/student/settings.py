@@ -9,17 +9,21 @@ from sernf_isaac.config import (
     LearnerConfig,
     OptimizerConfig,
     PolicyConfig,
+    refuse_unused,
 )
 from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.run_folder import load_settings
 from tasks.assets import DEFAULT_TEACHER, SMOOTH_TEACHER
 from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig
-from tasks.cube_spin.physics import PRESETS, Physics
-from tasks.cube_spin.physics_file import load_physics
+from tasks.cube_spin.latency import physics_for_isaac, physics_with_latency
+from tasks.cube_spin.physics import Physics
 from tasks.cube_spin.student.environment import StudentObservationConfig
 from tasks.cube_spin.student.pose_noise import PoseNoiseConfig
 from tasks.cube_spin.teacher.policy import TeacherPolicy
+
+LATENCY_STEPS = 1
+"""Largest action latency in distillation where nobody says another."""
 
 
 @dataclass
@@ -34,12 +38,15 @@ class StudentRun:
     """Of networks, worlds and draws."""
     num_envs: int = 1024
     """Worlds per process."""
+    batch_size: int = 1024
+    """Windows per gradient step (paper G)."""
     max_minutes: float = float("inf")
     """Stop after this much time, whatever comes first."""
     physics: str = "distillation"
     """Preset or YAML file: what is randomised, and how noisy the sensors are (F.5)."""
-    latency_steps: int = 1
-    """Largest action latency, drawn per episode [control steps of 50 ms]."""
+    latency_steps: int | None = None
+    """Largest action latency, drawn per episode [control steps of 50 ms]; 0 adds none. Null: that
+    of `physics` if it says one, else 1."""
     eval_every: int = 20
     """Iterations between evaluations on the twin, under the run's noise, made where it saves; the
     last iteration is evaluated too. 0 switches them off."""
@@ -61,6 +68,17 @@ class StudentRun:
     def __post_init__(self) -> None:
         if self.kind not in ("flow", "gaussian"):
             raise ValueError(f"kind must be 'flow' or 'gaussian', not '{self.kind}'")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size ({self.batch_size}) must be >= 1")
+        reinforcement = ("candidates", "target_candidates", "polyak", "imitation_weight")
+        refuse_unused(
+            self.learner,
+            ("optimizer.rl_learning_rate", *(f"improvement.{name}" for name in reinforcement)),
+            "distillation only imitates; fine-tuning has this setting",
+        )
+        windows = ("align_to_decisions", "pose_frame")
+        why = "distill.turns says where windows start, and joint targets are no poses"
+        refuse_unused(self.spec, windows, why, group="spec")
 
 
 def preset(name: str) -> StudentRun:
@@ -69,6 +87,7 @@ def preset(name: str) -> StudentRun:
         return StudentRun(
             teacher=str(SMOOTH_TEACHER),
             num_envs=256,
+            batch_size=128,
             distill=DistillConfig(
                 iterations=50,
                 rollout_steps=128,
@@ -76,7 +95,6 @@ def preset(name: str) -> StudentRun:
                 least_teacher_share=0.5,
                 turns="chunks",
                 updates_per_iteration=150,
-                batch_size=128,
                 kept_rollouts=25,
                 sigmas=[0.5],
                 final_learning_rate=0.05,
@@ -117,23 +135,18 @@ def task_of(run: StudentRun, teacher: TeacherPolicy) -> TaskConfig:
 
 
 def physics_of(run: StudentRun) -> Physics:
-    """The preset or file with the run's latency."""
-    physics = load_physics(run.physics)
-    if run.latency_steps:
-        physics = replace(physics, action_delay_steps=(0.0, float(run.latency_steps)))
-    return physics
+    """The preset or file with the run's latency.
+
+    Raises:
+        ValueError: As `physics_with_latency`.
+    """
+    return physics_with_latency(run.physics, run.latency_steps, LATENCY_STEPS)
 
 
 def physics_file(run: StudentRun, run_dir: Path) -> str:
-    """What Isaac Lab is told: a preset, or a file beside the run that adds the latency.
+    """The same for Isaac Lab: a preset or a file, in the run's folder if it adds the latency.
 
     Raises:
-        ValueError: If there is a file already.
+        ValueError: As `physics_with_latency`.
     """
-    if not run.latency_steps:
-        return run.physics
-    if run.physics not in PRESETS:
-        raise ValueError(f"give action_delay_steps in {run.physics} itself and set latency_steps=0")
-    path = run_dir / "physics.yaml"
-    path.write_text(f"base: {run.physics}\naction_delay_steps: [0, {run.latency_steps}]\n")
-    return str(path)
+    return physics_for_isaac(run.physics, run.latency_steps, LATENCY_STEPS, run_dir)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from perception.tracking.filter import LOWPASS, FilterConfig
 from sernf_isaac.deploy.actor.virtual import VirtualClock
 from sernf_isaac.deploy.policy.local import DecisionSettings
 from tasks.assets import DEFAULT_DETECTOR, DEFAULT_STUDENT
@@ -127,3 +128,15 @@ def test_a_student_drives_the_twin_by_pictures_alone(tmp_path):
         (result,) = session.episodes(count=1)
     assert len(errors_m) >= 60 and result.steps >= 60
     assert np.median(errors_m) < 0.006 and np.degrees(np.median(errors_rad)) < 10.0
+
+
+def test_the_papers_filter_is_a_setting_of_the_camera():
+    trackers = [
+        live._tracker(HandRun(pose="camera", pose_filter=name), np.eye(4))
+        for name in ("predicting", "lowpass")
+    ]
+    assert [tracker.config.filter for tracker in trackers] == [FilterConfig(), LOWPASS]
+    with pytest.raises(ValueError, match=r"pose_filter = lowpass would have no effect"):
+        HandRun(pose_filter="lowpass")
+    with pytest.raises(ValueError, match="pose_filter must be one of"):
+        HandRun(pose="camera", pose_filter="highpass")

@@ -103,7 +103,7 @@ def test_the_student_sees_on_the_hand_what_it_saw_in_simulation(make_twin, symme
     twin = make_twin(3, task, NOMINAL, student=True)
     config = StudentObservationConfig(symmetric, PoseNoiseConfig.none())
     twin.constants = radian_constants(twin.constants)
-    env = StudentEnv(twin, twin.constants, config)
+    env = StudentEnv(twin, config)
     action = env.get_observations()["hold"] + 0.1
     seen, _, _, _ = env.step(action)
     on_hand = CubeSpin(symmetric_rotation=symmetric)

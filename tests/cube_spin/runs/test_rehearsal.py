@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from tiny_student import CRITIC, save_tiny_student
 
-from sernf_isaac.config import LearnerConfig
+from sernf_isaac.config import ImprovementConfig, LearnerConfig
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
 from sernf_isaac.deploy.loop.states import Reason
 from sernf_isaac.deploy.policy.local import DecisionSettings
-from sernf_isaac.learning.finetune.run import FinetuneRun
 from tasks.cube_spin.hand.report import curve_table, point
 from tasks.cube_spin.hand.session import open_virtual_session, prepare
 from tasks.cube_spin.hand.settings import HandRun, TwinOptions
@@ -27,17 +26,15 @@ HAND = HandRun(
 SMALL = RehearsalRun(
     minutes_per_test=0.02,
     hand=HAND,
-    learner=FinetuneRun(
-        minutes_per_iteration=0.03,
-        updates_per_iteration=2,
-        warm_up_iterations=1,
-        offline_iterations=1,
-        online_iterations=1,
-        batch_size=8,
-        learner=LearnerConfig(critic=CRITIC),
-        log_every=1,
-        save_every=2,
-    ),
+    minutes_per_iteration=0.03,
+    updates_per_iteration=2,
+    warm_up_iterations=1,
+    offline_iterations=1,
+    online_iterations=1,
+    rl_batch_size=8,
+    learner=LearnerConfig(critic=CRITIC, improvement=ImprovementConfig(sigma=None)),
+    log_every=1,
+    save_every=2,
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from unused_settings import unused_settings
 
 from sernf_isaac.checkpoint import load_checkpoint, save_checkpoint
 from sernf_isaac.config import LearnerConfig, PolicyConfig
@@ -38,12 +39,12 @@ def tiny_run() -> settings.StudentRun:
     """Short episodes, a flow of a few thousand weights."""
     return settings.StudentRun(
         num_envs=3,
+        batch_size=8,
         episode=EpisodeConfig(length_s=1.0, support_s=(0.0, 0.5)),
         distill=DistillConfig(
             iterations=2,
             rollout_steps=10,
             updates_per_iteration=2,
-            batch_size=8,
             teacher_decay=0.5,
             save_every=1,
         ),
@@ -76,6 +77,18 @@ def test_a_run_leaves_a_student_its_numbers_and_its_settings(student_file: Path)
     assert settings.load_run(folder).distill.rollout_steps == 10
     notes = load_checkpoint(student_file).config["notes"]
     assert notes["iteration"] == 2 and notes["run"]["seed"] == 0
+
+
+def test_every_setting_is_used_or_refused(tmp_path: Path) -> None:
+    run = replace(tiny_run(), eval_every=1, eval_episodes=3)
+    run.episode.length_s = 0.6
+    unused = unused_settings(run, lambda: distil(run, tmp_path, threads=1))
+    in_file = ["spec.discount", "spec.drop_early_terminals", "learner.policy.rl_dropout"]
+    assert unused == in_file, "which fine-tuning reads from the file"
+    (file,) = tmp_path.glob("*/student.pt")
+    layout = load_checkpoint(file).config["layout"]
+    assert layout["policy"]["rl_dropout"] == 0.1 and layout["spec"]["discount"] == 0.997
+    assert layout["spec"]["drop_early_terminals"] is False
 
 
 @pytest.mark.parametrize(("every", "at"), [(1, [1, 2]), (100, [2])])

@@ -11,13 +11,13 @@ from tasks.cube_spin import rotations
 from tasks.cube_spin.config import EpisodeConfig, tuned_task
 from tasks.cube_spin.grasps import task_constants
 from tasks.cube_spin.physics import DISTILLATION, NOMINAL, Physics
-from tasks.cube_spin.runs.distill import label_with
 from tasks.cube_spin.student.environment import (
     FEATURES,
     StudentEnv,
     StudentObservationConfig,
     radian_constants,
 )
+from tasks.cube_spin.student.labels import label_with
 from tasks.cube_spin.student.pose_noise import PoseNoise, PoseNoiseConfig
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
@@ -39,7 +39,7 @@ def make_env(make_twin: Callable[..., CubeSpinTwin], tiny_bank) -> MakeEnv:
         constants = radian_constants(task_constants(task, tiny_bank))
         settings = {"student": True, "teacher_sensed": False, "constants": constants} | options
         twin = make_twin(ENVS, task, physics, **settings)
-        return StudentEnv(twin, constants, config, seed=1)
+        return StudentEnv(twin, config, seed=1)
 
     return make
 
@@ -61,7 +61,7 @@ def test_groups_tell_the_state_in_physical_units(make_env: MakeEnv) -> None:
     newest = seen["history"][:, -1]
     close = {"rtol": 0.0, "atol": 1e-6}
     torch.testing.assert_close(newest[:, :17], state.joint_pos, **close)
-    torch.testing.assert_close(newest[:, 17:20], state.cube_pos - env.constants.cube_origin)
+    torch.testing.assert_close(newest[:, 17:20], state.cube_pos - env.inner.constants.cube_origin)
     torch.testing.assert_close(newest[:, 20:], rotations.reduced_rotation(state.cube_quat), **close)
     assert torch.equal(seen["command"][:, :17], action)
     torch.testing.assert_close(seen["command"][:, 17:], state.joint_target, **close)
@@ -80,7 +80,7 @@ def test_the_full_rotation_is_shown_on_request(make_env: MakeEnv) -> None:
 def test_targets_are_smoothed_as_on_the_hand_bit_for_bit(make_env: MakeEnv) -> None:
     """What distillation executes is the moving average of what was queued, and nothing else."""
     env = make_env()
-    lower, upper = env.constants.joint_lower, env.constants.joint_upper
+    lower, upper = env.inner.constants.joint_lower, env.inner.constants.joint_upper
     target = env.inner.joint_target.clone()
     for _ in range(5):
         action = wiggle(env, scale=0.2)

@@ -1,6 +1,5 @@
 """Replay: the same windows as cut one by one, the paper's mixtures, and the same batches again."""
 
-import threading
 from dataclasses import fields
 
 import numpy as np
@@ -104,26 +103,6 @@ def test_the_state_is_plain_enough_for_a_checkpoint(tmp_path):
 def test_resuming_with_other_episodes_is_refused():
     with pytest.raises(ValueError, match=r"5 episodes, the state 6.*'e5'"):
         filled().load_state_dict(filled(online=3).state_dict())
-
-
-def test_episodes_may_come_while_another_thread_samples():
-    replay = filled(offline=1, online=1)
-    errors = []
-
-    def sample() -> None:
-        try:
-            for _ in range(100):
-                assert torch.isfinite(flat(replay.sample(64))).all()
-        except Exception as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    for i in range(50):
-        replay.add(cube_episode(seed=i), f"new{i}")
-    thread.join()
-    assert errors == []
-    assert (replay.num_offline, replay.num_online) == (40, 51 * 40)
 
 
 def test_what_does_not_fit_is_refused_and_leaves_no_trace():

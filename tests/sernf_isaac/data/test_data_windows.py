@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from sernf_isaac.chunk_queue import ChunkQueue
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.windows import ChunkSpec, cut, find_starts, hold_prefix, make_batch
+from sernf_isaac.data.windows import ChunkSpec, cut, find_starts, make_batch
 
 STEPS = 12
 SPEC = ChunkSpec(history=3, prefix=2, horizon=4, discount=0.5)
@@ -93,11 +94,8 @@ def test_history_repeats_the_first_observation_at_the_start():
 
 
 def test_the_first_decision_has_the_holding_actions_as_its_prefix():
-    hold = torch.tensor([7.0])
-    queued = hold_prefix(hold, SPEC)
-    assert queued.tolist() == [[7.0], [7.0]]
     made = episode()
-    made.action[:2] = queued.numpy()
+    made.action[:2] = ChunkQueue(SPEC, torch.tensor([[7.0]])).planned(0).numpy()
     batch = make_batch(made, SPEC)
     assert batch.prefix[0, :, 0].tolist() == [7, 7]
     assert chunks(batch)[0] == [102, 103, 104, 105]
@@ -143,10 +141,9 @@ def test_after_a_termination_the_chunk_goes_on_with_the_plan_then_repeats_its_la
     assert batch.prefix[11, :, 0].tolist() == [111, 900]
 
 
-@pytest.mark.parametrize("planned", [np.zeros((0, 1)), np.array([[900.0]])])
-def test_without_a_plan_the_last_action_is_repeated(planned):
-    spec = ChunkSpec(history=3, prefix=2, horizon=4, pad_with_plan=False)
-    batch = make_batch(episode(end="terminated", planned=planned), spec)
+def test_without_a_plan_the_last_action_is_repeated():
+    spec = ChunkSpec(history=3, prefix=2, horizon=4)
+    batch = make_batch(episode(end="terminated", planned=np.zeros((0, 1))), spec)
     assert chunks(batch)[8] == [110, 111, 111, 111]
 
 

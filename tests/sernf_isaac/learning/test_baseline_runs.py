@@ -18,7 +18,8 @@ from sernf_isaac.learning.offline import run as offline
 from sernf_isaac.learning.offline.config import as_baseline
 from sernf_isaac.metrics import read_metrics
 from sernf_isaac.models.architecture import KINDS, ActConfig, Architecture, FlowMatchingConfig
-from sernf_isaac.models.build import build_actor, build_any_actor
+from sernf_isaac.models.build import build_actor
+from sernf_isaac.models.layout import PolicyLayout
 from sernf_isaac.policy import load_policy
 
 LEARNER = LearnerConfig(
@@ -113,17 +114,14 @@ def test_the_paper_changes_this_for_its_baselines_and_nothing_else() -> None:
     assert as_baseline(run, "flow") == run
 
 
-def test_the_flow_is_built_as_without_alternatives() -> None:
-    torch.manual_seed(3)
-    plain = build_actor(LEARNER.policy, SPEC, {"state": 3}, 2, 5).state_dict()
-    torch.manual_seed(3)
-    chosen = build_any_actor(Architecture(), LEARNER.policy, SPEC, {"state": 3}, 2, seed=5)
-    assert all(torch.equal(value, plain[name]) for name, value in chosen.state_dict().items())
-
-
 def test_the_gaussian_is_as_large_as_the_flow() -> None:
     flow, gaussian = (
-        build_any_actor(Architecture(kind=kind), LEARNER.policy, SPEC, {"state": 3}, 2, seed=0)
+        build_actor(
+            PolicyLayout(
+                *({"state": 3}, 2, SPEC, LEARNER.policy, LEARNER.critic, 0),
+                architecture=Architecture(kind=kind),
+            )
+        )
         for kind in ("flow", "gaussian")
     )
     sizes = [sum(p.numel() for p in actor.parameters()) for actor in (flow, gaussian)]

@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sernf_isaac.config import ImprovementConfig, LearnerConfig, OptimizerConfig
 from sernf_isaac.data.windows import ChunkBatch
 from sernf_isaac.learning import losses
 from sernf_isaac.learning.learner import Learner
-from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, STAGES, WARM_UP
+from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, STAGES, WARM_UP, Stage
 from sernf_isaac.models.actor_critic import seen
 from sernf_isaac.models.selection import choose_by_value
 
@@ -200,9 +201,50 @@ def test_a_loss_that_is_not_finite_stops_before_anything_changes(
     learner, batch = make_learner(), make_batch()
     batch.reward[3] = float("nan")
     before = weights(learner)
-    with pytest.raises(FloatingPointError, match="critic loss is nan"):
-        learner.update_critic(batch)
+    learner.update_critic(batch)
+    with pytest.raises(FloatingPointError, match="critic: 1 steps"):
+        learner.check()
     assert changed(before, learner) == set()
+
+
+class Readings(TorchDispatchMode):
+    """Counts how often a number of a tensor is read: on a GPU, each time is a wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+def test_an_update_waits_for_no_gpu(
+    make_learner: MakeLearner, make_batch: MakeBatch, stage: Stage
+) -> None:
+    learner = make_learner()
+    stage.update(learner, make_batch())  # the optimisers make their state in the first
+    with Readings() as readings:
+        stage.update(learner, make_batch())
+    assert readings.count == 0
+    with Readings() as readings:
+        learner.check()
+    assert readings.count > 0  # the counter counts
+
+
+def test_a_bad_step_is_as_if_it_had_not_been(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    one, other, bad = make_learner(), make_learner(), make_batch()
+    bad.chunk[0, 0, 0] = float("nan")
+    one.update_imitation(bad)
+    for learner in (one, other):
+        learner.generator.manual_seed(1)
+        torch.manual_seed(1)
+        learner.update_imitation(make_batch())
+    for name, value in one.actor.state_dict().items():
+        torch.testing.assert_close(value, other.actor.state_dict()[name], rtol=0, atol=0)
 
 
 class Spy:
@@ -352,8 +394,9 @@ def test_a_gradient_that_is_not_finite_changes_no_weight(
     before = weights(learner)
     parameter = next(learner.actor.flow.parameters())
     parameter.register_hook(lambda grad: grad * float("inf"))
-    with pytest.raises(FloatingPointError, match="gradient of the actor loss"):
-        learner.update_imitation(make_batch())
+    learner.update_imitation(make_batch())
+    with pytest.raises(FloatingPointError, match=r"its gradient is not finite \(actor: 1 steps"):
+        learner.check()
     assert changed(before, learner) == set()
 
 
@@ -362,8 +405,9 @@ def test_critics_go_on_learning_after_a_bad_batch_for_the_policy(
 ) -> None:
     learner, bad = make_learner(), make_batch()
     bad.chunk[0, 0, 0] = float("nan")
-    with pytest.raises(FloatingPointError, match="actor loss is nan"):
-        learner.update_policy(bad)
+    learner.update_policy(bad)
+    with pytest.raises(FloatingPointError, match="actor: 1 steps"):
+        learner.check()
     before = weights(learner)
     learner.update_critic(make_batch())
     assert changed(before, learner) == {"judge", "target"}

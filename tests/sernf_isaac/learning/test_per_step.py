@@ -11,6 +11,7 @@ from sernf_isaac.data.windows import ChunkSpec, make_batch
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.per_step import PerStepReplay
 from sernf_isaac.models.baselines.per_step import single_steps
+from sernf_isaac.models.layout import PolicyLayout
 
 STEPS = 20
 SPEC = ChunkSpec(history=1, prefix=2, horizon=6, history_keys=(), align_to_decisions=True)
@@ -63,4 +64,4 @@ def test_an_unknown_kind_and_a_source_without_steps_are_refused() -> None:
         CriticConfig(kind="step")
     config = LearnerConfig(critic=CriticConfig(kind="per_step", token_dim=16))
     with pytest.raises(ValueError, match="single steps, which this data source does not offer"):
-        build_learner(config, SPEC, features={"state": 1}, action_dim=1)
+        build_learner(PolicyLayout({"state": 1}, 1, SPEC, config.policy, config.critic, 0), config)

@@ -117,17 +117,6 @@ def test_every_parameter_gets_a_gradient(head: str, prune: bool, chunks, tokens)
     assert without <= {f"layers.{i}.key.bias" for i in range(3)}
 
 
-def test_a_row_of_weight_zero_teaches_nothing(critic, chunks, tokens) -> None:
-    chunk, target = chunks[:, 0], torch.rand(B).double()
-    weight = torch.tensor([1.0, 0.0, 1.0]).double()
-    loss, _ = critic.loss(chunk, tokens, target, weight)
-    rows = torch.tensor([0, 2])
-    kept, _ = critic.loss(chunk[rows], tokens[rows], target[rows])
-    torch.testing.assert_close(loss * 3, kept * 2)  # the mean still divides by B
-    changed = target + torch.tensor([0.0, 0.5, 0.0])
-    assert torch.equal(critic.loss(chunk, tokens, changed, weight)[0], loss)
-
-
 def test_the_loss_sums_the_cross_entropies_of_the_critics(critic, chunks, tokens) -> None:
     chunk, target = chunks[:, 0], torch.rand(B).double()
     labels, _ = HLGauss((0.0, 1.0)).double().project(target)

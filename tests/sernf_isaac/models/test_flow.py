@@ -208,25 +208,6 @@ def test_noise_has_the_given_deviation_in_units_of_the_actions(flow, chunk, toke
     torch.testing.assert_close(noisy, expected)
 
 
-@pytest.mark.parametrize("rank_space", ["action", "latent_u"])
-def test_most_likely_is_the_best_of_the_same_samples(flow, tokens, rank_space) -> None:
-    latent = flow.draw_latents(tokens, K, 0.7, torch.Generator().manual_seed(5))
-    chunks, log_prob = flow.decode(latent, tokens, rank_space=rank_space)
-    best = flow.most_likely(tokens, K, 0.7, torch.Generator().manual_seed(5), rank_space=rank_space)
-    for row in range(B):
-        assert torch.equal(best[row], chunks[row, log_prob[row].argmax()])
-
-
-def test_rank_spaces_differ_by_the_slope_of_tanh(flow: FlowPolicy, tokens: Tensor) -> None:
-    latent = flow.draw_latents(tokens, K)
-    chunks, _ = flow.from_latent(latent, tokens)
-    in_u, in_action = (
-        flow.decode(latent, tokens, rank_space=space)[1] for space in ("latent_u", "action")
-    )
-    slope = flow.range / (1 - (flow.range * chunks).square())
-    torch.testing.assert_close(in_action - in_u, slope.log().sum(dim=(-2, -1)))
-
-
 @pytest.mark.filterwarnings("ignore:Mismatch dtype")
 def test_under_autocast_couplings_stay_in_float32(chunk: Tensor, tokens: Tensor) -> None:
     flow = make_flow().eval()
@@ -284,5 +265,3 @@ def test_shapes_that_do_not_fit_are_refused(flow, chunk, tokens) -> None:
         flow.log_prob(chunk, tokens[:2])
     with pytest.raises(ValueError, match=r"tokens must be \(B, S, D\)"):
         flow.sample(tokens[0], 2)
-    with pytest.raises(ValueError, match="rank_space"):
-        flow.decode(flow.draw_latents(tokens, 1), tokens, rank_space="u")

@@ -186,7 +186,7 @@ def test_names_of_folders_are_readable_and_differ(make_plan) -> None:
 
 @pytest.mark.parametrize("name", sorted(GRIDS))
 def test_grids_name_settings_of_a_run_and_differ_from_each_other(name: str) -> None:
-    ((key, values),) = axes_of([name], [], "offline").items()
+    ((key, values),) = axes_of([name], []).items()
     run = OmegaConf.structured(FourStageRun())
     for value in values:
         OmegaConf.update(run, key, value)
@@ -194,7 +194,7 @@ def test_grids_name_settings_of_a_run_and_differ_from_each_other(name: str) -> N
 
 
 def test_the_papers_ablations_have_its_values() -> None:
-    axes = axes_of(["chunk", "couplings", "lambda"], [], "")
+    axes = axes_of(["chunk", "couplings", "lambda"], [])
     assert axes == {
         "spec.horizon": (6, 8, 10, 12, 14),
         "learner.policy.num_couplings": (8, 12, 16, 20, 24),
@@ -203,9 +203,9 @@ def test_the_papers_ablations_have_its_values() -> None:
 
 
 def test_grids_take_other_values_and_settings_any() -> None:
-    axes = axes_of(["lambda"], ["lambda=[1, 2]", "online.env_steps=[10, 20]"], "offline")
+    axes = axes_of(["lambda"], ["lambda=[1, 2]", "online.env_steps=[10, 20]"])
     assert axes == {
-        "offline.learner.improvement.imitation_weight": (1, 2),
+        "learner.improvement.imitation_weight": (1, 2),
         "online.env_steps": (10, 20),
     }
 
@@ -213,10 +213,10 @@ def test_grids_take_other_values_and_settings_any() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: axes_of(["lamda"], [], ""), r"no grid 'lamda'.*did you mean 'lambda'"),
-        (lambda: axes_of([], ["a.x=3"], ""), r"'a.x=3' is no axis; write key=\[value"),
-        (lambda: axes_of([], ["a.x=[[1]]"], ""), "is no axis"),
-        (lambda: axes_of([], ["a.x"], ""), "is no axis"),
+        (lambda: axes_of(["lamda"], []), r"no grid 'lamda'.*did you mean 'lambda'"),
+        (lambda: axes_of([], ["a.x=3"]), r"'a.x=3' is no axis; write key=\[value"),
+        (lambda: axes_of([], ["a.x=[[1]]"]), "is no axis"),
+        (lambda: axes_of([], ["a.x"]), "is no axis"),
         (lambda: jobs_of({}, [0]), "nothing to sweep"),
         (lambda: jobs_of({"a": [1, 1]}, [0]), "a needs values that differ"),
         (lambda: jobs_of({"a": [1]}, [0, 0]), "seeds needs values that differ"),

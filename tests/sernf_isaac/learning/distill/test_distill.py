@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,13 @@ def test_the_learning_rate_follows_its_cosine(make_distiller: MakeDistiller) -> 
 # Resume -------------------------------------------------------------------------------------------
 
 
+def test_a_run_leaves_its_settings_as_they_were(make_distiller: MakeDistiller) -> None:
+    distiller = make_distiller(final_learning_rate=0.1)
+    before = deepcopy((distiller.config, distiller.learner.config, distiller.policy.layout))
+    distiller.run()
+    assert (distiller.config, distiller.learner.config, distiller.policy.layout) == before
+
+
 @pytest.mark.parametrize(
     ("kept", "turns"), [(1, "steps"), (3, "steps"), (1, "chunks"), (3, "chunks")]
 )
@@ -262,7 +270,7 @@ def test_time_runs_out(make_distiller: MakeDistiller) -> None:
     ("settings", "message"),
     [
         ({"teacher_decay": 1.1}, r"teacher_decay \(1.1\) must be in 0..1"),
-        ({"batch_size": 0}, r"batch_size \(0\) must be >= 1"),
+        ({"candidates": 0}, r"candidates \(0\) must be >= 1"),
         ({"rollout_steps": 4}, r"rollout_steps \(4\) must be >= prefix \+ horizon \(5\)"),
     ],
 )

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from unused_settings import unused_settings
 
-from sernf_isaac.config import CriticConfig, LearnerConfig, PolicyConfig
+from sernf_isaac.cli import apply_overrides
+from sernf_isaac.config import CriticConfig, ImprovementConfig, LearnerConfig, PolicyConfig
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.replay import Mixing
@@ -19,11 +21,12 @@ from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.status import status_page
 from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSampler
 from sernf_isaac.learning.finetune.presets import preset
-from sernf_isaac.learning.finetune.run import FinetuneRun, finetune, load_settings
+from sernf_isaac.learning.finetune.run import FinetuneRun, _build, finetune, load_settings
 from sernf_isaac.learning.stages import ONLINE
 from sernf_isaac.metrics import read_metrics
-from sernf_isaac.models.build import build_actor
-from sernf_isaac.policy import KIND, ChunkPolicy, PolicyLayout, load_policy
+from sernf_isaac.models.build import build_actor, build_critics
+from sernf_isaac.models.layout import PolicyLayout
+from sernf_isaac.policy import KIND, ChunkPolicy, load_policy
 from sernf_isaac.settings_file import write_settings
 from sernf_isaac.spec import Contract
 
@@ -65,7 +68,7 @@ def run(tmp_path):
     )
     ones = {name: (-np.ones(size), np.ones(size)) for name, size in FEATURES.items()}
     normalizer = Normalizer(ones | {ACTION: (-np.ones(2), np.ones(2))})
-    actor = build_actor(layout.policy, SPEC, FEATURES, 2, seed=0)
+    actor = build_actor(layout)
     contract = Contract(KIND, "test", ("a", "b"), (-1, -1), (1, 1), 20.0, "xyzw", FEATURES, {})
     first = ChunkPolicy(layout, actor, None, normalizer, sigma=0.3)
     first.save(tmp_path / "first.pt", contract, {})
@@ -83,8 +86,8 @@ def settings():
         warm_up_iterations=1,
         offline_iterations=1,
         online_iterations=1,
-        batch_size=8,
-        learner=LearnerConfig(critic=CRITIC),
+        rl_batch_size=8,
+        learner=LearnerConfig(critic=CRITIC, improvement=ImprovementConfig(sigma=None)),
         log_every=2,
         save_every=2,
     )
@@ -157,11 +160,56 @@ def test_a_crash_while_settings_are_written_leaves_none(tmp_path, settings, monk
 def test_each_preset_is_what_it_says():
     assert preset("paper") == FinetuneRun()
     small = preset("small")
-    assert small.batch_size * small.updates_per_iteration < 512 * 1000
+    assert small.rl_batch_size * small.updates_per_iteration < 512 * 1000
     low, high = small.learner.critic.support
     assert low + high == 0.0, "fresh critics answer with the middle"
     with pytest.raises(ValueError, match=r"'small', 'paper'.*not 'tiny'"):
         preset("tiny")
+
+
+def test_every_setting_is_used_or_refused(run, settings):
+    assert unused_settings(settings, lambda: finetune(settings, run, wait=no_wait)) == []
+
+
+def test_the_noise_of_sampling_is_the_first_policys_unless_given(run, settings):
+    _, policy = _build(settings, load_policy(run.parent / "first.pt")[0], None, "cpu")
+    assert policy.sigma == 0.3
+    learner = replace(settings.learner, improvement=ImprovementConfig(sigma=0.5))
+    louder = replace(settings, learner=learner)
+    _, policy = _build(louder, load_policy(run.parent / "first.pt")[0], None, "cpu")
+    assert policy.sigma == 0.5
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "learner.policy.width=32",
+            r"policy.width = 32 .*no effect.*the run's first policy",
+        ),
+        (
+            "learner.optimizer.imitation_learning_rate=1",
+            "imitation_learning_rate = 1.0 .*no effect",
+        ),
+    ],
+)
+def test_what_fine_tuning_cannot_change_is_refused(settings, override, message):
+    with pytest.raises(ValueError, match=message):
+        apply_overrides(settings, [override])
+
+
+def test_kept_critics_must_be_what_the_settings_say(run, settings):
+    first, contract = load_policy(run.parent / "first.pt")
+    first.judge = build_critics(first.layout, first.actor)
+    first.save(run.parent / "judged.pt", contract, {})
+    keep = replace(settings, fresh_critics=False)
+    judged, _ = load_policy(run.parent / "judged.pt")
+    learner, _ = _build(keep, judged, None, "cpu")
+    assert learner.judge is judged.judge
+    other = replace(CRITIC, support=(-8.0, 8.0))
+    keep = replace(keep, learner=replace(keep.learner, critic=other))
+    with pytest.raises(ValueError, match=r"but they have support=.*not \(-8.0, 8.0\): set"):
+        _build(keep, judged, None, "cpu")
 
 
 def test_the_policy_is_frozen_in_the_warm_up_and_published_after_it(run, settings):
@@ -363,4 +411,4 @@ def commit_all(run):
 
 def test_a_batch_is_dealt_out_in_equal_parts():
     with pytest.raises(ValueError, match="10 rows cannot be dealt out among 4 critic_updates"):
-        FinetuneRun(batch_size=10, critic_updates=4)
+        FinetuneRun(rl_batch_size=10, critic_updates=4)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from unused_settings import unused_settings
 
 from sernf_isaac.config import CriticConfig, LearnerConfig, PolicyConfig
 from sernf_isaac.data.episode import Episode
@@ -28,7 +29,9 @@ from sernf_isaac.policy import load_policy
 STEPS = 6
 TINY = LearnerConfig(
     policy=PolicyConfig(token_dim=16, width=16, num_couplings=4, num_heads=2),
-    critic=CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16, num_bins=21),
+    critic=CriticConfig(
+        support=None, token_dim=16, num_heads=2, num_layers=1, feedforward=16, num_bins=21
+    ),
 )
 KILLED_RUN = """
 import os, signal, sys, torch
@@ -109,7 +112,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     store: Path, uninterrupted: Path, tmp_path: Path, fatal: int
 ) -> None:
     here = Path(__file__).resolve()
-    paths = [str(here.parent), str(here.parents[4])]
+    paths = [str(here.parent), str(here.parents[4]), str(here.parents[3] / "helpers")]
     script = KILLED_RUN.format(paths=paths, fatal=fatal)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     killed = subprocess.run(
@@ -240,8 +243,23 @@ def test_a_run_is_not_resumed_on_other_data(store: Path, uninterrupted: Path) ->
         sampler.load_state_dict(state(uninterrupted)["sampler"])
 
 
+def test_every_setting_is_used_or_refused(store: Path, tmp_path: Path) -> None:
+    run = tiny_run(str(store))
+    assert unused_settings(run, lambda: offline.train(run, tmp_path / "run")) == []
+
+
+def test_a_given_support_is_used(store: Path, tmp_path: Path) -> None:
+    critic = replace(TINY.critic, support=(-3.0, 4.0))
+    run = replace(tiny_run(str(store)), learner=replace(TINY, critic=critic), warm_up_steps=2)
+    policy, _ = load_policy(offline.train(run, tmp_path / "run"))
+    assert policy.layout.critic.support == (-3.0, 4.0) and policy.judge is not None
+    assert policy.judge.critic.bins.support == (-3.0, 4.0)
+    with pytest.raises(ValueError, match=r"support_headroom \(2.0\).*leave one of them out"):
+        offline.train(replace(run, support_headroom=2.0), tmp_path / "other")
+
+
 def test_training_leaves_its_settings_alone(uninterrupted: Path) -> None:
-    assert TINY.critic.support == CriticConfig().support
+    assert TINY.critic.support is None
     loaded, _ = load_policy(uninterrupted / offline.POLICY_FILE)
     assert loaded.layout.critic.support == (0.0, 1.0)
 

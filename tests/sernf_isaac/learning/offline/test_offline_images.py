@@ -142,7 +142,7 @@ def test_a_frozen_backbone_exists_once_and_stays_as_it_was(trained: Path, store:
 
 def built(run: offline.OfflineRun) -> tuple:
     sizes = sizes_of({"0": episode(0)})
-    return run, offline.layout_of(run, sizes, run.learner), run.learner, "cpu"
+    return offline.layout_of(run, sizes, run.learner), run.learner, "cpu"
 
 
 def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
@@ -190,11 +190,12 @@ def test_backbones_that_train_belong_to_policy_and_critics_each(
     store: Path, tuning: str, shared: bool
 ) -> None:
     vision = VisionConfig(backbone="resnet18", tuning=tuning, shared=shared)
-    run, layout, config, device = built(run_of(store, vision))
+    run = run_of(store, vision)
+    layout, config, device = built(run)
     cameras = {"front": [3, SIZE, SIZE]}
     eyes = replace(layout.architecture.vision, cameras=cameras)
     layout = replace(layout, architecture=Architecture(vision=eyes))
-    learner = offline._build_learner(run, layout, config, device)
+    learner = offline._build_learner(layout, config, device)
     episodes = {"0": episode(0, cameras=("front",))}
     normalizer = fit_normalizer(episodes.values(), {"state": 3}, 1e-3)
     sampler = OfflineSampler(run, episodes, normalizer)
