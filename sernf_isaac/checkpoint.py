@@ -1,6 +1,5 @@
 """Policy files: tensors and plain values under a contract, written atomically."""
 
-import os
 import zipfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -9,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sernf_isaac.data.store.files import publish
 from sernf_isaac.spec import Contract
 
 FORMAT = "sernf-isaac/1"
@@ -49,9 +49,7 @@ def write_whole(path: Path, content: object) -> None:
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    publish(partial, path)
 
 
 def read_whole(path: Path) -> object:

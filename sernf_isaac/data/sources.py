@@ -1,5 +1,6 @@
 """Episodes from wherever they are: an episode store, or a file in somebody else's format."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.group_names import without_logs
 from sernf_isaac.data.importers.ogbench import load_ogbench
 from sernf_isaac.data.importers.robomimic import load_robomimic
+from sernf_isaac.data.store.files import sha256_of
 from sernf_isaac.data.store.reader import RunReader
 
 
@@ -55,13 +57,16 @@ def return_range(episodes: Iterable[Episode], discount: float) -> tuple[float, f
 
 
 def _check_named_once(sources: list[str]) -> None:
-    """The same episodes twice would count twice, also in a copy of a store under another name."""
+    """The same episodes twice would count twice, also in a copy under another name."""
     seen: dict[Path | str, str] = {}
+    sizes = Counter(Path(source).stat().st_size for source in sources if Path(source).is_file())
     for source in sources:
         path = Path(source)
         marks: set[Path | str] = {path.resolve()}
         if (path / "run.json").is_file():
             marks |= {file.sha256 for commit in RunReader(path).commits() for file in commit.files}
+        elif path.is_file() and sizes[path.stat().st_size] > 1:
+            marks.add(sha256_of(path))
         if twice := marks & seen.keys():
             raise ValueError(f"{source} holds episodes of {seen[twice.pop()]} again; name one")
         seen |= dict.fromkeys(marks, source)

@@ -4,12 +4,12 @@ One file per episode, in OGBench's format, so that an interrupted generation goe
 and other people's files can lie beside them or in their place.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from sernf_isaac.data.store.files import publish
 from tasks.ogbench.package import make_env, ogbench_module
 
 EPISODE_STEPS = 1001
@@ -88,8 +88,8 @@ def play_episode(env, *, seed: int) -> dict[str, np.ndarray]:  # noqa: ANN001  #
 
 
 def write_whole(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Under another name, then renamed: a file that is there is complete."""
+    """A file that is there is complete."""
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # no name is an option's
-    os.replace(partial, path)
+    publish(partial, path)

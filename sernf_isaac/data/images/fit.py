@@ -115,8 +115,8 @@ def deep(values: Array, size: Fit | None) -> Array:
         low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
         raise ValueError(
             f"image is grey with more than 8 bits (values {low:g} to {high:g}), such as depth; say "
-            "in the layout which values to show as black and white (range: [low, high]), or leave "
-            "it out"
+            "which values to show as black and white (range: [low, high] in a bag's layout), or "
+            "leave it out"
         )
     low, high = size.shown
     scaled = (np.nan_to_num(values.astype(np.float64), nan=low) - low) / (high - low)

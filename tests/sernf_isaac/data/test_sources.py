@@ -137,6 +137,11 @@ def test_the_same_episodes_are_not_counted_twice(tmp_path: Path) -> None:
         load_episodes([source, str(tmp_path / "a (copy)")], [])
     with pytest.raises(ValueError, match="again; name one"):
         load_episodes([source, f"{source}/../a"], [])
+    rows = {"observations": np.zeros((3, 2)), "actions": np.zeros((3, 1)), "terminals": [0, 0, 1]}
+    np.savez(tmp_path / "play.npz", **rows)
+    shutil.copy(tmp_path / "play.npz", tmp_path / "play (conflicted copy).npz")
+    with pytest.raises(ValueError, match=r"copy\)\.npz holds episodes of .*play\.npz again"):
+        load_episodes([str(path) for path in sorted(tmp_path.glob("*.npz"))[::-1]], [])
 
 
 def test_what_has_to_be_imported_first_is_told_how(tmp_path: Path) -> None:
