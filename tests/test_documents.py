@@ -35,7 +35,7 @@ from docs.generate.asking import SCRIPTS, ask_parser, ask_settings, scripts, sho
 from docs.generate.settings import settings_of
 
 PLACEHOLDERS = ("NAME", "<", "*", "X.py", "my_", "/path/to")
-PATH = re.compile(r"(?:sernf_isaac|tasks|perception|scripts|assets|docs|tests)/[\w./-]*")
+PATH = re.compile(r"(?:sernf_isaac|tasks|perception|scripts|examples|assets|docs|tests)/[\w./-]*")
 DOTTED = re.compile(r"(?:sernf_isaac|tasks|perception)(?:\.\w+)+")
 OF_ISAAC_LAB = ("agent.", "env.events.", "env.randomization")
 EXAMPLES = ("env.task", "group.key", "task.reward.my_term")
@@ -168,6 +168,16 @@ def test_every_path_exists() -> None:
                 wrong += [] if (ROOT / file).exists() else [f"{page}: {code}"]
     assert count > 100
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_example_is_shown_with_its_command() -> None:
+    page = (ROOT / "docs" / "how_to" / "own_code.md").read_text()
+    found = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_file())
+    assert found
+    assert all(f"`examples/{name}`" in page for name in found)
+    started = re.findall(r"^python examples/(\w+\.py)", page, re.M)
+    assert started
+    assert set(started) <= set(found)
 
 
 def resolves(name: str) -> bool:
