@@ -26,6 +26,7 @@ from tasks.cube_spin.config import TaskConfig
 from tasks.cube_spin.episodes import EpisodeRecords
 from tasks.cube_spin.isaac.env_cfg import CubeSpinEnvCfg, refuse_unknown
 from tasks.cube_spin.isaac.mdp.state import TaskTracker, tracker
+from tasks.cube_spin.isaac.overrides import fill
 from tasks.cube_spin.teacher.policy import TeacherPolicy, teacher_from_rsl_rl
 from tasks.cube_spin.terms import TaskConstants
 
@@ -81,9 +82,10 @@ def isaac_configs(
     num_envs: int | None = None,
     seed: int = 0,
     device: str = "cpu",
+    iterations: int | None = None,
     overrides: Sequence[str] = (),
 ) -> tuple[CubeSpinEnvCfg, RslRlOnPolicyRunnerCfg]:
-    """Environment and agent settings after overrides like `env.task.reward.tilt=-1`.
+    """Environment and agent settings; overrides like `env.task.reward.tilt=-1` win over the rest.
 
     Raises:
         ValueError: For an unknown task or setting, or a GPU that is not there.
@@ -97,10 +99,15 @@ def isaac_configs(
     env_cfg, agent_cfg = resolve_task_config(task_id, AGENT, overrides=list(overrides))
     refuse_unknown(env_cfg, "env")
     refuse_unknown(agent_cfg, "agent")
-    if num_envs is not None:
-        env_cfg.scene.num_envs = num_envs
-    env_cfg.seed = agent_cfg.seed = seed
-    env_cfg.sim.device = agent_cfg.device = device
+    values = {
+        "env.scene.num_envs": num_envs,
+        "env.seed": seed,
+        "agent.seed": seed,
+        "env.sim.device": device,
+        "agent.device": device,
+        "agent.max_iterations": iterations,
+    }
+    fill({"env": env_cfg, "agent": agent_cfg}, values, overrides)
     # Takes out the settings of older RSL-RL versions, which the installed one refuses.
     agent_cfg = handle_deprecated_rsl_rl_cfg(agent_cfg, check_rsl_rl_version())
     return env_cfg, agent_cfg  # type: ignore[return-value]  # the registry does not know the types

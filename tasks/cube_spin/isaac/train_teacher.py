@@ -46,9 +46,12 @@ def train(
         FileNotFoundError: If there is nothing to resume.
     """
     env_cfg, agent_cfg = isaac_configs(
-        num_envs=num_envs, seed=seed or 0, device=device, overrides=overrides
+        num_envs=num_envs,
+        seed=seed or 0,
+        device=device,
+        iterations=iterations,
+        overrides=overrides,
     )
-    agent_cfg.max_iterations = iterations or agent_cfg.max_iterations
     settings = {"env": env_cfg.to_dict(), "agent": agent_cfg.to_dict()}
     listing = yaml.safe_dump(settings, sort_keys=False, default_flow_style=None)
     if print_only:
