@@ -11,6 +11,8 @@ ISAAC_STAMP := $(VENV)/.isaac-installed
 DOCS_STAMP := $(VENV)/.docs-installed
 # Small networks: threads that spin while waiting only take time from the physics.
 export OMP_WAIT_POLICY := PASSIVE
+# A shell that has sourced ROS 2 would mix its packages, made for another Python, with ours.
+unexport PYTHONPATH
 
 .PHONY: help demo test test-sim check docs format clean
 

@@ -46,7 +46,7 @@ def main() -> None:
     args = parse()
     import torch
 
-    from tasks.cube_spin.evaluation.figures import evaluation_figure
+    from tasks.cube_spin.evaluation.figures import evaluation_figure, run_figure
     from tasks.cube_spin.evaluation.metrics import report_table
     from tasks.cube_spin.hand.report import run_report, run_table
     from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
@@ -55,6 +55,9 @@ def main() -> None:
         rows = run_report(args.run, supported_s=args.support)
         print(run_table(rows))
         save_numbers(args.json, rows)
+        if args.figure:
+            run_figure(args.figure, rows, f"stored episodes of {args.run.name}")
+            print(f"figure  -> {args.figure}")
         return
     torch.set_num_threads(1)
     request = EvaluationRequest(

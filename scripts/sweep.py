@@ -73,6 +73,7 @@ def main() -> None:
     if args.report:
         outcomes = [outcome_of(root, plan, job) for job in jobs]
     else:
+        print(f"logs   -> {root}/*/{LOG_FILE}")
         with tqdm(total=len(jobs), desc=args.script.stem, unit="run") as bar:
 
             def tell(outcome: "Outcome") -> None:

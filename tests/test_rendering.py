@@ -12,7 +12,7 @@ import torch
 
 from tasks import rendering
 from tasks.cube_spin.physics import NOMINAL
-from tasks.cube_spin.runs.play import film
+from tasks.cube_spin.runs.play import captioned, film
 from tasks.cube_spin.twin.camera import Camera
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.rendering import BACKENDS, choose_gl_backend
@@ -184,3 +184,14 @@ def test_a_video_and_its_trace_are_written(
     assert {len(values) for values in trace.values()} == {10}
     np.testing.assert_allclose(trace["time_s"], 0.05 * np.arange(1, 11))
     assert set(trace) == {"time_s", "command_rad_s", "mean_spin_rad_s", "turns", "aloft"}
+
+
+def test_a_frame_says_view_time_turns_and_spins() -> None:
+    black = np.zeros((96, 192, 3), np.uint8)
+    shown = captioned(black, ("below", "side"), (1.5, 1.0, 0.9, 0.25, 1.0))
+    assert shown.shape == black.shape and shown.dtype == np.uint8
+    top, bottom = shown[:20], shown[-20:]
+    assert top[:, :96].max() > 200 and top[:, 96:].max() > 200  # a name above each view
+    assert bottom.max() > 200 and not shown[30:70].any()
+    other = captioned(black, ("below", "side"), (1.5, 1.0, -0.9, 0.25, 1.0))
+    assert (other[-20:] != bottom).any()

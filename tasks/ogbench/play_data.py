@@ -18,6 +18,8 @@ ORACLE = {"noise": 0.1, "noise_smoothing": 0.5}
 """OGBench's "play": plans with temporally correlated noise."""
 GENERATED = "cube-single"
 """The environment whose data can be generated here; for others, bring OGBench's files."""
+BEGUN_FILE = "generating"
+"""Is there while episodes are generated: a folder without it is complete."""
 KEYS = ("observations", "actions", "terminals", "qpos", "qvel")
 
 
@@ -27,9 +29,10 @@ def play_files(folder: Path) -> list[Path]:
 
 
 def ensure_play_data(task: str, folder: Path, *, episodes: int = 100, seed: int = 0) -> list[Path]:
-    """The folder's files; where it holds none, or only part of what is generated here, the rest.
+    """The folder's files; where it holds none, what is generated here.
 
-    Each episode has a seed of its own: the same files come out, however often this is interrupted.
+    A generation that was interrupted goes on; each episode has a seed of its own, so that the same
+    files come out. Nothing is added to data that somebody else put there, or that are complete.
 
     Args:
         task: Name of a single-task environment.
@@ -42,7 +45,8 @@ def ensure_play_data(task: str, folder: Path, *, episodes: int = 100, seed: int 
     """
     wanted = [folder / f"play-{seed}-{number:04d}.npz" for number in range(episodes)]
     found = play_files(folder)
-    if found and not set(found) & set(wanted):
+    begun = folder / BEGUN_FILE
+    if found and not begun.exists():
         return found
     if not task.startswith(f"{GENERATED}-"):
         raise ValueError(
@@ -58,9 +62,11 @@ def ensure_play_data(task: str, folder: Path, *, episodes: int = 100, seed: int 
             max_episode_steps=EPISODE_STEPS,
         )
         folder.mkdir(parents=True, exist_ok=True)
+        begun.touch()
         for path in tqdm(missing, desc="play data", unit="episode"):
             write_whole(path, play_episode(env, seed=1000 * seed + wanted.index(path)))
         env.close()
+    begun.unlink(missing_ok=True)
     return play_files(folder)
 
 

@@ -67,6 +67,14 @@ def test_an_interrupted_generation_goes_on_with_the_same_episodes(
     assert len(fake_oracle) == 5
 
 
+def test_nothing_is_added_to_episodes_that_are_there(
+    fake_oracle: list[int], tmp_path: Path
+) -> None:
+    two = play_data.ensure_play_data(TASK, tmp_path, episodes=2)
+    assert play_data.ensure_play_data(TASK, tmp_path, episodes=100) == two
+    assert fake_oracle == [0, 1]
+
+
 def test_a_missing_package_is_named_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from tasks import ISAAC_TASKS
-from tasks.cube_spin.config import CommandConfig
+from tasks.cube_spin.config import CommandConfig, tuned_task
 from tasks.cube_spin.evaluation.metrics import run_episodes
 from tasks.cube_spin.isaac.environment import (
     isaac_configs,
@@ -19,15 +20,28 @@ from tasks.cube_spin.isaac.environment import (
     train_isaac,
     trained_policy,
 )
+from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
+from tasks.cube_spin.teacher.isaac_lab_model import export_teacher, newest_model
 
 pytestmark = pytest.mark.sim
 
 
-def isaaclab(*arguments: str, where: Path) -> str:
-    """Output of Isaac Lab's command line."""
+PLAYED_S = 100.0
+"""Isaac Lab plays until it is ended."""
+
+
+def isaaclab(*arguments: str, where: Path, seconds: float = 280.0) -> str:
+    """Output of Isaac Lab's command line, until it ends or for so long."""
+    log = where / f"{arguments[0]}.log"
     command = [sys.executable, "-m", "isaaclab", *arguments]
-    done = subprocess.run(command, cwd=where, capture_output=True, text=True, timeout=280)
-    return done.stdout + done.stderr
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=where, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait(20.0)
+    return log.read_text()
 
 
 def test_isaac_lab_lists_our_tasks(tmp_path: Path) -> None:
@@ -36,13 +50,39 @@ def test_isaac_lab_lists_our_tasks(tmp_path: Path) -> None:
         assert f" {name} " in listed, name
 
 
-def test_isaac_labs_own_command_trains(tmp_path: Path) -> None:
+@pytest.mark.timeout(600)
+def test_what_isaac_labs_own_command_trains_plays_and_is_exported(tmp_path: Path) -> None:
     output = isaaclab(
         *("train", "--rl_library", "rsl_rl", "--task", "Sernf-Orca-CubeSpin", "--device", "cpu"),
         *("--num_envs", "16", "--max_iterations", "2", "agent.device=cpu"),
         where=tmp_path,
     )
-    assert list(tmp_path.glob("logs/rsl_rl/*/*/model_1.pt")), output[-3000:]
+    (model,) = list(tmp_path.glob("logs/rsl_rl/*/*/model_1.pt")) or [None]
+    assert model, output[-3000:]
+    teacher = tmp_path / "teacher.pt"  # what the twin, the student and the scripts take
+    exported = export_teacher(newest_model(model.parent), teacher, {})
+    result, records = evaluate(EvaluationRequest(teacher, episodes=2, num_envs=2, threads=1))
+    assert len(records) == 2 and result["policy"] == "teacher.pt"
+    assert OmegaConf.structured(exported) == OmegaConf.structured(tuned_task())
+    played = isaaclab(
+        *("play", "--rl_library", "rsl_rl", "--task", "Sernf-Orca-CubeSpin", "--device", "cpu"),
+        *("--checkpoint", "latest", "--num_envs", "2", "env.randomization=nominal"),
+        *("agent.device=cpu",),
+        where=tmp_path,
+        seconds=PLAYED_S,
+    )
+    assert str(model) in played and "No compatible manifested run" not in played, played[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("override", "found"),
+    [("env.seed=5", (5, 1)), ("agent.seed=6", (1, 6)), ("agent.max_iterations=9", (1, 1))],
+)
+def test_an_override_wins_over_a_flag(override: str, found: tuple[int, int]) -> None:
+    env_cfg, agent_cfg = isaac_configs(num_envs=2, seed=1, iterations=3, overrides=[override])
+    assert (env_cfg.seed, agent_cfg.seed) == found
+    assert agent_cfg.max_iterations == (9 if "max_iterations" in override else 3)
+    assert agent_cfg.device == env_cfg.sim.device == "cpu"
 
 
 def test_training_saves_and_resumes(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A policy on this machine: loaded, tested, asked for chunks one observation at a time."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ class LoadReport:
     """Median time of a warm decision."""
     p99_s: float
     has_critics: bool
+    candidates: int = 1
+    """K chunks that each timed decision drew."""
 
 
 class PolicyLink(Protocol):
@@ -93,10 +96,21 @@ def check_latency(report: LoadReport, control_rate_hz: float) -> None:
     budget_s = report.spec.prefix / control_rate_hz
     if report.spec.prefix and report.p99_s > budget_s:
         raise ValueError(
-            f"a decision takes {1e3 * report.p99_s:.0f} ms (p99), the prefix of "
-            f"{report.spec.prefix} steps covers {1e3 * budget_s:.0f} ms: use fewer candidates, a "
-            "faster device or a smaller policy"
+            f"a decision takes {1e3 * report.p99_s:.0f} ms (p99; median {1e3 * report.p50_s:.0f}), "
+            f"the prefix of {report.spec.prefix} steps covers {1e3 * budget_s:.0f} ms: "
+            f"{_what_helps(report, budget_s)}"
         )
+
+
+def _what_helps(report: LoadReport, budget_s: float) -> str:
+    """What makes decisions fast enough; other programs are the cause if the median is."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if report.p50_s <= budget_s or load > cores:
+        return (
+            f"other programs keep this computer busy (load {load:.1f} on {cores} cores); end them"
+        )
+    fewer = f"fewer candidates than {report.candidates}, " if report.candidates > 1 else ""
+    return f"use {fewer}a faster device or a smaller policy"
 
 
 class LocalPolicy:
@@ -161,7 +175,8 @@ class LocalPolicy:
         seconds = self._try_out(policy, path, lower, upper)
         p50_s, p99_s = np.quantile(seconds, [0.5, 0.99]).tolist()
         has_critics = policy.judge is not None
-        report = LoadReport(str(path), policy.layout.spec, p50_s, p99_s, has_critics)
+        candidates = _candidates(self._settings, policy)
+        report = LoadReport(str(path), policy.layout.spec, p50_s, p99_s, has_critics, candidates)
         if self._rate_hz is not None:
             check_latency(report, self._rate_hz)
         self._examined = policy
@@ -185,7 +200,7 @@ class LocalPolicy:
         chunk = policy.decide(
             seen,
             torch.from_numpy(prefix)[None].to(settings.device, torch.float32),
-            candidates=settings.first_candidates if policy.judge is None else settings.candidates,
+            candidates=_candidates(settings, policy),
             rank=rank,
             generator=self._generator,
         )
@@ -241,3 +256,7 @@ def _random_input(policy: ChunkPolicy, draw: torch.Generator) -> tuple[dict[str,
         queued = torch.from_numpy(prefix)[None]
         prefix = absolute_from(_pose(observation, spec.pose_frame), queued)[0].numpy()
     return observation, prefix
+
+
+def _candidates(settings: DecisionSettings, policy: ChunkPolicy) -> int:
+    return settings.first_candidates if policy.judge is None else settings.candidates

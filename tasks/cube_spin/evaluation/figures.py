@@ -47,6 +47,21 @@ def _tracking_panel(axes: Axes, by_speed: dict[str, dict]) -> None:
     axes.legend(frameon=False)
 
 
+def run_figure(path: Path, rows: list[dict], title: str) -> None:
+    """Turns per minute and per run of each policy of a hand's run, with 95 % intervals."""
+    figure = Figure(figsize=(8.4, 3.6))
+    panels = (("rpm_in_hand", "turns per minute in the hand"), ("turns_per_run", "turns per run"))
+    for axes, (name, label) in zip(figure.subplots(1, 2), panels, strict=True):
+        values = np.array([row[name] for row in rows])
+        error = np.abs(np.array([row[f"{name}_ci95"] for row in rows]) - values[:, None]).T
+        axes.errorbar(range(len(rows)), values, yerr=error, fmt="o", color=_BLUE, capsize=3)
+        names = [f"{row['policy'][:12]}\n{row['runs']} runs" for row in rows]
+        axes.set_xticks(range(len(rows)), names, fontsize=7)
+        axes.set(ylabel=label, xlim=(-0.5, len(rows) - 0.5))
+    figure.suptitle(title, fontsize=11)
+    _write(figure, path)
+
+
 def training_figure(path: Path, history: list[dict[str, float]], title: str) -> None:
     """Reward, time held and spin against environment steps."""
     panels = (

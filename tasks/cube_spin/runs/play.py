@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ import mujoco
 import mujoco.viewer
 import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from tensordict import TensorDict
 from torch import Tensor
 from tqdm import tqdm
@@ -20,6 +22,8 @@ from tasks.cube_spin.config import CONTROL_DT_S, CommandConfig, evaluation_task
 from tasks.cube_spin.evaluation.figures import episode_figure
 from tasks.cube_spin.grasps import load_grasps, task_constants
 from tasks.cube_spin.physics_file import load_physics
+from tasks.cube_spin.runs.outside import outside_training
+from tasks.cube_spin.runs.viewer import HELP, Keys
 from tasks.cube_spin.student.environment import StudentEnv, radian_constants
 from tasks.cube_spin.student.policy import Student
 from tasks.cube_spin.teacher.policy import TeacherPolicy
@@ -70,11 +74,14 @@ def view_policy(
     if platform.system() == "Linux" and not os.environ.get("DISPLAY"):
         raise ValueError("--view needs a display; without --view a video is written instead")
     twin, env = _stage(policy, seed, physics, spin_rad_s, support_s)
-    model = twin_model(visual=True)
+    model, keys = twin_model(visual=True), Keys(twin)
     data = mujoco.MjData(model)
-    with mujoco.viewer.launch_passive(model, data) as window:
+    print(HELP)
+    with mujoco.viewer.launch_passive(model, data, key_callback=keys.press) as window:
         while window.is_running():
             started = time.monotonic()
+            if said := keys.do():
+                print(said)
             env.step(policy(env.get_observations()))
             show(twin, 0, model, data)
             window.sync()
@@ -94,12 +101,37 @@ def _stage(
     if spin_rad_s is not None:
         task = replace(task, command=CommandConfig.fixed(spin_rad_s))
     world = load_physics(physics)
+    for warning in outside_training(policy.task, world, spin_rad_s):
+        print(f"warning: {warning}", file=sys.stderr)
     if isinstance(policy, TeacherPolicy):
         twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, constants=policy.constants)
         return twin, twin
     constants = radian_constants(task_constants(task, load_grasps()))
     twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, student=True, constants=constants)
     return twin, StudentEnv(twin, policy.observation, seed=seed)
+
+
+def captioned(picture: np.ndarray, views: tuple[str, ...], row: tuple[float, ...]) -> np.ndarray:
+    """A frame with the name of each view, time, turns, commanded and achieved spin.
+
+    Args:
+        picture: (H, W, 3) uint8, views side by side.
+        views: Their names.
+        row: time [s], commanded and mean spin [rad/s], turns, whether the platform has left.
+    """
+    image = Image.fromarray(picture)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=max(10, len(picture) // 24))
+    style = {"font": font, "fill": "white", "stroke_width": 2, "stroke_fill": "black"}
+    width, edge = picture.shape[1] // len(views), max(4, len(picture) // 64)
+    for number, view in enumerate(views):
+        draw.text((number * width + edge, edge), f"{view} view", **style)
+    time_s, commanded, achieved, turns, aloft = row
+    text = (
+        f"{time_s:5.1f} s   {turns:+.2f} turns   spin {achieved:+.2f} of {commanded:+.2f} rad/s"
+        f"{'' if aloft else '   on the platform'}"
+    )
+    draw.text((edge, len(picture) - edge), text, anchor="ls", **style)
+    return np.asarray(image)
 
 
 @torch.inference_mode()
@@ -141,7 +173,7 @@ def film(
         for name, value in zip(trace, row, strict=True):
             trace[name].append(value)
         if step % every == 0:
-            frames.append(camera.picture(twin, env))
+            frames.append(captioned(camera.picture(twin, env), camera.views, row))
     camera.close()
     path.parent.mkdir(parents=True, exist_ok=True)
     iio.imwrite(path, np.stack(frames), fps=round(1 / (CONTROL_DT_S * every)), codec="libx264")

@@ -1,5 +1,6 @@
 """The teacher as a file: observation filter, network and the contract it was trained under."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -74,7 +75,14 @@ def teacher_from_rsl_rl(
     actor: nn.Module, task: TaskConfig, constants: TaskConstants
 ) -> TeacherPolicy:
     """A trained RSL-RL actor (`MLPModel` with observation normalisation) as a `TeacherPolicy`."""
-    weights = actor.state_dict()
+    eps = actor.obs_normalizer.eps  # type: ignore[union-attr]  # RSL-RL's normaliser
+    return teacher_from_weights(actor.state_dict(), eps, task, constants)
+
+
+def teacher_from_weights(
+    weights: Mapping[str, Tensor], eps: float, task: TaskConfig, constants: TaskConstants
+) -> TeacherPolicy:
+    """The same from the actor's state dict; `eps` is added to the deviations of observations."""
     layers = sorted(int(key.split(".")[1]) for key in weights if key.endswith("weight"))
     hidden = tuple(len(weights[f"mlp.{layer}.weight"]) for layer in layers[:-1])
     mean, std = weights["obs_normalizer._mean"][0], weights["obs_normalizer._std"][0]
@@ -82,7 +90,6 @@ def teacher_from_rsl_rl(
         task, constants.action_centre, constants.action_scale, hidden, observation_dim=len(mean)
     )
     policy.observation_mean.copy_(mean)
-    eps = actor.obs_normalizer.eps  # type: ignore[union-attr]  # RSL-RL's normaliser
     policy.observation_scale.copy_(std + eps)
     policy.mlp.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("mlp.")})
     return policy.cpu().eval()

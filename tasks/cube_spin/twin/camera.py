@@ -24,7 +24,7 @@ class Camera:
         self._model = twin_model(visual=True)
         self._data = mujoco.MjData(self._model)
         self._renderer = mujoco.Renderer(self._model, size, size)
-        self._views = views
+        self.views = views
         self._option = mujoco.MjvOption()
         self._option.geomgroup[1] = 0  # hide collision shapes
 
@@ -32,7 +32,7 @@ class Camera:
         """(H, W * views, 3) uint8 of environment `env` now."""
         show(twin, env, self._model, self._data)
         pictures = []
-        for view in self._views:
+        for view in self.views:
             self._renderer.update_scene(self._data, camera=view, scene_option=self._option)
             pictures.append(self._renderer.render())
         return np.concatenate(pictures, axis=1)

@@ -105,6 +105,11 @@ class CubeSpinTwin(VecEnv):
         self.generator.manual_seed(seed)
         self.world.draw_startup()
 
+    def command_all(self, spin_rad_s: float) -> None:
+        """Command all worlds a spin, until the next reset or command that the task draws."""
+        self.command = torch.full_like(self.command, spin_rad_s)
+        self.state = replace(self.state, command=self.command)
+
     def use_task(self, task: TaskConfig) -> None:
         """Go on with other commands or support times, from new episodes.
 

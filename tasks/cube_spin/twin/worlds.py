@@ -91,6 +91,10 @@ class TwinPhysics:
         )
         self.state[:] = self._trace[:, -1]
 
+    def push_cube(self, velocity_m_s: tuple[float, float, float]) -> None:
+        """Add a velocity (3,) [m/s] to every cube."""
+        self.state[:, _CUBE_LIN_VEL] += velocity_m_s
+
     def close(self) -> None:
         """Stop the threads; the worlds cannot be stepped afterwards."""
         self._rollout.close()

@@ -221,9 +221,29 @@ def test_a_policy_of_another_machine_is_refused_and_the_old_one_stays(student, t
 
 def test_a_decision_that_takes_longer_than_the_prefix_is_refused():
     report = LoadReport("x.pt", ChunkSpec(), p50_s=0.09, p99_s=0.11, has_critics=False)
-    with pytest.raises(ValueError, match=r"110 ms \(p99\), the prefix of 2 steps covers 100 ms"):
+    with pytest.raises(
+        ValueError, match=r"110 ms \(p99; median 90\), the prefix of 2 steps covers 100 ms"
+    ):
         check_latency(report, 20.0)
     check_latency(replace(report, p99_s=0.099), 20.0)
+
+
+@pytest.mark.parametrize(
+    ("report", "load", "helps"),
+    [
+        ({"p50_s": 0.2, "candidates": 24}, 0.1, "use fewer candidates than 24, a faster device"),
+        ({"p50_s": 0.2, "candidates": 1}, 0.1, "use a faster device or a smaller policy"),
+        ({"p50_s": 0.05, "candidates": 1}, 0.1, "other programs keep this computer busy"),
+        ({"p50_s": 0.2, "candidates": 24}, 999.0, "busy .load 999.0 on .* cores.; end them"),
+    ],
+)
+def test_a_busy_computer_is_told_from_a_slow_policy(
+    report: dict, load: float, helps: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
+    slow = LoadReport("x.pt", ChunkSpec(), p99_s=0.3, has_critics=False, **report)
+    with pytest.raises(ValueError, match=helps):
+        check_latency(slow, 20.0)
 
 
 def test_a_run_is_one_hand_and_needs_a_policy(student, tmp_path):
