@@ -22,6 +22,8 @@ from sernf_isaac.data.store.lock import InodeLock
 
 CONFIG_FILE = "config.yaml"
 """The settings that a run was started with; on top of them, as comments, command and versions."""
+FIRST_WORD, LAST_LINE = "# command: ", "# end\n"
+"""Of such a file; those of earlier versions have neither."""
 LOCK_FILE = ".lock"
 """Held by the process that writes a run."""
 PACKAGES = ("sernf-isaac", "torch", "numpy", "mujoco", "isaaclab")
@@ -136,7 +138,7 @@ def save_settings(run_dir: Path, settings: object) -> None:
     from omegaconf import OmegaConf
 
     notes = "".join(f"# {name}: {value}\n" for name, value in made_with().items())
-    text = notes + OmegaConf.to_yaml(OmegaConf.structured(settings))
+    text = notes + OmegaConf.to_yaml(OmegaConf.structured(settings)) + LAST_LINE
     partial = run_dir / f".{CONFIG_FILE}.partial"
     with partial.open("w") as file:
         file.write(text)
@@ -161,10 +163,13 @@ def load_settings[Settings](run_dir: Path, kind: type[Settings]) -> Settings:
         raise FileNotFoundError(f"{run_dir} is no run: it has no {CONFIG_FILE}")
     structured = OmegaConf.structured(kind)
     try:
-        found = OmegaConf.load(path)
+        text = path.read_text()
+        found = OmegaConf.create(text)
         lacking = _lacking(OmegaConf.to_container(structured), OmegaConf.to_container(found))
         if lacking:
             raise ValueError(f"it lacks {lacking}; the file is cut, or of another version")
+        if not text.endswith(LAST_LINE if text.startswith(FIRST_WORD) else "\n"):
+            raise ValueError("its end is missing; restore it from a copy, or begin a new run")
         merged = OmegaConf.merge(structured, found)
         return OmegaConf.to_object(merged)  # type: ignore[return-value]  # typed loosely
     except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, ValueError) as error:

@@ -6,16 +6,14 @@ iterations warm up the critics while the policy is frozen, one improves it on al
 data, three mix offline and online data.
 """
 
-import fcntl
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 
+from sernf_isaac import run_folder
 from sernf_isaac.config import ImprovementConfig, LearnerConfig, refuse_unused
 from sernf_isaac.data.replay import Mixing
 from sernf_isaac.data.store.channel import beat, first_checkpoint, publish_checkpoint
@@ -28,10 +26,9 @@ from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, unequal
 from sernf_isaac.models.actor_critic import Judge
 from sernf_isaac.models.build import build_critics
 from sernf_isaac.policy import ChunkPolicy, load_policy
-from sernf_isaac.settings_file import read_settings, write_settings
+from sernf_isaac.run_folder import CONFIG_FILE
 from sernf_isaac.spec import Contract
 
-CONFIG_FILE = "config.yaml"
 FOLDER = "learner"
 """In the run's folder: resume point, metrics and settings."""
 
@@ -115,7 +112,7 @@ def load_settings(run: Path) -> FinetuneRun:
     path = run / FOLDER / CONFIG_FILE
     if not path.is_file():
         raise FileNotFoundError(f"no learner to resume in {run}: there is no {path}")
-    return read_settings(path, FinetuneRun)
+    return run_folder.load_settings(run / FOLDER, FinetuneRun)
 
 
 def finetune(
@@ -141,31 +138,13 @@ def finetune(
             because `resume` is not given, or another process that learns.
     """
     first = load_policy(first_policy(run), device)
-    with _alone(run / FOLDER) as folder:
+    folder = run / FOLDER
+    with run_folder.writing(folder):
         if not resume and (folder / STATE_FILE).is_file():
             raise ValueError(
                 f"{folder} holds a learner already: go on with --resume, or move that folder"
             )
         return _learn(settings, run, *first, device=device, resume=resume, wait=wait)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[Path]:
-    """Nobody else learns there meanwhile; makes the folder.
-
-    Raises:
-        ValueError: If somebody does.
-    """
-    folder.mkdir(exist_ok=True)
-    lock = os.open(folder / "learner.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(f"another process learns in {folder}") from error
-        yield folder
-    finally:
-        os.close(lock)
 
 
 def _learn(
@@ -204,7 +183,7 @@ def _learn(
     if resume:
         training.resume()
     else:
-        write_settings(folder / CONFIG_FILE, settings)
+        run_folder.save_settings(folder, settings)
     training.run()
     return folder / "policy.pt"
 

@@ -27,7 +27,7 @@ from sernf_isaac.metrics import read_metrics
 from sernf_isaac.models.build import build_actor, build_critics
 from sernf_isaac.models.layout import PolicyLayout
 from sernf_isaac.policy import KIND, ChunkPolicy, load_policy
-from sernf_isaac.settings_file import write_settings
+from sernf_isaac.run_folder import save_settings
 from sernf_isaac.spec import Contract
 
 SPEC = ChunkSpec(history=2, prefix=1, horizon=4, history_keys=("state",))
@@ -105,7 +105,7 @@ def written(tmp_path, settings):
     """A run's folder with a learner's settings, and the text of their file."""
     path = tmp_path / "run" / "learner" / "config.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_settings(path, settings)
+    save_settings(path.parent, settings)
     loaded = load_settings(tmp_path / "run")
     assert OmegaConf.to_yaml(OmegaConf.structured(loaded)) in path.read_text()
     assert loaded.updates_per_iteration == 4
@@ -113,20 +113,26 @@ def written(tmp_path, settings):
     return tmp_path / "run", path, path.read_text()
 
 
+def unmarked(text: str) -> str:
+    """As earlier versions wrote it."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+
+
 def test_settings_that_were_cut_anywhere_are_refused_and_not_filled_in(written):
     folder, path, text = written
     for cut in range(len(text)):
         path.write_text(text[:cut])
-        with pytest.raises(ValueError, match=r"config.yaml (is cut off|lacks)"):
+        with pytest.raises(ValueError, match=r"config.yaml does not hold"):
             load_settings(folder)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: "", "cut off or empty"),
+        (lambda t: "", "lacks seed"),
+        (lambda t: t.replace("# end\n", ""), "its end is missing"),
         (lambda t: t.replace("updates_per_iteration: 4\n", ""), "lacks updates_per_iteration;"),
-        (lambda t: t.split("\n", 1)[1].replace("# end\n", "").replace("seed: 0\n", ""), "lacks"),
+        (lambda t: unmarked(t).replace("seed: 0\n", ""), "lacks seed"),
         (lambda t: t.replace("  critic:\n", "  critics:\n"), r"lacks learner\.critic"),
         (lambda t: t.replace("seed: 0", "seed: zero"), "zero"),
         (lambda t: t.replace("seed: 0", "seed: [0"), "config.yaml"),
@@ -143,7 +149,7 @@ def test_settings_of_which_something_is_missing_or_wrong_are_refused(written, ch
 def test_settings_of_an_earlier_version_are_read_if_all_are_there(written):
     folder, path, text = written
     before = load_settings(folder)
-    path.write_text(text.split("\n", 1)[1].replace("# end\n", ""))
+    path.write_text(unmarked(text))
     assert load_settings(folder) == before
 
 
@@ -153,7 +159,7 @@ def test_a_crash_while_settings_are_written_leaves_none(tmp_path, settings, monk
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="No space"):
-        write_settings(tmp_path / "config.yaml", settings)
+        save_settings(tmp_path, settings)
     assert not (tmp_path / "config.yaml").exists()
 
 
@@ -297,7 +303,7 @@ def test_two_learners_do_not_share_a_run(run, settings, resume):
     met = []
 
     def other(there: float, needed: float) -> None:
-        with pytest.raises(ValueError, match="another process learns in") as caught:
+        with pytest.raises(ValueError, match="is being written by another process") as caught:
             finetune(settings, run, resume=resume, wait=no_wait)
         met.append(caught.value)
         commit_all(run)
