@@ -11,7 +11,7 @@ simulator or a plotting library.
 
 To run a policy: `load_policy`, `ChunkPolicy`, `Contract`, `WorkerPolicy`.
 To set sizes and rates: `ChunkSpec`, `LearnerConfig`, `PolicyConfig`, `CriticConfig`.
-To build networks by hand: `FlowPolicy`, `ChunkCritic`, `Normalizer`.
+To build by hand: `PolicyLayout`, `build_learner`, `Normalizer`, `FlowPolicy`, `ChunkCritic`.
 To learn from demonstrations and an environment: `FourStages`, `Problem`, `GymnasiumEnvs`, `act`.
 To learn from stored episodes: `OfflineRun`, `train_offline`.
 To distil a teacher: `Distiller`, `DistillConfig`.
@@ -50,8 +50,10 @@ if TYPE_CHECKING:
         PoseSource,
     )
     from sernf_isaac.learning.acting import act
+    from sernf_isaac.learning.build import build_learner
     from sernf_isaac.learning.distill.config import DistillConfig
     from sernf_isaac.learning.distill.distiller import DistillationEnv, Distiller
+    from sernf_isaac.learning.learner import Learner
     from sernf_isaac.learning.offline.config import OfflineRun
     from sernf_isaac.learning.offline.run import train as train_offline
     from sernf_isaac.learning.online.gymnasium_envs import GymnasiumEnvs
@@ -88,8 +90,10 @@ _HOMES = {
         "PoseSource",
     ),
     "learning.acting": ("act",),
+    "learning.build": ("build_learner",),
     "learning.distill.config": ("DistillConfig",),
     "learning.distill.distiller": ("DistillationEnv", "Distiller"),
+    "learning.learner": ("Learner",),
     "learning.offline.config": ("OfflineRun",),
     "learning.offline.run": ("train_offline",),
     "learning.online.gymnasium_envs": ("GymnasiumEnvs",),
@@ -127,6 +131,7 @@ __all__ = [
     "HandProcess",
     "HandReading",
     "HandSetup",
+    "Learner",
     "LearnerConfig",
     "Milestone",
     "MonotonicClock",
@@ -151,6 +156,7 @@ __all__ = [
     "Unattended",
     "WorkerPolicy",
     "act",
+    "build_learner",
     "collect",
     "create_run",
     "load_policy",

@@ -9,6 +9,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from sernf_isaac import load_policy
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))
 
@@ -29,7 +31,7 @@ def run(name: str, *arguments: object) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_has_at_most_sixty_lines_and_is_run(name: str) -> None:
     assert len((EXAMPLES / name).read_text().splitlines()) <= 60
-    assert f'"{name}"' in Path(__file__).read_text() or name == "my_driver.py"
+    assert f'"{name}"' in Path(__file__).read_text() or name.startswith("my_")
 
 
 def test_the_notebook_shows_that_a_flow_keeps_both_doors() -> None:
@@ -83,3 +85,11 @@ def test_four_stages_on_an_environment_of_ones_own_end_better_than_imitation(
     success = {stage: int(value) for stage, value in re.findall(r"(\w+) (\d+)% of 100", told)}
     assert list(success) == ["imitation", "warm_up", "offline", "online"]
     assert success["imitation"] < 90 < success["online"]
+
+
+def test_a_student_comes_close_to_a_teacher_of_ones_own(tmp_path: Path) -> None:
+    told = run("distill_my_teacher.py", tmp_path)
+    first, last = re.search(r"by (\d\.\d+), then (\d\.\d+)", told).groups()
+    assert float(last) < 0.5 * float(first)
+    policy, contract = load_policy(tmp_path / "student.pt")
+    assert contract.task == "points" and "takes target (B, 2)" in policy.describe()
