@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.importers.into_store import import_run
+from sernf_isaac.data.importers.into_store import RECORD, import_run
 from sernf_isaac.data.store.files import read_json
 from sernf_isaac.data.store.reader import Commit, RunReader
 from tasks.duck_bowl.environment import DuckBowl
@@ -115,8 +115,10 @@ def draw_run(source: Path, out: Path, *, size: int = IMAGE_SIZE, count: int | No
     reader, cameras = RunReader(source), TableCameras(size)
     info = {k: v for k, v in read_json(source / "run.json").items() if k != "schema"}
 
+    notes = read_json(source / RECORD)["episodes"] if (source / RECORD).is_file() else {}
+
     def read(commit: Commit) -> tuple[Episode, dict]:
-        return cameras.with_images(reader.load(commit)), {}
+        return cameras.with_images(reader.load(commit)), notes.get(commit.id, {})
 
     commits = [commit for commit in reader.commits() if reader.may_train(commit)][:count]
     with tqdm(total=len(commits), desc="drawing", unit="episode") as bar:

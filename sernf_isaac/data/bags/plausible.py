@@ -86,7 +86,7 @@ def check_one_publisher(
         raise ValueError(
             f"{where}: messages {message[row]} and {message[row + 1]} have one stamp, but {name} "
             f"is {first:g} in one and {second:g} in the other: do two publishers share the topic? "
-            "Stop one, or record them apart"
+            "Record them apart; if the driver's stamps are coarse, set clock: receive"
         )
     is_place = kind.has_rotation or (signal.joints and signal.field == "position")
     if not is_place or len(values) < FEWEST:

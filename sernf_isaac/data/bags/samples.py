@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sernf_isaac.data.bags.clocks import check_clock, compare_clocks
+from sernf_isaac.data.bags.clocks import Times, check_clock, compare_clocks
 from sernf_isaac.data.bags.file import read_messages
 from sernf_isaac.data.bags.layout import BagLayout, Signal
 from sernf_isaac.data.bags.messages import Decoder, Kind, header_stamp_ns, kind_of
@@ -73,6 +73,14 @@ class _Topic:
             self.rows.append(decoder.numbers(data, self.msgtype, self._asked))
         self.receive_ns.append(receive_ns)
 
+    def own_times(self) -> Times:
+        """Stamps and times of receipt, without those of other publishers, whose clocks differ."""
+        foreign = {n for n, row in enumerate(self.rows) if all(part is None for part in row)}
+        if not foreign or len(foreign) == len(self.rows):
+            return self.stamp_ns, self.receive_ns
+        own = [n for n in range(len(self.receive_ns)) if n not in foreign]
+        return [self.stamp_ns[n] for n in own], [self.receive_ns[n] for n in own]
+
 
 def read_samples(path: Path, layout: BagLayout, decoder: Decoder) -> BagSamples:
     """Read a bag once, without its images.
@@ -95,11 +103,11 @@ def read_samples(path: Path, layout: BagLayout, decoder: Decoder) -> BagSamples:
 
 def _on_one_clock(path: Path, layout: BagLayout, topics: dict[str, _Topic]) -> BagSamples:
     signals = layout.signals
+    times = {name: topic.own_times() for name, topic in topics.items()}
     for name, topic in topics.items():
         if any(signals[i].clock == "header" for i in topic.signals):
             with blamed_on(path, name):
-                check_clock(topic.stamp_ns, topic.receive_ns, layout.max_clock_jump_s)
-    times = {name: (topic.stamp_ns, topic.receive_ns) for name, topic in topics.items()}
+                check_clock(*times[name], layout.max_clock_jump_s)
     clocks = compare_clocks(path, times, layout)
     origin_ns = min(min(min(t.stamp_ns), min(t.receive_ns)) for t in topics.values())
     return BagSamples(

@@ -1,9 +1,12 @@
 """Imported episodes become a run of the episode store: all of them, or no run."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.jumps import jumps_of
@@ -85,12 +88,16 @@ def _write(
     An episode is written while the next one is read, so two of them are in memory.
     """
     imported, expected = Imported(), None
+    seen: dict[str, str] = {}
     written: list[tuple[Future[str], dict]] = []
     with RunWriter(run, ACTOR, images=images) as writer, ThreadPoolExecutor(1) as pool:
         for name, read in readings.items():
             try:
                 episode, notes = read()
-                notes = notes | {"remarks": [*notes.get("remarks", []), *jumps_of(episode)]}
+                remarks = [*notes.get("remarks", []), *jumps_of(episode)]
+                if (first := seen.setdefault(_digest(episode), name)) != name:
+                    remarks.append(f"holds the same numbers as {first}: is it a copy?")
+                notes = notes | {"remarks": list(dict.fromkeys(remarks))}
                 expected = expected or _sizes(episode)
                 if (sizes := _sizes(episode)) != expected:
                     raise ValueError(f"{name}: its sizes {sizes} are not the first's {expected}")
@@ -99,10 +106,19 @@ def _write(
             else:
                 if written:
                     written[-1][0].result()  # no third one
-                written.append((pool.submit(writer.commit, episode), {"source": name, **notes}))
+                written.append((pool.submit(writer.commit, episode), {**notes, "source": name}))
             progress()
     imported.episodes.update((eid.result(), about) for eid, about in written)
     return imported
+
+
+def _digest(episode: Episode) -> str:
+    """Of what was seen and done, without pictures."""
+    groups = (v for _, v in sorted(episode.observation.items()) if v.dtype != np.uint8)
+    found = hashlib.sha256(np.ascontiguousarray(episode.action).data)
+    for value in groups:
+        found.update(np.ascontiguousarray(value).data)
+    return found.hexdigest()
 
 
 def _sizes(episode: Episode) -> dict[str, tuple]:

@@ -227,7 +227,8 @@ class LeRobotReader:
         self, path: Path, row: EpisodeRow, table: dict, steps: int
     ) -> tuple[list[str], list[tuple[int, str]]]:
         """What was asked for, and from which step on where that changes."""
-        listed = [str(task) for task in row.values.get("tasks") or []]
+        noted = row.values.get("tasks") or []
+        listed = [noted] if isinstance(noted, str) else [str(task) for task in noted]
         if layout.TASK not in table or not self._task_names:
             return listed, []
         numbers = _column(path, table, layout.TASK, steps)

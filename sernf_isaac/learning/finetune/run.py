@@ -16,8 +16,8 @@ import torch
 from sernf_isaac import run_folder
 from sernf_isaac.config import ImprovementConfig, LearnerConfig, refuse_unused
 from sernf_isaac.data.replay import Mixing
+from sernf_isaac.data.source_info import agreed_rate
 from sernf_isaac.data.store.channel import beat, first_checkpoint, publish_checkpoint
-from sernf_isaac.data.store.files import read_json
 from sernf_isaac.learning.build import DrawSteps, learner_of
 from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSampler
 from sernf_isaac.learning.learner import Learner
@@ -246,7 +246,7 @@ def _sampler(
     contract: Contract,
     wait: Callable[[float, float], None],
 ) -> IterationSampler:
-    rate_hz = float(read_json(run / "run.json").get("control_rate_hz", contract.control_rate_hz))
+    rate_hz = agreed_rate([run], contract.control_rate_hz)
     plan = IterationPlan(
         settings.updates_per_iteration,
         settings.minutes_per_iteration,

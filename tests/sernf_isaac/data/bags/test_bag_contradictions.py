@@ -127,6 +127,12 @@ def test_messages_of_another_publisher_are_left_out_and_counted(tmp_path: Path) 
     assert any(f"{HAND}: {count} messages have none of the joints" in r for r in found.remarks())
 
 
+def test_clocks_of_other_publishers_do_not_matter(tmp_path: Path) -> None:
+    late = behind(other_joints, lambda t: 40.0)
+    found = load(mixed(tmp_path / "two", late, 0.01))
+    assert found.remarks()[0] == "the clocks of all topics agree to 0.00 steps"
+
+
 def test_a_topic_of_nothing_but_other_joints_is_named(tmp_path: Path) -> None:
     path = hand_bag(tmp_path / "b", **{HAND: replace(usual()[HAND], make=other_joints)})
     with pytest.raises(ValueError, match=rf"{HAND}: none of its 195 messages names any of wrist, "):

@@ -247,6 +247,12 @@ def test_an_import_is_a_run_that_says_where_its_episodes_come_from(tmp_path):
     assert [path.name for path in out.parent.iterdir()] == ["run"]
 
 
+def test_copies_of_an_episode_are_told_of(tmp_path):
+    copied = {"demo 0": readings(0)["demo 0"], "demo 0 (conflicted copy)": readings(0)["demo 0"]}
+    told = import_run(tmp_path / "run", {}, copied).remarks()
+    assert told[1] == "demo 0 (conflicted copy): holds the same numbers as demo 0: is it a copy?"
+
+
 def test_nothing_is_imported_if_anything_is_bad(tmp_path):
     out = tmp_path / "run"
     with pytest.raises(ValueError, match=r"(?s)2 of 3 .* nothing .*demo 0 is .*demo 2 is damaged"):

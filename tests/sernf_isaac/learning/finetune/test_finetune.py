@@ -1,5 +1,6 @@
 """A learner beside a robot: waits, learns, publishes, and survives being stopped."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -418,3 +419,10 @@ def commit_all(run):
 def test_a_batch_is_dealt_out_in_equal_parts():
     with pytest.raises(ValueError, match="10 rows cannot be dealt out among 4 critic_updates"):
         FinetuneRun(rl_batch_size=10, critic_updates=4)
+
+
+def test_a_run_at_another_rate_than_the_policys_is_refused(run, settings):
+    content = json.loads((run / "run.json").read_text()) | {"control_rate_hz": 10.0}
+    (run / "run.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"control_rate_hz is 20, but the steps of .* at 10 Hz"):
+        finetune(settings, run, wait=no_wait)
