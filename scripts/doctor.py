@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sernf_isaac.cli import run_main
 from sernf_isaac.flags import ScriptParser
+from sernf_isaac.install import install_command
 from tasks.assets import ASSETS
 
 Check = tuple[str, bool, Callable[[], str], str]
@@ -48,21 +49,21 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
     from tasks.rendering import choose_gl_backend
 
     return [
-        package("PyTorch", "torch", "uv sync --inexact", needed=True),
-        package("MuJoCo", "mujoco", "uv sync --inexact", needed=True),
-        package("RSL-RL", "rsl-rl-lib", "uv sync --inexact", needed=True),
-        ("ORCA hand description", True, lambda: hand_mjcf().parent.name, "uv sync --inexact"),
+        package("PyTorch", "torch", install_command(None), needed=True),
+        package("MuJoCo", "mujoco", install_command(None), needed=True),
+        package("RSL-RL", "rsl-rl-lib", install_command(None), needed=True),
+        ("ORCA hand description", True, lambda: hand_mjcf().parent.name, install_command(None)),
         ("grasp bank", True, lambda: str(len(load_grasps())), "python scripts/search_grasps.py"),
         ("shipped teacher", False, lambda: load_teacher().task.action.mode, "restore assets/"),
         ("shipped students", False, students, "restore assets/"),
-        ("shipped detector", False, detector, "restore assets/; uv sync --inexact --extra vision"),
+        ("shipped detector", False, detector, f"restore assets/; {install_command('vision')}"),
         ("drawing (videos)", False, choose_gl_backend, "apt-get install libosmesa6"),
         ("CUDA GPU", False, checks.check_gpu, ""),
-        package("Isaac Lab", "isaaclab", "uv sync --inexact --extra isaac"),
+        package("Isaac Lab", "isaaclab", install_command("isaac")),
         package("Isaac Sim (PhysX, RTX)", "isaacsim", "optional; Isaac Lab's installation guide"),
-        package("OpenCV (eyes)", "opencv-python", "uv sync --inexact --extra vision"),
-        package("ROS 2 bags", "rosbags", "uv sync --inexact --extra bags"),
-        package("labelling page", "fastapi", "uv sync --inexact --extra label"),
+        package("OpenCV (eyes)", "opencv-python", install_command("vision")),
+        package("ROS 2 bags", "rosbags", install_command("bags")),
+        package("labelling page", "fastapi", install_command("label")),
         ("hand: driver", False, checks.check_hand_driver, ""),
         ("hand: config", False, partial(checks.check_hand_config, hand_config, HAND), ""),
         ("hand: motors' port", False, partial(checks.check_motor_port, hand_config), ""),

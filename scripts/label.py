@@ -41,13 +41,9 @@ def report(run: Path, first: str, second: str) -> None:
 
 
 def serve(run: Path, port: int, *, frames: bool) -> None:
-    try:
-        from sernf_isaac.deploy.labelling.server import listen, make_app
-        from sernf_isaac.deploy.labelling.server import serve as answer
-    except ImportError as error:
-        raise ValueError(
-            f"the page needs a web server ({error}): uv sync --inexact --extra label"
-        ) from error
+    from sernf_isaac.deploy.labelling.server import listen, make_app
+    from sernf_isaac.deploy.labelling.server import serve as answer
+
     draw = None
     if frames:
         from tasks.cube_spin.pictures.stored_episode import EpisodeView

@@ -7,7 +7,7 @@
 
 DATA may hold any npz files in OGBench's format, for its task; if it holds none, OGBench's own
 oracle plays 100 episodes of cube-single there. A run that was interrupted goes on when it is
-started again. Needs OGBench: pip install "ogbench==1.2.2" "mujoco==3.12.0"
+started again. Needs OGBench, the extra `ogbench`.
 """
 
 import argparse

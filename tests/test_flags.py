@@ -111,6 +111,7 @@ def test_a_misspelt_flag_is_named_before_anything_slow_is_imported() -> None:
         "evaluate_pose.py": ["--detector", "x.pt"],
         "example_bags.py": ["--out", "x"],
         "export_detector.py": ["--detector", "x.pt", "--out", "x.onnx"],
+        "export_teacher.py": ["--model", "x", "--out", "x.pt"],
         "finetune.py": ["--run", "x"],
         "import_data.py": ["topics", "x"],
         "label.py": ["--run", "x"],

@@ -1,5 +1,9 @@
 """The manifests agree: pyproject.toml, extension.toml, .python-version, entry points."""
 
+import os
+import re
+import subprocess
+import sys
 import tomllib
 from importlib import import_module
 from importlib.metadata import entry_points, version
@@ -78,3 +82,29 @@ def test_isaac_lab_is_pinned(project):
 def test_isaac_lab_is_no_requirement_of_the_laptop_install(project):
     names = {Requirement(line).name for line in project["dependencies"]}
     assert not {name for name in names if name.startswith(("isaac", "newton", "warp"))}
+
+
+def test_plugins_of_a_sourced_ros_do_not_stop_pytest(tmp_path):
+    info = tmp_path / "launch_testing_ros-0.26.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: launch-testing-ros\nVersion: 0.26\n"
+    )
+    (info / "entry_points.txt").write_text(
+        "[pytest11]\nlaunch_testing_ros = launch_testing_ros_pytest_entrypoint\n"
+    )
+    module = tmp_path / "launch_testing_ros_pytest_entrypoint.py"
+    module.write_text("import lark_of_ros  # as ROS has it, and this environment not\n")
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/test_presets.py"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-500:]
+
+
+def test_make_leaves_the_paths_of_a_sourced_ros_behind():
+    assert re.search(r"^unexport PYTHONPATH$", (ROOT / "Makefile").read_text(), re.M)

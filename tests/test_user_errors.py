@@ -15,9 +15,10 @@ import pytest
 import torch
 import yaml
 
-from sernf_isaac import user_errors
+from sernf_isaac import install, user_errors
 from sernf_isaac.cli import run_main, say_if_interrupted
-from sernf_isaac.user_errors import EXTRAS, ROOT, explain, install_command
+from sernf_isaac.install import EXTRAS, ROOT, install_command
+from sernf_isaac.user_errors import explain
 
 SCRIPTS = ROOT / "scripts"
 
@@ -135,7 +136,7 @@ def test_a_file_that_cannot_be_read_is_named(read: Callable[[Path], None], tmp_p
 
 
 def test_a_missing_package_names_the_command_that_installs_it_here(monkeypatch) -> None:
-    monkeypatch.setattr(user_errors.shutil, "which", lambda _: "/usr/bin/uv")
+    monkeypatch.setattr(install.shutil, "which", lambda _: "/usr/bin/uv")
     monkeypatch.setattr(sys, "prefix", str(ROOT / ".venv"))
     text = said(raising(ModuleNotFoundError("No module named 'depthai'", name="depthai")))
     assert "needs the package depthai" in text
@@ -145,8 +146,8 @@ def test_a_missing_package_names_the_command_that_installs_it_here(monkeypatch) 
 
 
 def test_the_uv_that_make_fetched_is_found(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(user_errors, "ROOT", tmp_path)
-    monkeypatch.setattr(user_errors.shutil, "which", lambda _: None)
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    monkeypatch.setattr(install.shutil, "which", lambda _: None)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
     uv = tmp_path / ".cache/uv/bin/uv"
     uv.parent.mkdir(parents=True)
@@ -155,10 +156,10 @@ def test_the_uv_that_make_fetched_is_found(monkeypatch, tmp_path: Path) -> None:
 
 
 def test_another_environment_installs_with_what_it_has(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(user_errors.shutil, "which", lambda _: None)
-    monkeypatch.setattr(user_errors, "ROOT", tmp_path)
+    monkeypatch.setattr(install.shutil, "which", lambda _: None)
+    monkeypatch.setattr(install, "ROOT", tmp_path)
     found = {"pip": object()}
-    monkeypatch.setattr(user_errors.importlib.util, "find_spec", found.get)
+    monkeypatch.setattr(install.importlib.util, "find_spec", found.get)
     assert install_command("oak") == f"{sys.executable} -m pip install -e '{tmp_path}[oak]'"
     found.clear()
     assert install_command(None).startswith("python3 -m pip install uv && uv pip install --python")

@@ -21,6 +21,7 @@ from sernf_isaac.deploy.hand.orca import check_calibration, check_config
 from sernf_isaac.deploy.hand.server import COMMAND_RATE_HZ
 from sernf_isaac.deploy.loop.serve import PRIORITY
 from sernf_isaac.deploy.protocols import HandDescription
+from sernf_isaac.install import install_command
 
 SLEEPS = 40
 """A second of the hand's ticks."""
@@ -70,7 +71,7 @@ def check_hand_driver() -> str:
     Raises:
         NotReadyError: If it cannot; says why.
     """
-    _import("orca_core", "uv sync --inexact --extra hand")
+    _import("orca_core", install_command("hand"))
     return version("orca_core")
 
 
@@ -136,7 +137,7 @@ def check_camera() -> str:
     Raises:
         NotReadyError: If either is not so.
     """
-    depthai = _import("depthai", "uv sync --inexact --extra oak")
+    depthai = _import("depthai", install_command("oak"))
     found = len(depthai.Device.getAllAvailableDevices())
     if not found:
         remedy = "check the USB cable and, on Linux, the udev rule in docs/how_to/first_session.md"
@@ -232,7 +233,7 @@ def _read_config(path: Path | None):  # noqa: ANN202  # orca_core is not typed
         raise NotReadyError("not given", "--hand_config my_hand/config.yaml")
     if not path.is_file():
         raise NotReadyError(f"there is no {path}", "--hand_config my_hand/config.yaml")
-    _import("orca_core", "uv sync --inexact --extra hand")
+    _import("orca_core", install_command("hand"))
     try:
         config = importlib.import_module("orca_core.hand_config").OrcaHandConfig
         return config.from_config_path(str(path))

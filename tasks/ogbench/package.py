@@ -4,10 +4,10 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from sernf_isaac.install import install_command
+
 if TYPE_CHECKING:
     import gymnasium
-
-INSTALL = 'uv pip install "ogbench==1.2.2" "mujoco==3.12.0"'
 
 
 def ogbench_module(name: str = "ogbench") -> ModuleType:
@@ -20,7 +20,9 @@ def ogbench_module(name: str = "ogbench") -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or name
-        raise ValueError(f"this needs the package '{missing}': {INSTALL}") from error
+        raise ValueError(
+            f"this needs the package '{missing}': {install_command('ogbench')}"
+        ) from error
 
 
 def make_env(task: str, **settings: bool | int | str) -> "gymnasium.Env":

@@ -82,7 +82,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
         raise ModuleNotFoundError(name=name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(ValueError, match=r"'ogbench'.*install.*ogbench==1\.2\.2"):
+    with pytest.raises(ValueError, match=r"'ogbench'.*(sync|install).*ogbench"):
         make_env(TASK)
 
 

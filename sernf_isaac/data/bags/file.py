@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sernf_isaac.data.checks import check_file
+from sernf_isaac.install import install_command
 
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
@@ -29,7 +30,7 @@ def check_installed() -> None:
         ValueError: Says how to install it.
     """
     if importlib.util.find_spec("rosbags") is None:
-        raise ValueError("ROS 2 bags need the package rosbags: pip install 'sernf-isaac[bags]'")
+        raise ValueError(f"ROS 2 bags need the package rosbags: {install_command('bags')}")
 
 
 def list_topics(path: Path | str) -> dict[str, tuple[str, int]]:

@@ -12,6 +12,8 @@ Group "state" is their `observation.state`, camera "wrist" their `observation.im
 
 import importlib.util
 
+from sernf_isaac.install import install_command
+
 VERSION = "v3.0"
 INFO, STATS, TASKS = "meta/info.json", "meta/stats.json", "meta/tasks.parquet"
 FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}"
@@ -33,9 +35,7 @@ def check_installed() -> None:
         ValueError: Says how to install it.
     """
     if importlib.util.find_spec("pyarrow") is None:
-        raise ValueError(
-            "LeRobot data need the package pyarrow: pip install 'sernf-isaac[lerobot]'"
-        )
+        raise ValueError(f"LeRobot data need the package pyarrow: {install_command('lerobot')}")
 
 
 def feature_name(group: str, *, is_image: bool) -> str:

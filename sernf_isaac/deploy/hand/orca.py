@@ -16,6 +16,7 @@ import numpy as np
 from sernf_isaac.deploy.hand.joint_map import JointMap
 from sernf_isaac.deploy.loop.vectors import as_vector
 from sernf_isaac.deploy.protocols import Array, HandDescription, HandReading
+from sernf_isaac.install import install_command
 
 VERSION, MODEL = "v1", "orcahand-right"
 BUS_WATCHDOG_REGISTER = 98
@@ -73,9 +74,7 @@ class OrcaDriver:
         try:
             from orca_core import load_hand
         except ImportError as error:
-            raise RuntimeError(
-                "orca_core is not installed: uv sync --inexact --extra hand"
-            ) from error
+            raise RuntimeError(f"orca_core is not installed: {install_command('hand')}") from error
         if self._config_path:
             self._orca = load_hand(config_path=self._config_path, mock=self._mock)
         else:
