@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sernf_isaac.config import CriticConfig, LearnerConfig, OptimizerConfig, PolicyConfig
+    from sernf_isaac.data.chunks import ChunkSpec
     from sernf_isaac.data.episode import Episode
     from sernf_isaac.data.normalizer import Normalizer
     from sernf_isaac.data.store.reader import Commit, RunReader
     from sernf_isaac.data.store.steps import Step, StepLayout
     from sernf_isaac.data.store.writer import RunWriter, create_run
-    from sernf_isaac.data.windows import ChunkSpec
     from sernf_isaac.deploy.actor.clock import MonotonicClock
     from sernf_isaac.deploy.actor.episode import EpisodeResult, RunnerSettings
     from sernf_isaac.deploy.actor.operators import Unattended
@@ -58,20 +58,22 @@ if TYPE_CHECKING:
     from sernf_isaac.learning.offline.run import train as train_offline
     from sernf_isaac.learning.online.gymnasium_envs import GymnasiumEnvs
     from sernf_isaac.learning.online.in_memory import FourStageRun, FourStages, Milestone, Problem
-    from sernf_isaac.learning.online.training import Environment, OnlineSchedule, collect
+    from sernf_isaac.learning.online.rollout import Environment, collect
+    from sernf_isaac.learning.online.training import OnlineSchedule
     from sernf_isaac.models.critic import ChunkCritic
     from sernf_isaac.models.flow import FlowPolicy
-    from sernf_isaac.policy import ChunkPolicy, PolicyLayout, load_policy
+    from sernf_isaac.models.layout import PolicyLayout
+    from sernf_isaac.policy import ChunkPolicy, load_policy
     from sernf_isaac.spec import Contract
 
 _HOMES = {
     "config": ("CriticConfig", "LearnerConfig", "OptimizerConfig", "PolicyConfig"),
+    "data.chunks": ("ChunkSpec",),
     "data.episode": ("Episode",),
     "data.normalizer": ("Normalizer",),
     "data.store.reader": ("Commit", "RunReader"),
     "data.store.steps": ("Step", "StepLayout"),
     "data.store.writer": ("RunWriter", "create_run"),
-    "data.windows": ("ChunkSpec",),
     "deploy.actor.episode": ("EpisodeResult", "RunnerSettings"),
     "deploy.actor.runner": ("Station", "run_episode"),
     "deploy.actor.operators": ("Unattended",),
@@ -98,10 +100,12 @@ _HOMES = {
     "learning.offline.run": ("train_offline",),
     "learning.online.gymnasium_envs": ("GymnasiumEnvs",),
     "learning.online.in_memory": ("FourStageRun", "FourStages", "Milestone", "Problem"),
-    "learning.online.training": ("Environment", "OnlineSchedule", "collect"),
+    "learning.online.rollout": ("Environment", "collect"),
+    "learning.online.training": ("OnlineSchedule",),
     "models.critic": ("ChunkCritic",),
     "models.flow": ("FlowPolicy",),
-    "policy": ("ChunkPolicy", "PolicyLayout", "load_policy"),
+    "models.layout": ("PolicyLayout",),
+    "policy": ("ChunkPolicy", "load_policy"),
     "spec": ("Contract",),
 }
 _NAMED_OTHERWISE = {"train_offline": "train"}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 
 Observation = dict[str, Tensor]
 Decide = Callable[[Observation, Tensor], Tensor]

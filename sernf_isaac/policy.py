@@ -14,7 +14,7 @@ from torch import Tensor
 from sernf_isaac.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.pose_frame import absolute_from, pose_in, relative_to
-from sernf_isaac.models.actor_critic import Actor, Judge, Observation, seen
+from sernf_isaac.models.actor_critic import Actor, Critics, Observation, seen
 from sernf_isaac.models.build import build_actor, build_critics
 from sernf_isaac.models.layout import PolicyLayout
 from sernf_isaac.models.selection import best_by_likelihood, best_by_value
@@ -22,6 +22,8 @@ from sernf_isaac.spec import Contract
 
 KIND = "chunk_policy"
 RANKS = ("value", "likelihood")
+CRITICS = "judge."
+"""What names of the critics' weights begin with in files; the first version called them so."""
 
 
 class ChunkPolicy:
@@ -30,7 +32,7 @@ class ChunkPolicy:
     Args:
         layout: What it was built with.
         actor: The flow policy and its encoder.
-        judge: The critics; None for a policy that has none yet.
+        critics: The critics; None for a policy that has none yet.
         normalizer: Of all observation groups and of actions.
         sigma: Standard deviation of the latent when sampling.
     """
@@ -39,12 +41,12 @@ class ChunkPolicy:
         self,
         layout: PolicyLayout,
         actor: Actor,
-        judge: Judge | None,
+        critics: Critics | None,
         normalizer: Normalizer,
         *,
         sigma: float = 0.7,
     ) -> None:
-        self.layout, self.actor, self.judge = layout, actor, judge
+        self.layout, self.actor, self.critics = layout, actor, critics
         self.normalizer, self.sigma = normalizer, sigma
         self._best: Callable[..., Tensor] = self._best_of
 
@@ -87,10 +89,10 @@ class ChunkPolicy:
                 missing or of another size, for values that are not finite, for poses that are none.
         """
         if rank is None:
-            rank = "likelihood" if self.judge is None else "value"
+            rank = "likelihood" if self.critics is None else "value"
         if rank not in RANKS:
             raise ValueError(f"rank must be one of {RANKS}, not '{rank}'")
-        if rank == "value" and self.judge is None:
+        if rank == "value" and self.critics is None:
             raise ValueError("this policy has no critics yet; rank by likelihood")
         frame = self.layout.spec.pose_frame
         pose = None if frame is None else pose_in(observation, frame)
@@ -102,8 +104,8 @@ class ChunkPolicy:
             self.normalizer.normalize(ACTION, _finite("prefix", queued).float()),
         )
         self.actor.eval()
-        if self.judge is not None:
-            self.judge.eval()
+        if self.critics is not None:
+            self.critics.eval()
         by_value = rank == "value" and candidates > 1
         latents = self.actor.flow.draw_latents(prefix, candidates, self.sigma, generator)
         chunk = self._best(scaled, latents, by_value=by_value)
@@ -113,7 +115,7 @@ class ChunkPolicy:
     def describe(self) -> str:
         """What the policy takes and gives, a line per group, for a person."""
         layout, spec = self.layout, self.layout.spec
-        kind = f"{layout.architecture.kind} policy, {'with' if self.judge else 'without'} critics"
+        kind = f"{layout.architecture.kind} policy, {'with' if self.critics else 'without'} critics"
         lines = [kind]
         for name, size in layout.features.items():
             steps = f"{spec.history}, " if name in spec.history_keys else ""
@@ -163,8 +165,8 @@ class ChunkPolicy:
         layout = asdict(self.layout)
         weights = {f"actor.{k}": v for k, v in self.actor.state_dict().items()}
         weights |= {f"normalizer.{k}": v for k, v in self.normalizer.state_dict().items()}
-        if self.judge is not None:
-            weights |= {f"judge.{k}": v for k, v in self.judge.state_dict().items()}
+        if self.critics is not None:
+            weights |= {CRITICS + k: v for k, v in self.critics.state_dict().items()}
         config = {"layout": layout, "sigma": self.sigma, "notes": notes}
         save_checkpoint(path, contract=contract, config=config, weights=weights)
 
@@ -172,9 +174,9 @@ class ChunkPolicy:
         """Of the candidates with these latents (B, K, H, A) the best, (B, H, A)."""
         flow = self.actor.flow
         context = flow.context(self.actor.encoder(scaled))
-        if by_value and self.judge is not None:
-            tokens = self.judge.encoder(scaled)
-            return best_by_value(flow, self.judge.critic, context, tokens, latents).chunk
+        if by_value and self.critics is not None:
+            tokens = self.critics.encoder(scaled)
+            return best_by_value(flow, self.critics.critic, context, tokens, latents).chunk
         return best_by_likelihood(flow, context, latents)
 
     def _scaled(self, name: str, observation: Observation) -> Tensor:
@@ -200,19 +202,19 @@ def load_policy(
         built = replace(layout, architecture=replace(layout.architecture, vision=vision))
         actor = build_actor(built)
         actor.load_state_dict(_below(checkpoint, "actor."))
-        judge = None
-        if weights := _below(checkpoint, "judge."):
-            judge = build_critics(built, actor)
-            judge.load_state_dict(weights)
+        critics = None
+        if weights := _below(checkpoint, CRITICS):
+            critics = build_critics(built, actor)
+            critics.load_state_dict(weights)
         normalizer = Normalizer.from_state_dict(_below(checkpoint, "normalizer."))
         if missing := {*layout.features, ACTION} - set(normalizer.groups):
             raise ValueError(f"no normaliser for {sorted(missing)}")
         sigma = float(checkpoint.config["sigma"])
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path} does not fit together: {error}") from error
-    actor, judge = actor.to(device), judge.to(device) if judge else None
+    actor, critics = actor.to(device), critics.to(device) if critics else None
     return ChunkPolicy(
-        layout, actor, judge, normalizer.to(device), sigma=sigma
+        layout, actor, critics, normalizer.to(device), sigma=sigma
     ), checkpoint.contract
 
 

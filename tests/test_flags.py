@@ -204,7 +204,7 @@ def test_flags_of_several_scripts_are_shared_or_agree() -> None:
             for flag in action.option_strings:
                 found.setdefault(flag, {})[action.type, action.nargs] = name
     differing = {flag: kinds for flag, kinds in found.items() if len(kinds) > 1}
-    # Pictures to read, to judge or as they are stored; one or several sources; a side or two.
+    # Pictures to read, to critics or as they are stored; one or several sources; a side or two.
     assert set(differing) <= {"--images", "--data", "--image_size"}, differing
 
 

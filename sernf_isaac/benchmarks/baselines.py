@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sernf_isaac.config import CriticConfig
-from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
+from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD, OfflineRun, as_baseline

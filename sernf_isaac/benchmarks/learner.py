@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from sernf_isaac.benchmarks.replay import replay_speed
 from sernf_isaac.config import LearnerConfig
+from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.data.normalizer import ACTION, Normalizer
-from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.losses import imitation_loss, improvement_loss
@@ -116,13 +116,13 @@ def choose_plainly(
 ) -> Tensor:
     """Alg. 2 for one observation as if every candidate had one of its own; the chunk (1, H, A)."""
     rows = {name: value.expand(candidates, *value.shape[1:]) for name, value in observation.items()}
-    flow, critic = learner.actor.flow, learner.judge.critic
+    flow, critic = learner.actor.flow, learner.critics.critic
     tokens = learner.actor.encoder(rows)
     sigma = learner.config.improvement.sigma
     latents = flow.draw_latents(tokens[:1], candidates, sigma, generator)
     chunks, _ = flow.decode(latents[0], tokens)
     with _unpruned(critic):
-        values = critic.value(chunks, learner.judge.encoder(rows)).amin(dim=0)  # (K,)
+        values = critic.value(chunks, learner.critics.encoder(rows)).amin(dim=0)  # (K,)
     return chunks[values.argmax()][None]
 
 
@@ -130,14 +130,14 @@ def improve_through_all(learner: Learner, batch: ChunkBatch, candidates: int) ->
     """A step of stage III in which gradients pass through all candidates."""
     improvement = learner.config.improvement
     learner.update_critic(batch)
-    flow, judge = learner.actor.flow, learner.judge
+    flow, critics = learner.actor.flow, learner.critics
     learner.actor.train()
-    judge.eval().requires_grad_(False)
+    critics.eval().requires_grad_(False)
     observation = seen(batch.observation, batch.prefix)
     context = flow.context(learner.actor.encoder(observation))
     latents = flow.draw_latents(context, candidates, improvement.sigma, learner.generator)
     chunks, _ = flow.decode(latents, context)
-    values = judge.critic.value_of_candidates(chunks, judge.encoder(observation))  # (E, B, K)
+    values = critics.critic.value_of_candidates(chunks, critics.encoder(observation))  # (E, B, K)
     best = values.amin(dim=0).amax(dim=1, keepdim=True).T  # (1, B)
     likelihood = flow.log_prob(batch.chunk, context, add_noise=True)
     imitation, _ = imitation_loss(likelihood, batch.imitate)
@@ -147,7 +147,7 @@ def improve_through_all(learner: Learner, batch: ChunkBatch, candidates: int) ->
     loss.backward()
     nn.utils.clip_grad_norm_(learner.actor.parameters(), 1.0)
     learner.actor_optimizer.step()
-    judge.requires_grad_(True)
+    critics.requires_grad_(True)
 
 
 def _cell(value: float | None, digits: int) -> str:
@@ -167,7 +167,7 @@ class _Decision:
     @torch.no_grad()
     def __call__(self) -> Tensor:
         self._learner.actor.eval()
-        self._learner.judge.eval()
+        self._learner.critics.eval()
         batch, generator = self._batch, torch.Generator(self._learner.device).manual_seed(0)
         if self._plain:
             observation = seen(batch.observation, batch.prefix)
@@ -221,7 +221,7 @@ def _policy_of(learner: Learner) -> ChunkPolicy:
     ends = {name: (-np.ones(size), np.ones(size)) for name, size in sizes.items()}
     normalizer = Normalizer(ends).to(learner.device)
     sigma = config.improvement.sigma
-    return ChunkPolicy(layout, learner.actor, learner.judge, normalizer, sigma=sigma)
+    return ChunkPolicy(layout, learner.actor, learner.critics, normalizer, sigma=sigma)
 
 
 def _random_batch(size: int, device: str) -> ChunkBatch:

@@ -5,9 +5,9 @@ import time
 import numpy as np
 import torch
 
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.replay import Replay
-from sernf_isaac.data.windows import ChunkSpec
 
 GROUPS = {"history": 24, "command": 34, "goal": 1}
 """Observations of the cube task's student."""

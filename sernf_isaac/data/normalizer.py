@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.data.episode import Array
-from sernf_isaac.data.windows import ChunkBatch
 
 ACTION = "action"
 """The group of all actions: prefixes and chunks alike."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.windows import ChunkBatch, ChunkSpec, Windows, cut, gather
+from sernf_isaac.data.windows import Windows, cut, gather
 
 RULES = ("fixed", "proportional", "uniform")
 

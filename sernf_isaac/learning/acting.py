@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.models.actor_critic import Observation
 from sernf_isaac.policy import ChunkPolicy
 
@@ -55,7 +55,7 @@ def act(policy: ChunkPolicy, candidates: int, seed: int) -> Decide:
     return partial(
         policy.decide,
         candidates=candidates,
-        rank="value" if policy.judge else "likelihood",
+        rank="value" if policy.critics else "likelihood",
         generator=torch.Generator().manual_seed(seed),
     )
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 
 from sernf_isaac.config import LearnerConfig
-from sernf_isaac.data.windows import ChunkBatch
+from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.per_step import PerStepLearner
-from sernf_isaac.models.actor_critic import Actor, Judge
+from sernf_isaac.models.actor_critic import Actor, Critics
 from sernf_isaac.models.build import build_actor, build_critics
 from sernf_isaac.models.layout import PolicyLayout
 
@@ -42,7 +42,7 @@ def build_learner(
 
 def learner_of(
     actor: Actor,
-    critics: Judge,
+    critics: Critics,
     config: LearnerConfig,
     draw_steps: DrawSteps | None = None,
     *,

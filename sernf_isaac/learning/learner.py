@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from sernf_isaac.config import LearnerConfig, given
-from sernf_isaac.data.windows import ChunkBatch
+from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.learning import losses
 from sernf_isaac.learning.losses import Metrics
-from sernf_isaac.models.actor_critic import Actor, Judge, seen
+from sernf_isaac.models.actor_critic import Actor, Critics, seen
 from sernf_isaac.models.flow import FlowContext
 from sernf_isaac.models.selection import Choice, choose_by_value
 
@@ -25,7 +25,7 @@ class Learner:
 
     Args:
         actor: The policy.
-        judge: The critics; the target critics start as a copy.
+        critics: The critics; the target critics start as a copy.
         config: Hyperparameters.
         seed: Seed of candidates and noise; dropout uses torch's own generators.
         device: Where all of it lives.
@@ -34,7 +34,7 @@ class Learner:
     def __init__(
         self,
         actor: Actor,
-        judge: Judge,
+        critics: Critics,
         config: LearnerConfig,
         *,
         seed: int = 0,
@@ -42,13 +42,13 @@ class Learner:
     ) -> None:
         self.config, self.device = config, torch.device(device)
         self._sigma = given(config.improvement.sigma, "learner.improvement.sigma")
-        self.actor, self.judge = actor.to(self.device), judge.to(self.device)
-        self.target = copy.deepcopy(self.judge).requires_grad_(False).eval()
+        self.actor, self.critics = actor.to(self.device), critics.to(self.device)
+        self.target = copy.deepcopy(self.critics).requires_grad_(False).eval()
         self._on_gpu = self.device.type == "cuda"
         self.generator = torch.Generator(self.device).manual_seed(seed)
         optimizer = config.optimizer
         self.actor_optimizer = self._adamw(self.actor, optimizer.imitation_learning_rate)
-        self.critic_optimizer = self._adamw(self.judge, optimizer.rl_learning_rate)
+        self.critic_optimizer = self._adamw(self.critics, optimizer.rl_learning_rate)
         self._skipped: dict[str, Tensor] = {}  # by optimiser: how many steps were not finite
 
     def update_imitation(self, batch: ChunkBatch, *, rate_share: float = 1.0) -> Metrics:
@@ -69,10 +69,10 @@ class Learner:
         """One step of the critics towards eq. 7, and of the targets towards the critics."""
         batch = batch.to(self.device)
         target = self._bootstrap(batch)
-        self.judge.train()
-        tokens = self.judge.encoder(seen(batch.observation, batch.prefix))
-        loss, metrics = self.judge.critic.loss(batch.chunk, tokens, target)
-        metrics |= self._step(self.critic_optimizer, self.judge, loss, "critic")
+        self.critics.train()
+        tokens = self.critics.encoder(seen(batch.observation, batch.prefix))
+        loss, metrics = self.critics.critic.loss(batch.chunk, tokens, target)
+        metrics |= self._step(self.critic_optimizer, self.critics, loss, "critic")
         self._follow()
         return metrics
 
@@ -81,10 +81,10 @@ class Learner:
         batch = batch.to(self.device)
         improvement = self.config.improvement
         self._prepare_actor(self.config.policy.rl_dropout, self.config.optimizer.rl_learning_rate)
-        self.judge.eval()
-        with _frozen(self.judge.critic):
+        self.critics.eval()
+        with _frozen(self.critics.critic):
             with torch.no_grad():
-                critic_tokens = self.judge.encoder(seen(batch.observation, batch.prefix))
+                critic_tokens = self.critics.encoder(seen(batch.observation, batch.prefix))
             winner = self._winner(batch, critic_tokens)
             context = self.actor.flow.context(
                 self.actor.encoder(seen(batch.observation, batch.prefix))
@@ -94,7 +94,7 @@ class Learner:
                 batch.chunk, context, batch.imitate & batch.is_offline
             )
             loss, more = losses.improvement_loss(
-                self.judge.critic.value(chunk, critic_tokens),
+                self.critics.critic.value(chunk, critic_tokens),
                 imitation,
                 imitation_weight=improvement.imitation_weight,
             )
@@ -126,7 +126,7 @@ class Learner:
         """
         return {
             "actor": self.actor.state_dict(),
-            "judge": self.judge.state_dict(),
+            "critics": self.critics.state_dict(),
             "target": self.target.state_dict(),
             "actor_optimizer": self.actor_optimizer.state_dict(),
             "critic_optimizer": self.critic_optimizer.state_dict(),
@@ -139,19 +139,19 @@ class Learner:
         """Continue from `state_dict()` of a learner of the same size.
 
         Raises:
-            ValueError: If the networks differ.
+            ValueError: If the networks differ, or the state is of another version.
         """
-        for name in ("actor", "judge", "target"):
-            network = getattr(self, name)
+        for name in ("actor", "critics", "target"):
+            network, theirs = getattr(self, name), state.get(name)
+            if theirs is None:
+                raise ValueError(f"this state lacks '{name}': it is of another version")
             # Optimisers know parameters by number only: the order must be the same too.
-            if list(network.state_dict()) != list(state[name]):
-                raise ValueError(
-                    f"this state is of another {name}: its parts or their order differ"
-                )
+            if list(network.state_dict()) != list(theirs):
+                raise ValueError(f"this state has other networks: parts of '{name}' or their order")
             try:
-                network.load_state_dict(state[name])
+                network.load_state_dict(theirs)
             except RuntimeError as error:
-                raise ValueError(f"this state is of another {name}: {error}") from error
+                raise ValueError(f"this state has another '{name}': {error}") from error
         self.actor_optimizer.load_state_dict(state["actor_optimizer"])
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         self.generator.set_state(state["generator"])
@@ -179,7 +179,7 @@ class Learner:
         improvement = self.config.improvement
         choice = choose_by_value(
             self.actor.flow,
-            self.judge.critic,
+            self.critics.critic,
             context,
             critic_tokens,
             candidates=improvement.candidates,
@@ -251,10 +251,10 @@ class Learner:
     @torch.no_grad()
     def _follow(self) -> None:
         """Polyak step of the target critics."""
-        ours = [p.data for p in self.judge.parameters()]
+        ours = [p.data for p in self.critics.parameters()]
         theirs = [p.data for p in self.target.parameters()]
         torch._foreach_lerp_(theirs, ours, self.config.improvement.polyak)
-        for ours, theirs in zip(self.judge.buffers(), self.target.buffers(), strict=True):
+        for ours, theirs in zip(self.critics.buffers(), self.target.buffers(), strict=True):
             theirs.copy_(ours)
 
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import torch
 
 from sernf_isaac.config import LearnerConfig
+from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.replay import Mixing, Replay
-from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.losses import Metrics
-from sernf_isaac.models.actor_critic import Actor, Judge
+from sernf_isaac.models.actor_critic import Actor, Critics
 from sernf_isaac.models.baselines.per_step import single_steps
 
 
@@ -40,7 +40,7 @@ class PerStepLearner(Learner):
 
     Args:
         actor: The policy over chunks.
-        judge: From `judge_first_actions`.
+        critics: From `critics_of_first_actions`.
         config: Hyperparameters.
         draw_steps: So many single steps, scaled for the networks.
         seed: As for `Learner`.
@@ -50,14 +50,14 @@ class PerStepLearner(Learner):
     def __init__(
         self,
         actor: Actor,
-        judge: Judge,
+        critics: Critics,
         config: LearnerConfig,
         draw_steps: Callable[[int], ChunkBatch],
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(actor, judge, config, seed=seed, device=device)
+        super().__init__(actor, critics, config, seed=seed, device=device)
         self._draw_steps = draw_steps
 
     def update_critic(self, batch: ChunkBatch) -> Metrics:

@@ -9,7 +9,7 @@ from typing import Protocol
 from tqdm import tqdm
 
 from sernf_isaac.checkpoint import read_whole, write_whole
-from sernf_isaac.data.windows import ChunkBatch
+from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.losses import Metrics
 from sernf_isaac.learning.stages import Stage

@@ -18,7 +18,7 @@ class Actor(nn.Module):
         self.encoder, self.flow = encoder, flow
 
 
-class Judge(nn.Module):
+class Critics(nn.Module):
     """The critics with an encoder of their own, which the policy's loss cannot move."""
 
     def __init__(self, encoder: nn.Module, critic: ChunkCritic) -> None:

@@ -8,11 +8,11 @@ from typing import cast
 
 from torch import nn
 
-from sernf_isaac.models.actor_critic import PREFIX, Actor, Judge
+from sernf_isaac.models.actor_critic import PREFIX, Actor, Critics
 from sernf_isaac.models.baselines.act import ActPolicy
 from sernf_isaac.models.baselines.flow_matching import FlowMatchingPolicy, PrefixApart
 from sernf_isaac.models.baselines.gaussian import GaussianPolicy, width_for
-from sernf_isaac.models.baselines.per_step import judge_first_actions, single_steps
+from sernf_isaac.models.baselines.per_step import critics_of_first_actions, single_steps
 from sernf_isaac.models.critic import ChunkCritic
 from sernf_isaac.models.encoders import ObservationEncoder, TokenGroup
 from sernf_isaac.models.eyes import build_eyes, eye_of
@@ -28,7 +28,7 @@ def build_actor(layout: PolicyLayout) -> Actor:
     return _BUILD[layout.architecture.kind](layout)
 
 
-def build_critics(layout: PolicyLayout, lender: Actor | None = None) -> Judge:
+def build_critics(layout: PolicyLayout, lender: Actor | None = None) -> Critics:
     """Fresh critics of the layout's kind; weights come from torch's generator.
 
     Args:
@@ -58,8 +58,8 @@ def build_critics(layout: PolicyLayout, lender: Actor | None = None) -> Judge:
         padding=config.padding,
         padding_bins=config.padding_bins,
     )
-    critics = Judge(_build_encoder(layout, config.token_dim, lender), critic)
-    return critics if config.kind == "chunk" else judge_first_actions(critics)
+    critics = Critics(_build_encoder(layout, config.token_dim, lender), critic)
+    return critics if config.kind == "chunk" else critics_of_first_actions(critics)
 
 
 def encoder_of(actor: Actor) -> ObservationEncoder:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from sernf_isaac.config import CriticConfig, PolicyConfig
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.models.architecture import Architecture
 
 

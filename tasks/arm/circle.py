@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.deploy.policy.local import LoadReport
 from sernf_isaac.deploy.protocols import Array
 

@@ -9,7 +9,7 @@ from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.store.files import publish, write_json
 from sernf_isaac.learning.acting import acting
 from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD
-from sernf_isaac.learning.online.training import collect
+from sernf_isaac.learning.online.rollout import collect
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
 from tasks.duck_bowl.configurations import Configuration, evaluation_set

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sernf_isaac import config
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.learning.offline.run import OfflineRun
 from sernf_isaac.models.architecture import Architecture, VisionConfig
 from tasks.manipulation.actions import ACTION_NAMES, POSE_GROUP

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from sernf_isaac.learning.acting import acting
 from sernf_isaac.learning.online.in_memory import FourStageRun, Milestone
-from sernf_isaac.learning.online.training import collect
+from sernf_isaac.learning.online.rollout import collect
 from sernf_isaac.metrics import CSV_FILE, read_metrics
 from sernf_isaac.policy import ChunkPolicy
 from tasks.ogbench import report

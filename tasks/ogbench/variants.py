@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sernf_isaac import config
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD, as_baseline
 from sernf_isaac.learning.online.in_memory import FourStageRun
 from sernf_isaac.learning.online.training import OnlineSchedule

@@ -11,9 +11,9 @@ import torch
 from tqdm import tqdm
 
 from sernf_isaac.checkpoint import load_checkpoint
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.learning.acting import Decide, TemporalAggregation, every_step
-from sernf_isaac.learning.online.training import collect
+from sernf_isaac.learning.online.rollout import collect
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
 from tasks.manipulation.protocol import Trial, trials_of
@@ -175,7 +175,7 @@ def decider(
     choose = partial(
         policy.decide,
         candidates=candidates,
-        rank="value" if policy.judge else "likelihood",
+        rank="value" if policy.critics else "likelihood",
         generator=torch.Generator(device).manual_seed(seed),
     )
 

@@ -10,7 +10,7 @@ place in robosuite, which runs in an environment of its own: `scripts/robomimic.
 from dataclasses import replace
 
 from sernf_isaac import config
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.learning.offline.run import OfflineRun
 from sernf_isaac.models.architecture import Architecture, VisionConfig
 

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from sernf_isaac import config
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import ACTION, Normalizer
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.acting import act
 from sernf_isaac.learning.online.in_memory import FourStageRun, FourStages, Milestone, Problem
-from sernf_isaac.learning.online.training import OnlineSchedule, collect
+from sernf_isaac.learning.online.rollout import collect
+from sernf_isaac.learning.online.training import OnlineSchedule
 from sernf_isaac.models.architecture import Architecture
 from tasks.two_doors.demonstrator import Demonstrator
 from tasks.two_doors.environment import ACTION_DIM, FEATURES, STATE_LIMIT, TwoDoors

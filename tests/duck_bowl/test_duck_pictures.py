@@ -11,7 +11,7 @@ import torch
 
 from sernf_isaac.data.sources import load_episodes
 from sernf_isaac.learning.offline import run as offline
-from sernf_isaac.learning.online.training import collect
+from sernf_isaac.learning.online.rollout import collect
 from sernf_isaac.models.architecture import Architecture, VisionConfig
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from tasks.duck_bowl import environment
@@ -177,7 +177,7 @@ def test_only_as_many_demonstrations_are_drawn_as_asked_for(
 @pytest.mark.usefixtures("short_episodes")
 def test_a_policy_that_sees_is_tried_on_live_pictures(seeing_policy: Path, tmp_path: Path) -> None:
     policy, numbers = load_fitting_policy(seeing_policy), tmp_path / "trials.json"
-    assert policy.judge is not None and sorted(policy.layout.features) == ["hand", "pose"]
+    assert policy.critics is not None and sorted(policy.layout.features) == ["hand", "pose"]
     trials = evaluate_files([seeing_policy], numbers, episodes=2, candidates=2)
     (rows,) = json.loads(numbers.read_text()).values()
     assert rows == as_rows(trials[str(seeing_policy)]) and len(rows) == 2

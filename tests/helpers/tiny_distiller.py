@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.config import LearnerConfig, OptimizerConfig, PolicyConfig
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.normalizer import ACTION, Normalizer
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.learning.distill.distiller import Distiller

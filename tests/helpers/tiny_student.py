@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from sernf_isaac.config import CriticConfig, PolicyConfig
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.models.build import build_actor, build_critics
 from sernf_isaac.policy import ChunkPolicy
 from tasks.cube_spin.config import tuned_task
@@ -16,12 +16,12 @@ POLICY = PolicyConfig(token_dim=16, width=16, num_couplings=2, num_heads=2)
 CRITIC = CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16)
 
 
-def save_tiny_student(path: Path, *, judged: bool = True) -> Path:
-    """Write it; `judged`: with critics."""
+def save_tiny_student(path: Path, *, with_critics: bool = True) -> Path:
+    """Write it."""
     layout = student_layout(ChunkSpec(), POLICY, CRITIC, 0)
     torch.manual_seed(0)
     actor = build_actor(layout)
-    judge = build_critics(layout) if judged else None
-    tiny = ChunkPolicy(layout, actor, judge, student_normalizer())
+    critics = build_critics(layout) if with_critics else None
+    tiny = ChunkPolicy(layout, actor, critics, student_normalizer())
     save_student(path, tiny, tuned_task(), StudentObservationConfig(), {})
     return path

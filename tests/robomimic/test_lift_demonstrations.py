@@ -6,11 +6,12 @@ import h5py
 import numpy as np
 import pytest
 
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.importers.into_store import import_run
 from sernf_isaac.data.importers.readings import robomimic_readings
 from sernf_isaac.data.importers.robomimic import describe_robomimic, load_robomimic
 from sernf_isaac.data.sources import load_episodes, return_range
-from sernf_isaac.data.windows import ChunkSpec, cut
+from sernf_isaac.data.windows import cut
 from tasks.robomimic.client import RobosuiteSettings
 from tasks.robomimic.demonstrations import HOLD_STEPS, MAX_STEPS, demonstrate, record_demonstrations
 from tasks.robomimic.demonstrator import KEYS, OPERATORS

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.learning.online.training import collect
+from sernf_isaac.data.chunks import ChunkSpec
+from sernf_isaac.learning.online.rollout import collect
 from tasks.robomimic.client import RobosuiteSettings
 from tasks.robomimic.demonstrator import OPERATORS, LiftOperator
 from tasks.robomimic.environment import RobosuiteEnv

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from sernf_isaac.config import LearnerConfig
-from sernf_isaac.data.windows import ChunkBatch
+from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.learning.learner import Learner
-from sernf_isaac.models.actor_critic import Actor, Judge
+from sernf_isaac.models.actor_critic import Actor, Critics
 from sernf_isaac.models.critic import ChunkCritic
 from sernf_isaac.models.flow import FlowPolicy
 
@@ -45,8 +45,8 @@ def make_learner() -> Callable[..., Learner]:
             num_layers=1,
             feedforward=16,
         )
-        actor, judge = Actor(TinyEncoder(), flow), Judge(TinyEncoder(), critic)
-        return Learner(actor, judge, config, seed=seed)
+        actor, critics = Actor(TinyEncoder(), flow), Critics(TinyEncoder(), critic)
+        return Learner(actor, critics, config, seed=seed)
 
     return make
 

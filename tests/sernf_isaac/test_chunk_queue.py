@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.chunk_queue import ChunkActor, ChunkQueue
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.windows import ChunkSpec, make_batch
+from sernf_isaac.data.windows import make_batch
 
 ACTIONS = 3
 HOLD = -1.0

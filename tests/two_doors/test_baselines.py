@@ -10,7 +10,7 @@ from test_two_doors import problem, tiny_run  # noqa: F401  (a fixture)
 from sernf_isaac.learning.acting import acting
 from sernf_isaac.learning.offline.config import as_baseline
 from sernf_isaac.learning.online.in_memory import FourStages, Milestone, Problem
-from sernf_isaac.learning.online.training import collect
+from sernf_isaac.learning.online.rollout import collect
 from sernf_isaac.models.architecture import ActConfig, Architecture, FlowMatchingConfig
 from tasks.two_doors.environment import ACTION_DIM, TwoDoors
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.config import CriticConfig, PolicyConfig
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.models.actor_critic import seen
 from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.models.baselines.gaussian import GaussianPolicy, width_for

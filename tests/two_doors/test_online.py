@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sernf_isaac.data.windows import ChunkSpec, make_batch
-from sernf_isaac.learning.online.training import OnlineSchedule, collect
+from sernf_isaac.data.chunks import ChunkSpec
+from sernf_isaac.data.windows import make_batch
+from sernf_isaac.learning.online.rollout import collect
+from sernf_isaac.learning.online.training import OnlineSchedule
 
 LENGTHS = (3, 7, 12)
 """Steps of each environment's episode; the last one is cut off."""

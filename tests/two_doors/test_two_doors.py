@@ -17,9 +17,9 @@ from sernf_isaac.config import (
     OptimizerConfig,
     PolicyConfig,
 )
+from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import ACTION, Normalizer
-from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.acting import act
 from sernf_isaac.learning.online.in_memory import (
     FourStageRun,
@@ -28,7 +28,8 @@ from sernf_isaac.learning.online.in_memory import (
     Problem,
     StageSampler,
 )
-from sernf_isaac.learning.online.training import OnlineSchedule, collect
+from sernf_isaac.learning.online.rollout import collect
+from sernf_isaac.learning.online.training import OnlineSchedule
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, Stage
 from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.policy import ChunkPolicy
@@ -277,7 +278,7 @@ def test_offline_stages_go_on_to_the_same_weights(
     def go(folder: Path) -> dict[str, Tensor]:
         stages = FourStages(run, problem, folder, lambda _: None)
         stages.train_offline(resume=True)
-        return stages.learner.judge.state_dict()
+        return stages.learner.critics.state_dict()
 
     whole = go(tmp_path / "whole")
     draws, draw = 0, StageSampler.draw

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.data.episode import Array, Episode
-from sernf_isaac.data.windows import ChunkBatch
 
 Transform = Callable[[str, Tensor], Tensor]
 """A camera and its images (T, 3, h, w) of bytes, to what is kept of them, (T, ...)."""

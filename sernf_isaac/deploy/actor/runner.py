@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from sernf_isaac.chunk_queue import ChunkQueue
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.store.writer import RunWriter
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
 from sernf_isaac.deploy.actor.recorder import Moment, StepRecorder, log_layout
 from sernf_isaac.deploy.actor.rewards import DropDetector, QuarterCounter

@@ -12,9 +12,9 @@ from math import tau
 
 import numpy as np
 
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.store.channel import beat
 from sernf_isaac.data.store.writer import RunWriter
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
 from sernf_isaac.deploy.actor.runner import Station, run_episode
 from sernf_isaac.deploy.loop.messages import HandState

@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.normalizer import ACTION
 from sernf_isaac.data.pose_frame import absolute_from, pose_in
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.protocols import Array
 from sernf_isaac.policy import RANKS, ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
@@ -174,7 +174,7 @@ class LocalPolicy:
         lower, upper = (np.asarray(limit, np.float64) for limit in limits)
         seconds = self._try_out(policy, path, lower, upper)
         p50_s, p99_s = np.quantile(seconds, [0.5, 0.99]).tolist()
-        has_critics = policy.judge is not None
+        has_critics = policy.critics is not None
         candidates = _candidates(self._settings, policy)
         report = LoadReport(str(path), policy.layout.spec, p50_s, p99_s, has_critics, candidates)
         if self._rate_hz is not None:
@@ -194,7 +194,7 @@ class LocalPolicy:
 
     def _chunk(self, policy: ChunkPolicy, observation: dict[str, Array], prefix: Array) -> Array:
         settings = self._settings
-        best = "likelihood" if policy.judge is None else "value"
+        best = "likelihood" if policy.critics is None else "value"
         rank = best if settings.rank == "auto" else settings.rank
         seen = {k: torch.from_numpy(v)[None].to(settings.device) for k, v in observation.items()}
         chunk = policy.decide(
@@ -259,4 +259,4 @@ def _random_input(policy: ChunkPolicy, draw: torch.Generator) -> tuple[dict[str,
 
 
 def _candidates(settings: DecisionSettings, policy: ChunkPolicy) -> int:
-    return settings.first_candidates if policy.judge is None else settings.candidates
+    return settings.first_candidates if policy.critics is None else settings.candidates

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import torch
 
+from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import Normalizer
 from sernf_isaac.data.replay import Mixing, Replay
 from sernf_isaac.data.store.labels import read_label, revisions
 from sernf_isaac.data.store.reader import Commit, RunReader
-from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.per_step import PerStepReplay
 from sernf_isaac.learning.stages import Stage
 

@@ -23,7 +23,7 @@ from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSam
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.staged_training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, unequal
-from sernf_isaac.models.actor_critic import Judge
+from sernf_isaac.models.actor_critic import Critics
 from sernf_isaac.models.build import build_critics
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.run_folder import CONFIG_FILE
@@ -219,11 +219,11 @@ def _build(
     learner = learner_of(
         first.actor, critics, config, draw_steps, seed=settings.seed, device=device
     )
-    policy = ChunkPolicy(layout, learner.actor, learner.judge, first.normalizer, sigma=sigma)
+    policy = ChunkPolicy(layout, learner.actor, learner.critics, first.normalizer, sigma=sigma)
     return learner, policy
 
 
-def _kept_critics(settings: FinetuneRun, first: ChunkPolicy) -> Judge | None:
+def _kept_critics(settings: FinetuneRun, first: ChunkPolicy) -> Critics | None:
     """Those of the first policy, if it has any.
 
     Raises:
@@ -231,12 +231,12 @@ def _kept_critics(settings: FinetuneRun, first: ChunkPolicy) -> Judge | None:
     """
     wanted, theirs = asdict(settings.learner.critic), asdict(first.layout.critic)
     differ = [f"{n}={theirs[n]}, not {wanted[n]}" for n in wanted if wanted[n] != theirs[n]]
-    if first.judge is not None and differ:
+    if first.critics is not None and differ:
         raise ValueError(
             "fresh_critics=false goes on with the first policy's critics, but they have "
             f"{'; '.join(differ)}: set learner.critic to what they are, or take fresh ones"
         )
-    return first.judge
+    return first.critics
 
 
 def _sampler(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sernf_isaac.config import CriticConfig, LearnerConfig
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.run_folder import load_settings
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.group_names import is_learnable, learnable
 from sernf_isaac.data.images.bank import ImageBank, cameras_of
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.replay import Replay
-from sernf_isaac.data.windows import ChunkBatch, ChunkSpec, actions_as_learned
+from sernf_isaac.data.windows import actions_as_learned
 from sernf_isaac.learning.offline.config import OfflineStages
 from sernf_isaac.learning.stages import IMITATION, Stage
 

@@ -63,7 +63,7 @@ def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool =
     contract = contract_of(layout, normalizer, *names)
 
     def export(leg: Leg) -> dict[str, float]:
-        policy = _policy_of(learner, layout, normalizer, judged=leg.stage.critic)
+        policy = _policy_of(learner, layout, normalizer, with_critics=leg.stage.critic)
         for name in (f"policy_{leg.stage.name}.pt", POLICY_FILE):
             policy.save(run_dir / name, contract, {"stage": leg.stage.name, "run": asdict(run)})
         return {}
@@ -188,11 +188,11 @@ def _build_learner(layout: PolicyLayout, config: LearnerConfig, device: str) -> 
 
 
 def _policy_of(
-    learner: Learner, layout: PolicyLayout, normalizer: Normalizer, *, judged: bool
+    learner: Learner, layout: PolicyLayout, normalizer: Normalizer, *, with_critics: bool
 ) -> ChunkPolicy:
     sigma = given(learner.config.improvement.sigma, "learner.improvement.sigma")
-    judge = learner.judge if judged else None
-    return ChunkPolicy(layout, learner.actor, judge, normalizer, sigma=sigma)
+    critics = learner.critics if with_critics else None
+    return ChunkPolicy(layout, learner.actor, critics, normalizer, sigma=sigma)
 
 
 def _with_support(run: OfflineRun, episodes: dict[str, Episode]) -> LearnerConfig:

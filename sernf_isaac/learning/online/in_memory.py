@@ -13,14 +13,15 @@ from tqdm import tqdm
 
 from sernf_isaac.checkpoint import read_whole, write_whole
 from sernf_isaac.config import given, refuse_unused
+from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import Normalizer
 from sernf_isaac.data.replay import Replay
-from sernf_isaac.data.windows import ChunkBatch
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.offline.config import OfflineStages
 from sernf_isaac.learning.offline.data import OfflineSampler
-from sernf_isaac.learning.online.training import Environment, OnlineSchedule, OnlineTraining
+from sernf_isaac.learning.online.rollout import Environment
+from sernf_isaac.learning.online.training import OnlineSchedule, OnlineTraining
 from sernf_isaac.learning.per_step import PerStepReplay
 from sernf_isaac.learning.staged_training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, WARM_UP, Stage, unequal
@@ -153,7 +154,7 @@ class FourStages:
             run.architecture,
         )
         self.learner = build_learner(self._layout, run.learner, self._draw_steps)
-        self.imitator, self.policy = (self._policy(judged) for judged in (False, True))
+        self.imitator, self.policy = (self._policy(with_critics) for with_critics in (False, True))
 
     def train_offline(self, *, resume: bool = False) -> None:
         """Stages I to III on the demonstrations; those with no steps are left out."""
@@ -226,8 +227,8 @@ class FourStages:
         assert isinstance(self.replay, PerStepReplay), "only critics per step ask"
         return self.problem.normalizer.normalize_batch(self.replay.transitions.sample(count))
 
-    def _policy(self, judged: bool) -> ChunkPolicy:
-        judge = self.learner.judge if judged else None
+    def _policy(self, with_critics: bool) -> ChunkPolicy:
+        critics = self.learner.critics if with_critics else None
         sigma = given(self.run.learner.improvement.sigma, "learner.improvement.sigma")
         scale = self.problem.normalizer
-        return ChunkPolicy(self._layout, self.learner.actor, judge, scale, sigma=sigma)
+        return ChunkPolicy(self._layout, self.learner.actor, critics, scale, sigma=sigma)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.chunk_queue import ChunkActor
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.acting import Decide
 from sernf_isaac.learning.online.record import Record
 from sernf_isaac.models.actor_critic import Observation

@@ -9,8 +9,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from sernf_isaac.data.windows import ChunkSpec
-from sernf_isaac.models.actor_critic import Judge
+from sernf_isaac.data.chunks import ChunkSpec
+from sernf_isaac.models.actor_critic import Critics
 from sernf_isaac.models.critic import ChunkCritic
 
 
@@ -38,10 +38,10 @@ class FirstActionCritic(nn.Module):
         return self.critic.loss(chunk[..., :1, :], tokens, target)
 
 
-def judge_first_actions(judge: Judge) -> Judge:
+def critics_of_first_actions(critics: Critics) -> Critics:
     """Critics of single actions, to be used where those of chunks are."""
-    wrapped = FirstActionCritic(judge.critic)
-    return Judge(judge.encoder, cast("ChunkCritic", wrapped))  # it has all that is used
+    wrapped = FirstActionCritic(critics.critic)
+    return Critics(critics.encoder, cast("ChunkCritic", wrapped))  # it has all that is used
 
 
 def single_steps(spec: ChunkSpec) -> ChunkSpec:

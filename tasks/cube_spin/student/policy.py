@@ -14,8 +14,8 @@ from torch import Tensor
 from sernf_isaac.checkpoint import load_checkpoint
 from sernf_isaac.chunk_queue import ChunkActor
 from sernf_isaac.config import CriticConfig, PolicyConfig
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.normalizer import ACTION, Normalizer
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.models.layout import PolicyLayout
 from sernf_isaac.policy import KIND, ChunkPolicy, load_policy

@@ -11,7 +11,7 @@ from sernf_isaac.config import (
     PolicyConfig,
     refuse_unused,
 )
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.run_folder import load_settings
 from tasks.assets import DEFAULT_TEACHER, SMOOTH_TEACHER

@@ -15,10 +15,10 @@ import torch
 from tiny_student import save_tiny_student
 
 from sernf_isaac.checkpoint import read_whole, write_whole
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.normalizer import ACTION
 from sernf_isaac.data.store.channel import publish_checkpoint, wanted_checkpoint
 from sernf_isaac.data.store.reader import RunReader
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.loop.states import State
 from sernf_isaac.deploy.loop.tick_log import read_log
 from sernf_isaac.deploy.policy.local import DecisionSettings, LoadReport, LocalPolicy, check_latency
@@ -181,8 +181,8 @@ def test_a_policy_without_critics_draws_as_many_chunks_as_asked_for_it(tmp_path,
 
     monkeypatch.setattr(ChunkPolicy, "decide", counted)
     local = LocalPolicy(DecisionSettings(candidates=5, first_candidates=2), FITS)
-    for judged, expected in ((False, (2, "likelihood")), (True, (5, "value"))):
-        local.load(save_tiny_student(tmp_path / f"{judged}.pt", judged=judged))
+    for with_critics, expected in ((False, (2, "likelihood")), (True, (5, "value"))):
+        local.load(save_tiny_student(tmp_path / f"{with_critics}.pt", with_critics=with_critics))
         local.decide(*an_input())
         assert drawn[-1] == expected
 
@@ -209,7 +209,7 @@ def test_a_policy_of_another_machine_is_refused_and_the_old_one_stays(student, t
     with pytest.raises(ValueError, match="control_rate_hz is 10"):
         local.load(other)
     wild = ChunkPolicy(
-        policy.layout, policy.actor, policy.judge, policy.normalizer, sigma=policy.sigma
+        policy.layout, policy.actor, policy.critics, policy.normalizer, sigma=policy.sigma
     )
     with torch.no_grad():
         for weight in wild.actor.flow.parameters():

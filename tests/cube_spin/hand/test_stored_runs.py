@@ -25,7 +25,7 @@ HAND = HandRun(
 
 
 def test_a_report_equals_what_the_session_counted(tmp_path):
-    student = save_tiny_student(tmp_path / "student.pt", judged=False)
+    student = save_tiny_student(tmp_path / "student.pt", with_critics=False)
     run = tmp_path / "run"
     prepare(HAND, run, student)
     with open_virtual_session(HAND, run, lambda _: None) as session:

@@ -40,7 +40,7 @@ SMALL = RehearsalRun(
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory) -> Path:
-    return save_tiny_student(tmp_path_factory.mktemp("policy") / "student.pt", judged=False)
+    return save_tiny_student(tmp_path_factory.mktemp("policy") / "student.pt", with_critics=False)
 
 
 def a_run(student: Path, folder: Path, seed: int) -> tuple[list, np.ndarray]:
@@ -102,7 +102,7 @@ def test_a_rehearsal_does_not_go_on_as_another_one(student, tmp_path):
     Rehearsal(SMALL, student, tmp_path, print)
     with pytest.raises(ValueError, match="began with another 'settings'"):
         Rehearsal(replace(SMALL, seed=1), student, tmp_path, print)
-    other = save_tiny_student(tmp_path / "other.pt", judged=True)
+    other = save_tiny_student(tmp_path / "other.pt", with_critics=True)
     with pytest.raises(ValueError, match="began with another 'student'"):
         Rehearsal(SMALL, other, tmp_path, print)
 

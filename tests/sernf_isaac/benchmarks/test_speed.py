@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sernf_isaac.benchmarks import learner as speed
-from sernf_isaac.data.windows import ChunkBatch
+from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.models.actor_critic import seen
 from sernf_isaac.models.selection import choose_by_value
@@ -22,7 +22,7 @@ def learner(make_learner: MakeLearner) -> Learner:
         for parameter in made.actor.flow.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     made.actor.eval()
-    made.judge.eval()
+    made.critics.eval()
     return made
 
 
@@ -32,16 +32,16 @@ def test_the_plain_decision_is_the_fast_one(learner: Learner, make_batch: MakeBa
     observation = seen(batch.observation, batch.prefix)
     fast = choose_by_value(
         learner.actor.flow,
-        learner.judge.critic,
+        learner.critics.critic,
         learner.actor.flow.context(learner.actor.encoder(observation)),
-        learner.judge.encoder(observation),
+        learner.critics.encoder(observation),
         candidates=16,
         sigma=learner.config.improvement.sigma,
         generator=torch.Generator().manual_seed(3),
     )
     plain = speed.choose_plainly(learner, observation, 16, torch.Generator().manual_seed(3))
     torch.testing.assert_close(plain, fast.chunk, rtol=0, atol=1e-5)
-    assert learner.judge.critic.prune
+    assert learner.critics.critic.prune
 
 
 def test_gradients_through_all_candidates_move_the_policy_alone(
@@ -51,7 +51,7 @@ def test_gradients_through_all_candidates_move_the_policy_alone(
     speed.improve_through_all(learner, make_batch(), 4)
     moved = [not torch.equal(a, b) for a, b in zip(before, learner.actor.parameters(), strict=True)]
     assert any(moved)
-    assert all(parameter.requires_grad for parameter in learner.judge.parameters())
+    assert all(parameter.requires_grad for parameter in learner.critics.parameters())
 
 
 def test_the_table_gives_ratios_of_the_least_times() -> None:

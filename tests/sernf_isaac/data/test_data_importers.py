@@ -6,12 +6,13 @@ import h5py
 import numpy as np
 import pytest
 
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.importers.ogbench import load_ogbench
 from sernf_isaac.data.importers.readings import robomimic_readings
 from sernf_isaac.data.importers.robomimic import describe_robomimic, load_robomimic
 from sernf_isaac.data.jumps import jumps_of
-from sernf_isaac.data.windows import ChunkSpec, find_starts, make_batch
+from sernf_isaac.data.windows import find_starts, make_batch
 
 LENGTHS = (3, 5)
 """Transitions of the trajectories in the files below; there is one state more."""

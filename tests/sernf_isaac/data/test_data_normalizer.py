@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import Normalizer
-from sernf_isaac.data.windows import ChunkSpec, make_batch
+from sernf_isaac.data.windows import make_batch
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.pose_frame import absolute_from, pose_in, relative_to
-from sernf_isaac.data.windows import ChunkSpec, make_batch
+from sernf_isaac.data.windows import make_batch
 
 SPEC = ChunkSpec(history=1, prefix=3, horizon=10, history_keys=(), pose_frame="pose")
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.replay import Mixing, Replay
-from sernf_isaac.data.windows import ChunkSpec, make_batch
+from sernf_isaac.data.windows import make_batch
 
 SPEC = ChunkSpec()
 CUBE_GROUPS = {"history": 24, "current": 34, "goal": 1}

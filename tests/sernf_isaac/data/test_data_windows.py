@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from sernf_isaac.chunk_queue import ChunkQueue
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.windows import ChunkSpec, cut, find_starts, make_batch
+from sernf_isaac.data.windows import cut, find_starts, make_batch
 
 STEPS = 12
 SPEC = ChunkSpec(history=3, prefix=2, horizon=4, discount=0.5)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.config import CriticConfig, LearnerConfig, PolicyConfig
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.store.writer import RunWriter, create_run
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.acting import TemporalAggregation, every_step
 from sernf_isaac.learning.offline import run as offline
 from sernf_isaac.learning.offline.config import as_baseline

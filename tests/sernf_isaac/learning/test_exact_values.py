@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.config import LearnerConfig, OptimizerConfig
+from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.windows import ChunkBatch, ChunkSpec, make_batch
+from sernf_isaac.data.windows import make_batch
 from sernf_isaac.learning.learner import Learner
-from sernf_isaac.models.actor_critic import Actor, Judge, seen
+from sernf_isaac.models.actor_critic import Actor, Critics, seen
 from sernf_isaac.models.critic import ChunkCritic
 from sernf_isaac.models.flow import FlowContext
 
@@ -149,13 +150,13 @@ def test_chunked_values_with_a_prefix_are_exact(data: ChunkBatch, head: str) -> 
         head=head,
     )
     config = LearnerConfig(optimizer=OptimizerConfig(rl_learning_rate=1e-3))
-    actor, judge = Actor(Plain(), ScriptedFlow()), Judge(Embedded(), critic)  # type: ignore[arg-type]
-    learner = Learner(actor, judge, config)
+    actor, critics = Actor(Plain(), ScriptedFlow()), Critics(Embedded(), critic)  # type: ignore[arg-type]
+    learner = Learner(actor, critics, config)
     draw = torch.Generator().manual_seed(0)
     for _ in range(600):
         learner.update_critic(rows(data, torch.randint(len(data), (64,), generator=draw)))
-    learner.judge.eval()
-    found = critic.value(data.chunk, judge.encoder(seen(data.observation, data.prefix))).detach()
+    learner.critics.eval()
+    found = critic.value(data.chunk, critics.encoder(seen(data.observation, data.prefix))).detach()
     exact = torch.tensor(
         [
             exact_value(int(s.argmax()), [float(p[0]), float(c[0]), float(c[1])])

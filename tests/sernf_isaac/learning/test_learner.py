@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sernf_isaac.config import ImprovementConfig, LearnerConfig, OptimizerConfig
-from sernf_isaac.data.windows import ChunkBatch
+from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.learning import losses
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, STAGES, WARM_UP, Stage
@@ -18,7 +18,7 @@ from sernf_isaac.models.selection import choose_by_value
 
 MakeLearner = Callable[..., Learner]
 MakeBatch = Callable[..., ChunkBatch]
-PARTS = ("actor", "judge", "target")
+PARTS = ("actor", "critics", "target")
 
 
 def weights(learner: Learner) -> dict[str, dict[str, Tensor]]:
@@ -79,12 +79,12 @@ def test_the_chosen_candidate_has_the_greatest_minimum_over_critics(
     make_learner: MakeLearner, make_batch: MakeBatch
 ) -> None:
     learner, batch = make_learner(), make_batch()
-    learner.actor.eval(), learner.judge.eval()
+    learner.actor.eval(), learner.critics.eval()
     context = learner.actor.flow.context(
         learner.actor.encoder(seen(batch.observation, batch.prefix))
     )
-    tokens = learner.judge.encoder(seen(batch.observation, batch.prefix))
-    flow, critic = learner.actor.flow, learner.judge.critic
+    tokens = learner.critics.encoder(seen(batch.observation, batch.prefix))
+    flow, critic = learner.actor.flow, learner.critics.critic
 
     def draw(seed: int) -> torch.Generator:
         return torch.Generator().manual_seed(seed)
@@ -109,9 +109,9 @@ def test_the_chosen_candidate_has_the_greatest_minimum_over_critics(
     ("stage", "expected"),
     [
         (IMITATION, {"actor"}),
-        (WARM_UP, {"judge", "target"}),
-        (OFFLINE, {"actor", "judge", "target"}),
-        (ONLINE, {"actor", "judge", "target"}),
+        (WARM_UP, {"critics", "target"}),
+        (OFFLINE, {"actor", "critics", "target"}),
+        (ONLINE, {"actor", "critics", "target"}),
     ],
     ids=list(STAGES),
 )
@@ -132,7 +132,7 @@ def test_the_policy_update_leaves_no_trace_in_the_critics(
     before = weights(learner)
     learner.update_policy(make_batch())
     assert changed(before, learner) == {"actor"}
-    assert all(p.grad is None and p.requires_grad for p in learner.judge.parameters())
+    assert all(p.grad is None and p.requires_grad for p in learner.critics.parameters())
 
 
 def test_only_offline_rows_are_imitated_online(
@@ -177,7 +177,7 @@ def test_targets_follow_by_the_polyak_step(
     learner.update_critic(make_batch())
     after = weights(learner)
     for name, old in before.items():
-        expected = old + 0.25 * (after["judge"][name] - old)
+        expected = old + 0.25 * (after["critics"][name] - old)
         torch.testing.assert_close(after["target"][name], expected)
 
 
@@ -191,7 +191,7 @@ def test_terminated_rows_do_not_look_ahead(
         other = make_batch(seed=seed)
         batch.next_observation, batch.next_prefix = other.next_observation, other.next_prefix
         learner.update_critic(batch)
-        results.append(weights(learner)["judge"])
+        results.append(weights(learner)["critics"])
     assert all(torch.equal(results[0][k], results[1][k]) for k in results[0])
 
 
@@ -256,9 +256,9 @@ class Spy:
             (learner.actor.flow, "log_prob"),
             (learner.actor.flow, "draw_latents"),
             (learner.actor.flow, "from_latent"),
-            (learner.judge.critic, "value_of_candidates"),
+            (learner.critics.critic, "value_of_candidates"),
             (learner.target.critic, "value_of_candidates"),
-            (learner.judge.critic, "loss"),
+            (learner.critics.critic, "loss"),
         ):
             self._watch(learner, owner, name, monkeypatch)
 
@@ -272,7 +272,7 @@ class Spy:
             rates = {p.p for p in learner.actor.flow.modules() if isinstance(p, torch.nn.Dropout)}
             state = {
                 "actor": learner.actor.training,
-                "judge": learner.judge.training,
+                "critics": learner.critics.training,
                 "dropout": rates,
                 "lr": learner.actor_optimizer.param_groups[0]["lr"],
                 "args": args,
@@ -315,7 +315,7 @@ def test_the_policy_is_improved_with_the_modes_of_the_paper(
     assert decoded["actor"] and decoded["dropout"] == {0.1} and decoded["lr"] == 2e-4
     assert spy.of("log_prob")["kwargs"]["add_noise"] is True
     judged = [state for name, state in spy.calls if name == "value_of_candidates"]
-    assert judged and not any(state["judge"] for state in judged), "critics judge without dropout"
+    assert judged and not any(state["critics"] for state in judged), "critics judge without dropout"
 
 
 def test_critics_learn_with_dropout_from_targets_without(
@@ -327,7 +327,7 @@ def test_critics_learn_with_dropout_from_targets_without(
     learner.update_critic(make_batch())
     assert not spy.of("draw_latents")["actor"] and spy.of("draw_latents")["args"][1:3] == (1, 0.7)
     assert not learner.target.training and spy.of("target.value_of_candidates")
-    assert spy.of("loss")["judge"]
+    assert spy.of("loss")["critics"]
 
 
 @pytest.mark.parametrize("bound", [0.01, None])
@@ -368,7 +368,7 @@ def test_the_policy_moves_to_where_the_critics_see_value(
     def value_of(chunks: Tensor, _: Tensor) -> Tensor:
         return -(chunks - wanted).square().mean(dim=(-2, -1)).expand(2, *chunks.shape[:2])
 
-    critic = learner.judge.critic
+    critic = learner.critics.critic
     monkeypatch.setattr(critic, "value_of_candidates", value_of)
     monkeypatch.setattr(critic, "value", lambda c, t: value_of(c[:, None], t).squeeze(-1))
     first = learner.update_policy(batch)["actor/value"]
@@ -410,7 +410,7 @@ def test_critics_go_on_learning_after_a_bad_batch_for_the_policy(
         learner.check()
     before = weights(learner)
     learner.update_critic(make_batch())
-    assert changed(before, learner) == {"judge", "target"}
+    assert changed(before, learner) == {"critics", "target"}
 
 
 # Resume -------------------------------------------------------------------------------------------
@@ -433,13 +433,15 @@ def test_a_resumed_learner_goes_on_bit_for_bit(
 def test_a_state_of_other_networks_is_refused(make_learner: MakeLearner) -> None:
     learner = make_learner()
     state = learner.state_dict()
-    weights = state["judge"]
+    weights = state["critics"]
     for wrong in (dict(list(weights.items())[1:]), dict(reversed(weights.items()))):
-        with pytest.raises(ValueError, match="another judge: its parts or their order differ"):
-            learner.load_state_dict(state | {"judge": wrong})
+        with pytest.raises(ValueError, match="other networks: parts of 'critics' or their order"):
+            learner.load_state_dict(state | {"critics": wrong})
     first = next(iter(weights))
-    with pytest.raises(ValueError, match=r"(?s)another judge: .*size mismatch"):
-        learner.load_state_dict(state | {"judge": weights | {first: torch.zeros(1)}})
+    with pytest.raises(ValueError, match=r"(?s)another 'critics': .*size mismatch"):
+        learner.load_state_dict(state | {"critics": weights | {first: torch.zeros(1)}})
+    with pytest.raises(ValueError, match="lacks 'critics': it is of another version"):
+        learner.load_state_dict({n: v for n, v in state.items() if n != "critics"})
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from sernf_isaac.config import CriticConfig, LearnerConfig
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.replay import Mixing
-from sernf_isaac.data.windows import ChunkSpec, make_batch
+from sernf_isaac.data.windows import make_batch
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.per_step import PerStepReplay
 from sernf_isaac.models.baselines.per_step import single_steps

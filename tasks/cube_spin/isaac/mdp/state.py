@@ -116,7 +116,7 @@ class TaskTracker:
             self._settle(self._state)
 
     def _advance(self, before: TaskState) -> None:
-        """The physics ran: read the scene, update the spin, judge the cube."""
+        """The physics ran: read the scene, update the spin, critics the cube."""
         now = self._read()
         diverged = ~_is_sane(now)
         spin = rotations.spin_between(before.cube_quat, now["cube_quat"])

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.store.channel import publish_checkpoint, silent_for_s
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.data.store.writer import RunWriter, create_run
-from sernf_isaac.data.windows import ChunkSpec, find_starts, make_batch
+from sernf_isaac.data.windows import find_starts, make_batch
 from sernf_isaac.deploy.actor.episode import End, RunnerSettings
 from sernf_isaac.deploy.actor.operators import Keyboard, Unattended
 from sernf_isaac.deploy.actor.runner import Station, run_episode

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.pose_frame import relative_to
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.data.store.writer import RunWriter, create_run
-from sernf_isaac.data.windows import ChunkSpec, make_batch
+from sernf_isaac.data.windows import make_batch
 from sernf_isaac.deploy.actor.episode import End, RunnerSettings
 from sernf_isaac.deploy.actor.runner import Station, run_episode
 from sernf_isaac.deploy.actor.virtual import InProcessHand, VirtualClock

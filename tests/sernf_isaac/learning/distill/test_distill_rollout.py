@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sernf_isaac.data.windows import ChunkBatch, ChunkSpec
+from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.learning.distill.memory import RolloutMemory
 
 SPEC = ChunkSpec(prefix=2, horizon=6)

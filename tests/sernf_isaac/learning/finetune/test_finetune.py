@@ -10,15 +10,16 @@ import torch
 from omegaconf import OmegaConf
 from unused_settings import unused_settings
 
+from sernf_isaac.checkpoint import load_checkpoint
 from sernf_isaac.cli import apply_overrides
 from sernf_isaac.config import CriticConfig, ImprovementConfig, LearnerConfig, PolicyConfig
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.replay import Mixing
 from sernf_isaac.data.store.channel import publish_checkpoint, silent_for_s, wanted_checkpoint
 from sernf_isaac.data.store.labels import Label, add_label
 from sernf_isaac.data.store.writer import RunWriter, create_run
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.deploy.status import status_page
 from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSampler
 from sernf_isaac.learning.finetune.presets import preset
@@ -97,7 +98,7 @@ def settings():
 def weights(path) -> dict[str, torch.Tensor]:
     policy, _ = load_policy(path)
     return {f"a.{k}": v for k, v in policy.actor.state_dict().items()} | {
-        f"j.{k}": v for k, v in policy.judge.state_dict().items()
+        f"j.{k}": v for k, v in policy.critics.state_dict().items()
     }
 
 
@@ -207,12 +208,14 @@ def test_what_fine_tuning_cannot_change_is_refused(settings, override, message):
 
 def test_kept_critics_must_be_what_the_settings_say(run, settings):
     first, contract = load_policy(run.parent / "first.pt")
-    first.judge = build_critics(first.layout, first.actor)
+    first.critics = build_critics(first.layout, first.actor)
     first.save(run.parent / "judged.pt", contract, {})
+    names = load_checkpoint(run.parent / "judged.pt").weights
+    assert any(name.startswith("judge.critic.") for name in names), "as files always named them"
     keep = replace(settings, fresh_critics=False)
     judged, _ = load_policy(run.parent / "judged.pt")
     learner, _ = _build(keep, judged, None, "cpu")
-    assert learner.judge is judged.judge
+    assert learner.critics is judged.critics
     other = replace(CRITIC, support=(-8.0, 8.0))
     keep = replace(keep, learner=replace(keep.learner, critic=other))
     with pytest.raises(ValueError, match=r"but they have support=.*not \(-8.0, 8.0\): set"):
@@ -234,7 +237,7 @@ def test_the_policy_is_frozen_in_the_warm_up_and_published_after_it(run, setting
         for name, value in after.actor.state_dict().items()
         if not torch.equal(value, before.actor.state_dict()[name])
     ]
-    assert changed and after.judge is not None
+    assert changed and after.critics is not None
     assert after.sigma == before.sigma == 0.3 and contract.task == "test"
 
 
@@ -242,20 +245,20 @@ def test_the_policy_is_frozen_in_the_warm_up_and_published_after_it(run, setting
 def test_critics_of_either_kind_choose_after_a_restart(run, settings, kind):
     settings.learner = replace(settings.learner, critic=replace(CRITIC, kind=kind))
     policy, _ = load_policy(finetune(settings, run, wait=no_wait))
-    assert policy.judge is not None and policy.layout.critic.kind == kind
+    assert policy.critics is not None and policy.layout.critic.kind == kind
     seen = {"state": torch.zeros(1, SPEC.history, 3), "goal": torch.zeros(1, 1)}
     prefix, draw = torch.zeros(1, SPEC.prefix, 2), torch.Generator().manual_seed(0)
     chunk = policy.decide(seen, prefix, candidates=8, generator=draw)
     assert chunk.shape == (1, SPEC.horizon, 2)
-    assert (kind == "per_step") == _judges_first_action_alone(policy.judge)
+    assert (kind == "per_step") == _looks_at_the_first_action_alone(policy.critics)
 
 
-def _judges_first_action_alone(judge) -> bool:
+def _looks_at_the_first_action_alone(critics) -> bool:
     tokens, chunk = torch.randn(1, 3, CRITIC.token_dim), torch.rand(1, SPEC.horizon, 2)
     later = chunk.clone()
     later[:, 1:] *= -1
-    judge.eval()
-    return torch.equal(judge.critic.value(chunk, tokens), judge.critic.value(later, tokens))
+    critics.eval()
+    return torch.equal(critics.critic.value(chunk, tokens), critics.critic.value(later, tokens))
 
 
 class StoppedError(Exception):

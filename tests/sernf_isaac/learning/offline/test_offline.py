@@ -16,10 +16,10 @@ import yaml
 from unused_settings import unused_settings
 
 from sernf_isaac.config import CriticConfig, LearnerConfig, PolicyConfig
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.sources import load_episodes, return_range
 from sernf_isaac.data.store.writer import RunWriter, create_run
-from sernf_isaac.data.windows import ChunkSpec
 from sernf_isaac.learning.offline import run as offline
 from sernf_isaac.learning.offline.data import fit_normalizer, sizes_of
 from sernf_isaac.learning.staged_training import STATE_FILE
@@ -126,7 +126,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     offline.train(offline.load_run(tmp_path), tmp_path, resume=True)
     ours, theirs = state(tmp_path), state(uninterrupted)
     assert ours["step"] == theirs["step"] == 3 * STEPS
-    for part in ("actor", "judge", "target"):
+    for part in ("actor", "critics", "target"):
         assert same(ours["learner"][part], theirs["learner"][part])
     name = "critic/loss"
     assert read_metrics(tmp_path, name) == read_metrics(uninterrupted, name)
@@ -141,7 +141,7 @@ def test_every_stage_leaves_a_policy(uninterrupted: Path) -> None:
     first, _ = load_policy(uninterrupted / "policy_imitation.pt")
     warmed, _ = load_policy(uninterrupted / "policy_warm_up.pt")
     last, contract = load_policy(uninterrupted / offline.POLICY_FILE)
-    assert first.judge is None and warmed.judge is not None
+    assert first.critics is None and warmed.critics is not None
     assert same(first.actor.state_dict(), warmed.actor.state_dict())
     assert not same(last.actor.state_dict(), warmed.actor.state_dict())
     assert contract.observations == {"goal": 1, "state": 3} and contract.action["horizon"] == 4
@@ -252,8 +252,8 @@ def test_a_given_support_is_used(store: Path, tmp_path: Path) -> None:
     critic = replace(TINY.critic, support=(-3.0, 4.0))
     run = replace(tiny_run(str(store)), learner=replace(TINY, critic=critic), warm_up_steps=2)
     policy, _ = load_policy(offline.train(run, tmp_path / "run"))
-    assert policy.layout.critic.support == (-3.0, 4.0) and policy.judge is not None
-    assert policy.judge.critic.bins.support == (-3.0, 4.0)
+    assert policy.layout.critic.support == (-3.0, 4.0) and policy.critics is not None
+    assert policy.critics.critic.bins.support == (-3.0, 4.0)
     with pytest.raises(ValueError, match=r"support_headroom \(2.0\).*leave one of them out"):
         offline.train(replace(run, support_headroom=2.0), tmp_path / "other")
 

@@ -11,10 +11,11 @@ pytest.importorskip("torchvision", reason="needs the extra 'vision'")
 pytest.importorskip("timm", reason="needs the extra 'vision'")
 
 from sernf_isaac.config import CriticConfig, LearnerConfig, OptimizerConfig, PolicyConfig
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.images.bank import ImageBank, cameras_of
 from sernf_isaac.data.store.writer import RunWriter, create_run
-from sernf_isaac.data.windows import ChunkSpec, make_batch
+from sernf_isaac.data.windows import make_batch
 from sernf_isaac.learning.offline import run as offline
 from sernf_isaac.learning.offline.data import OfflineSampler, fit_normalizer, sizes_of
 from sernf_isaac.learning.staged_training import STATE_FILE
@@ -101,7 +102,7 @@ def weights(folder: Path, part: str) -> dict[str, torch.Tensor]:
 def test_three_cameras_go_through_stages_one_to_three_into_a_policy(trained: Path) -> None:
     policy, contract = load_policy(trained / offline.POLICY_FILE)
     again, _ = load_policy(trained / "policy_imitation.pt")
-    assert policy.judge is not None and again.judge is None
+    assert policy.critics is not None and again.critics is None
     assert policy.layout.architecture.vision.cameras == {c: [3, SIZE, SIZE] for c in CAMERAS}
     assert contract.observations == {"state": 3} | {camera: 3 * SIZE**2 for camera in CAMERAS}
     seen = observe()
@@ -128,12 +129,12 @@ def test_what_a_camera_shows_decides_what_is_done(trained: Path) -> None:
 
 def test_a_frozen_backbone_exists_once_and_stays_as_it_was(trained: Path, store: Path) -> None:
     before = offline._build_learner(*built(run_of(store, FROZEN)))
-    actor, judge = before.actor.encoder.backbones, before.judge.encoder.backbones
-    assert isinstance(judge["shared"].backbone, Borrowed)
-    assert before.target.encoder.backbones["shared"].backbone is judge["shared"].backbone
-    assert judge["shared"].backbone.module is actor["shared"].backbone
+    actor, critics = before.actor.encoder.backbones, before.critics.encoder.backbones
+    assert isinstance(critics["shared"].backbone, Borrowed)
+    assert before.target.encoder.backbones["shared"].backbone is critics["shared"].backbone
+    assert critics["shared"].backbone.module is actor["shared"].backbone
     names = [name for name in weights(trained, "actor") if "backbone.backbone" in name]
-    assert names and not [name for name in weights(trained, "judge") if ".backbone." in name]
+    assert names and not [name for name in weights(trained, "critics") if ".backbone." in name]
     started, ended = before.actor.state_dict(), weights(trained, "actor")
     assert all(torch.equal(started[name], ended[name]) for name in names)
     projector = "encoder.backbones.shared.projector.weight"
@@ -163,7 +164,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
         offline.train(run, tmp_path / "torn")
     monkeypatch.undo()
     offline.train(offline.load_run(tmp_path / "torn"), tmp_path / "torn", resume=True)
-    for part in ("actor", "judge", "target"):
+    for part in ("actor", "critics", "target"):
         whole, torn = (weights(tmp_path / name, part) for name in ("whole", "torn"))
         assert all(torch.equal(value, torn[name]) for name, value in whole.items())
 
@@ -200,11 +201,11 @@ def test_backbones_that_train_belong_to_policy_and_critics_each(
     normalizer = fit_normalizer(episodes.values(), {"state": 3}, 1e-3)
     sampler = OfflineSampler(run, episodes, normalizer)
     name = "encoder.backbones.{}.backbone.backbone.1.weight".format("shared" if shared else "front")
-    before = [part.state_dict()[name].clone() for part in (learner.actor, learner.judge)]
+    before = [part.state_dict()[name].clone() for part in (learner.actor, learner.critics)]
     IMITATION.update(learner, sampler.draw(IMITATION))
-    middle = [part.state_dict()[name].clone() for part in (learner.actor, learner.judge)]
+    middle = [part.state_dict()[name].clone() for part in (learner.actor, learner.critics)]
     learner.update_critic(sampler.draw(OFFLINE))
-    after = learner.judge.state_dict()[name]
+    after = learner.critics.state_dict()[name]
     assert not torch.equal(before[0], middle[0]) and torch.equal(before[1], middle[1])
     assert not torch.equal(middle[1], after)
 

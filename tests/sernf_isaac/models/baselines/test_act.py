@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sernf_isaac.data.windows import ChunkSpec
+from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.learning.acting import TemporalAggregation, aggregation_weights, every_step
 from sernf_isaac.models.baselines.act import ActPolicy, divergence
 
