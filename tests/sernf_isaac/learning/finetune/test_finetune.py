@@ -1,6 +1,5 @@
 """A learner beside a robot: waits, learns, publishes, and survives being stopped."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -424,8 +423,11 @@ def test_a_batch_is_dealt_out_in_equal_parts():
         FinetuneRun(rl_batch_size=10, critic_updates=4)
 
 
-def test_a_run_at_another_rate_than_the_policys_is_refused(run, settings):
-    content = json.loads((run / "run.json").read_text()) | {"control_rate_hz": 10.0}
-    (run / "run.json").write_text(json.dumps(content))
+def test_a_run_at_another_rate_than_the_policys_is_refused(run, tmp_path, settings):
+    other = tmp_path / "other"
+    create_run(other, {"task": "test", "control_rate_hz": 10.0})
+    publish_checkpoint(other, tmp_path / "first.pt", 0)
+    for number in range(3):
+        commit(other, number, is_offline=True)
     with pytest.raises(ValueError, match=r"control_rate_hz is 20, but the steps of .* at 10 Hz"):
-        finetune(settings, run, wait=no_wait)
+        finetune(settings, other, wait=no_wait)
