@@ -92,4 +92,4 @@ def move_pointer(args: argparse.Namespace) -> bool:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, interrupted="what was saved is kept; go on with --resume")

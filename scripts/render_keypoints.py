@@ -95,4 +95,4 @@ def make_painters(
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, interrupted="what is finished is kept; the same command goes on")

@@ -97,4 +97,4 @@ def line(result: "EpisodeResult") -> str:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, interrupted="what is finished is kept; the same command goes on")

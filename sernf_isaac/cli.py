@@ -94,11 +94,17 @@ def say_if_interrupted(tell: Callable[[], str]) -> None:
     _INTERRUPTED[:] = [tell]
 
 
-def run_main(main: Callable[[], None]) -> None:
+def run_main(main: Callable[[], None], *, interrupted: str | None = None) -> None:
     """Run a script. What a user can cause ends it with one to three lines, not with a traceback.
 
     A bug says that it is one, and where its traceback is kept. `--traceback` shows all of it.
+
+    Args:
+        main: The script.
+        interrupted: What Ctrl-C tells, unless the script says something later.
     """
+    if interrupted:
+        say_if_interrupted(lambda: interrupted)
     try:
         main()
     except KeyboardInterrupt:

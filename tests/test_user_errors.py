@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pickle
+import runpy
 import struct
 import subprocess
 import sys
@@ -216,6 +217,8 @@ def test_traceback_shows_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interruption_says_what_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sernf_isaac.cli._INTERRUPTED", [lambda: "nothing was saved"])
     assert said(raising(KeyboardInterrupt())) == "interrupted: nothing was saved"
+    with pytest.raises(SystemExit, match="interrupted: the same command goes on"):
+        run_main(raising(KeyboardInterrupt()), interrupted="the same command goes on")
     say_if_interrupted(lambda: "runs/x is saved; go on with --resume")
     assert said(raising(KeyboardInterrupt())).endswith("go on with --resume")
 
@@ -253,3 +256,29 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     command = f'{sys.executable} -c "$CODE" 2> {tmp_path / "err"} | head -1'
     subprocess.run(command, shell=True, env=os.environ | {"CODE": code}, capture_output=True)
     assert (tmp_path / "err").read_text() == ""
+
+
+GOES_ON = {
+    "rehearse.py": "the same command goes on",
+    "run_ogbench.py": "the same command goes on",
+    "render_keypoints.py": "the same command goes on",
+    "sweep.py": "the same command goes on",
+    "run_hand.py": "the same command goes on",
+    "run_arm.py": "the same command goes on",
+    "duck_bowl.py": "the same command goes on",
+    "finetune.py": "go on with --resume",
+}
+
+
+@pytest.mark.parametrize("name", GOES_ON)
+def test_a_script_that_is_interrupted_says_how_to_go_on(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", [name])
+    monkeypatch.setattr("argparse.ArgumentParser.parse_known_args", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPTS / name), run_name="__main__")
+    assert GOES_ON[name] in str(ended.value.code)
