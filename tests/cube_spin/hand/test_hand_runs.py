@@ -19,14 +19,15 @@ from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.normalizer import ACTION
 from sernf_isaac.data.store.channel import publish_checkpoint, wanted_checkpoint
 from sernf_isaac.data.store.reader import RunReader
-from sernf_isaac.deploy.loop.states import State
+from sernf_isaac.data.windows import find_starts
+from sernf_isaac.deploy.loop.states import SafetyTiming, State
 from sernf_isaac.deploy.loop.tick_log import read_log
 from sernf_isaac.deploy.policy.local import DecisionSettings, LoadReport, LocalPolicy, check_latency
 from sernf_isaac.deploy.policy.worker import WorkerPolicy
 from sernf_isaac.learning.finetune.run import first_policy
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
-from tasks.cube_spin.hand.session import LIMITS, prepare
+from tasks.cube_spin.hand.session import LIMITS, open_session, prepare
 from tasks.cube_spin.hand.settings import HandRun
 from tasks.cube_spin.hand.task import check_student
 
@@ -323,3 +324,34 @@ def test_an_actor_may_be_killed_at_any_point_and_started_again(student, tmp_path
     assert commits[0].outcome == "recovered" and commits[0].steps >= 5
     assert commits[-1].outcome in ("failure", "timeout") and len(commits) >= 2
     assert not list(run.glob("wal/*.wal"))
+
+
+@pytest.mark.slow
+def test_a_policy_process_that_is_stopped_ends_the_session_and_is_not_learned_from(
+    student, tmp_path
+):
+    run, told = tmp_path / "run", []
+    decisions = DecisionSettings(candidates=1)
+    settings = HandRun(decisions=decisions, safety=SafetyTiming(command_timeout_s=0.5))
+    prepare(settings, run, student)
+    with (
+        open_session(settings, run, told.append) as session,
+        pytest.raises(RuntimeError, match="no decision within 1 s"),
+    ):
+        policy = session.station.policy
+        assert isinstance(policy, WorkerPolicy) and policy.pid is not None
+        request, asked = policy.request, []
+
+        def stop_after_ten(observation, prefix):
+            asked.append(request(observation, prefix))
+            if len(asked) == 10:
+                os.kill(policy.pid, signal.SIGSTOP)
+
+        policy.request = stop_after_ten
+        session.station.task.lost = lambda pose: False  # this student would drop the cube before
+        results = [result.end for result in session.episodes(count=3)]
+        raise AssertionError(results)
+    reader = RunReader(run)
+    episode = reader.load(reader.commits()[-1])
+    assert episode.outcome == "stopped" and 5 <= episode.overridden.sum() < 30
+    assert find_starts(episode, ChunkSpec()).max() + 6 <= np.flatnonzero(episode.overridden)[0]
