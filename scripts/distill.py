@@ -44,11 +44,11 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
 
 def settings(args: argparse.Namespace, overrides: list[str]) -> tuple["StudentRun", Path | None]:
     """The run, and its folder if it goes on."""
+    if args.resume and (overrides or args.physics):
+        raise ValueError(f"a resumed run keeps its settings; remove {overrides or '--physics'}")
     run_dir = resumed_run_dir(args.out, args.resume) if args.resume else None
     from tasks.cube_spin.student.settings import load_run, preset
 
-    if args.resume and (overrides or args.physics):
-        raise ValueError(f"a resumed run keeps its settings; remove {overrides or '--physics'}")
     run = load_run(run_dir) if run_dir else apply_overrides(preset(args.preset), overrides)
     flags = {name: getattr(args, name) for name in ("num_envs", "seed", "max_minutes", "physics")}
     flags["teacher"] = str(args.teacher.resolve()) if args.teacher else None

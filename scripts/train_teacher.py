@@ -38,11 +38,11 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
 
 
 def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
+    if args.resume and (overrides or args.physics):
+        raise ValueError(f"a resumed run keeps its settings; remove {overrides or '--physics'}")
     run_dir = resumed_run_dir(args.out, args.resume) if args.resume else None
     from tasks.cube_spin.runs import train_teacher as runs
 
-    if args.resume and (overrides or args.physics):
-        raise ValueError(f"a resumed run keeps its settings; remove {overrides or '--physics'}")
     if run_dir:
         run = runs.load_run(run_dir)
     else:
