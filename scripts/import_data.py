@@ -59,8 +59,9 @@ def main() -> None:
     from tqdm import tqdm
 
     from sernf_isaac.data.bags.file import list_topics
-    from sernf_isaac.data.importers.into_store import RECORD, import_run
+    from sernf_isaac.data.importers.into_store import import_run
     from sernf_isaac.data.lerobot.exporter import export_lerobot
+    from sernf_isaac.data.store.writer import RECORD
 
     if args.what == "topics":
         for topic, (msgtype, count) in sorted(list_topics(args.source).items()):

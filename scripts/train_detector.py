@@ -39,7 +39,7 @@ def main() -> None:
     resumed = resumed_run_dir(args.out, args.resume) if args.resume else None
     import torch
 
-    from perception.detector import run as runs
+    from perception.runs import train_detector as runs
 
     if resumed:
         if overrides or args.data or args.seed is not None:

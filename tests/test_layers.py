@@ -134,6 +134,30 @@ def test_folders_do_not_import_each_other_in_a_circle() -> None:
         TopologicalSorter(graph).prepare()  # raises CycleError
 
 
+def room_of(path: Path, folder: Path) -> str:
+    """The file or folder inside `folder` that a path belongs to."""
+    return path.relative_to(folder).parts[0]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("sernf_isaac", "sernf_isaac/data", "sernf_isaac/deploy", "sernf_isaac/learning"),
+        *("sernf_isaac/models", "tasks", "tasks/cube_spin", "perception"),
+    ],
+)
+def test_rooms_of_a_folder_do_not_import_each_other_in_a_circle(folder: str) -> None:
+    graph: dict[str, set[str]] = {}
+    for path in sources(folder):
+        rooms = graph.setdefault(room_of(path, ROOT / folder), set())
+        files = {module_file(name) for name in imported(path.read_text())}
+        rooms |= {room_of(f, ROOT / folder) for f in files if f and ROOT / folder in f.parents}
+    for room, others in graph.items():
+        others.discard(room)
+    graph.pop("__init__.py", None)  # the public face names what is below it
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
 def test_only_isaac_lab_modules_need_isaac_lab() -> None:
     paths = [path for layer in LAYERS for path in sources(layer) if not is_for_isaac_lab(path)]
     assert [str(path) for path in paths if needs_isaac_lab(path.read_text())] == []

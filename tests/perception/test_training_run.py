@@ -8,9 +8,9 @@ import pytest
 from drawn_cube import drawn_sample
 from omegaconf import OmegaConf
 
-from perception.detector import run as runs
 from perception.detector.files import load_detector
 from perception.report.evaluation import evaluate
+from perception.runs import train_detector as runs
 from perception.shards import ShardDataset, shard_name, write_index, write_shard
 
 SIZE = (128, 96)

@@ -13,11 +13,9 @@ from sernf_isaac.data.jumps import jumps_of
 from sernf_isaac.data.store.files import publish, write_json
 from sernf_isaac.data.store.folders import new_folder
 from sernf_isaac.data.store.packed_images import RAW
-from sernf_isaac.data.store.writer import RunWriter, create_run
+from sernf_isaac.data.store.writer import RECORD, RunWriter, create_run
 
 ACTOR = "import"
-RECORD = "imports.json"
-"""Beside `run.json`: where each episode comes from, and what was noted about it."""
 
 Reading = Callable[[], tuple[Episode, dict]]
 """Reads one episode, and plain values worth keeping beside it."""

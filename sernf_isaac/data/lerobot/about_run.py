@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
 
-from sernf_isaac.data.importers.into_store import RECORD
 from sernf_isaac.data.source_info import info_of
 from sernf_isaac.data.store.files import read_json
+from sernf_isaac.data.store.writer import RECORD
 
 SUCCESS_OR_NOT = ("success", "failure")
 UNNAMED = "unnamed task"

@@ -47,6 +47,8 @@ from sernf_isaac.data.store.wal import (
     read_log,
 )
 
+RECORD = "imports.json"
+"""Beside `run.json`: where imported episodes come from, and what was noted about each."""
 FOLDERS = (
     "wal",
     "staging",

@@ -9,13 +9,13 @@ import pytest
 
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.images.video import VideoWriter, frame_times_s, read_frames
-from sernf_isaac.data.importers.into_store import RECORD, import_run
+from sernf_isaac.data.importers.into_store import import_run
 from sernf_isaac.data.importers.readings import lerobot_readings
 from sernf_isaac.data.lerobot.exporter import export_lerobot
 from sernf_isaac.data.lerobot.importer import LeRobotReader
 from sernf_isaac.data.store.labels import Label, add_label
 from sernf_isaac.data.store.reader import RunReader
-from sernf_isaac.data.store.writer import RunWriter, create_run
+from sernf_isaac.data.store.writer import RECORD, RunWriter, create_run
 
 pyarrow = pytest.importorskip("pyarrow", reason="needs the extra 'lerobot'")
 from pyarrow import parquet  # noqa: E402

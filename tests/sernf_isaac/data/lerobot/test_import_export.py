@@ -11,7 +11,7 @@ import pytest
 from sernf_isaac.data.bags import file as bag_file
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.images.fit import Fit, decode, encode_png, fit
-from sernf_isaac.data.importers.into_store import RECORD, import_run
+from sernf_isaac.data.importers.into_store import import_run
 from sernf_isaac.data.importers.readings import lerobot_readings, robomimic_readings
 from sernf_isaac.data.importers.robomimic import (
     describe_robomimic,
@@ -24,7 +24,7 @@ from sernf_isaac.data.lerobot.importer import LeRobotReader
 from sernf_isaac.data.lerobot.statistics import QUANTILES, merge_statistics, statistics_of
 from sernf_isaac.data.sources import load_episodes
 from sernf_isaac.data.store.reader import RunReader
-from sernf_isaac.data.store.writer import RunWriter, create_run
+from sernf_isaac.data.store.writer import RECORD, RunWriter, create_run
 
 STEPS = (5, 9, 7)
 
