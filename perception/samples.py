@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from perception.cameras import checks
+from perception import camera_checks as checks
 from perception.cube import NUM_CORNERS
 from perception.files import required
 

@@ -44,7 +44,7 @@ def main() -> None:
     from perception.calibration.file import save_rig, save_settings
     from perception.calibration.pictures import check_empty, print_board, take_pictures
     from perception.calibration.rig import calibrate_rig
-    from perception.cameras.checks import HAND_REACH_M, pose
+    from perception.camera_checks import HAND_REACH_M, pose
     from perception.cameras.oak import OakCamera, OakSettings
     from perception.geometry import transform
 

@@ -15,6 +15,7 @@ warm-up on; the robot takes them between episodes. Everything else is a `group.k
 import argparse
 import time
 from dataclasses import replace
+from functools import partial
 
 from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, run_main
 from sernf_isaac.flags import ScriptParser
@@ -35,9 +36,9 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     point = pointing.add_argument
     point("--pin", metavar="NAME", help="let the robot drive with this checkpoint")
     point("--bless", metavar="NAME", help="the same, unless another is pinned")
-    clear = {"action": "store_const", "dest": "clear"}
-    point("--unpin", const="pinned", help="take --pin back", **clear)
-    point("--unbless", const="blessed", help="take --bless back", **clear)
+    clear = partial(point, action="store_const", dest="clear")
+    clear("--unpin", const="pinned", help="take --pin back")
+    clear("--unbless", const="blessed", help="take --bless back")
     return parser.parse_with_settings()
 
 

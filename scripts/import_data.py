@@ -68,10 +68,9 @@ def main() -> None:
             print(f"{topic:40s} {msgtype:36s} {count:8d}")
         return
     if args.what == "export":
-        how = {"keys": args.keys, "task": args.task, "rate_hz": args.rate_hz}
+        how = {"task": args.task, "rate_hz": args.rate_hz, "as_video": not args.png}
         with tqdm(desc="exporting", unit="episode") as bar:
-            how |= {"as_video": not args.png, "progress": bar.update}
-            print(export_lerobot(args.source, args.to, **how))
+            print(export_lerobot(args.source, args.to, progress=bar.update, keys=args.keys, **how))
         return
     info, found = readings_of(args)
     with tqdm(total=len(found), desc="importing", unit="episode") as bar:
@@ -93,8 +92,8 @@ def readings_of(args: argparse.Namespace) -> tuple[dict, dict]:
         layout = read_layout(args.layout)
         how = (args.outcome or "unknown", args.threads)
         return readings.bag_readings(source, layout, *how, is_offline=offline)
-    size = Fit(*args.image_size) if args.image_size else None
-    return readings.lerobot_readings(source, args.keys, size, args.outcome, is_offline=offline)
+    how = (args.keys, Fit(*args.image_size) if args.image_size else None, args.outcome)
+    return readings.lerobot_readings(source, *how, is_offline=offline)
 
 
 if __name__ == "__main__":

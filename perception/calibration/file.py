@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perception.cameras import checks
+from perception import camera_checks as checks
 from perception.cameras.oak import OakSettings
 from perception.files import read_json, required, write_json
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from perception.calibration.charuco import BoardView
-from perception.cameras.checks import HAND_REACH_M, within_reach
+from perception.camera_checks import HAND_REACH_M, within_reach
 from perception.geometry import inverse, transform
 
 Array = np.ndarray

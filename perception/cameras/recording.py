@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from perception.cameras import checks
+from perception import camera_checks as checks
 from perception.cameras.frames import Array, Frame
 from perception.files import read_json, required, write_json
 from perception.picture_files import numbered, pictures_in, read_picture, write_picture

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import MaskRCNN
 
-from perception.cameras import checks
+from perception import camera_checks as checks
 from perception.cube import check_cube_contract, cube_contract
 from perception.detector.config import DetectorConfig
 from perception.detector.network import build_network

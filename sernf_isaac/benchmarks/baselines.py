@@ -71,6 +71,7 @@ def _learner(run: OfflineRun, device: str) -> Learner:
 def _decide(learner: Learner, batch: ChunkBatch, candidates: int) -> Tensor:
     """The likeliest of so many chunks for one observation."""
     actor, sigma = learner.actor.eval(), learner.config.improvement.sigma
+    assert sigma is not None, "the default settings have one"
     context = actor.flow.context(actor.encoder(seen(batch.observation, batch.prefix)))
     latents = actor.flow.draw_latents(context, candidates, sigma, learner.generator)
     return best_by_likelihood(actor.flow, context, latents)

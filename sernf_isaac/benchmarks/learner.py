@@ -118,7 +118,7 @@ def choose_plainly(
     rows = {name: value.expand(candidates, *value.shape[1:]) for name, value in observation.items()}
     flow, critic = learner.actor.flow, learner.critics.critic
     tokens = learner.actor.encoder(rows)
-    sigma = learner.config.improvement.sigma
+    sigma = _sigma_of(learner.config)
     latents = flow.draw_latents(tokens[:1], candidates, sigma, generator)
     chunks, _ = flow.decode(latents[0], tokens)
     with _unpruned(critic):
@@ -135,7 +135,7 @@ def improve_through_all(learner: Learner, batch: ChunkBatch, candidates: int) ->
     critics.eval().requires_grad_(False)
     observation = seen(batch.observation, batch.prefix)
     context = flow.context(learner.actor.encoder(observation))
-    latents = flow.draw_latents(context, candidates, improvement.sigma, learner.generator)
+    latents = flow.draw_latents(context, candidates, _sigma_of(learner.config), learner.generator)
     chunks, _ = flow.decode(latents, context)
     values = critics.critic.value_of_candidates(chunks, critics.encoder(observation))  # (E, B, K)
     best = values.amin(dim=0).amax(dim=1, keepdim=True).T  # (1, B)
@@ -220,7 +220,7 @@ def _policy_of(learner: Learner) -> ChunkPolicy:
     sizes = FEATURES | {ACTION: ACTION_DIM}
     ends = {name: (-np.ones(size), np.ones(size)) for name, size in sizes.items()}
     normalizer = Normalizer(ends).to(learner.device)
-    sigma = config.improvement.sigma
+    sigma = _sigma_of(config)
     return ChunkPolicy(layout, learner.actor, learner.critics, normalizer, sigma=sigma)
 
 
@@ -287,3 +287,9 @@ def _unpruned(critic: ChunkCritic) -> Iterator[None]:
         yield
     finally:
         critic.prune = True
+
+
+def _sigma_of(config: LearnerConfig) -> float:
+    sigma = config.improvement.sigma
+    assert sigma is not None, "the default settings have one"
+    return sigma

@@ -1,8 +1,10 @@
 """Names of observation groups: which can be learned from, and which are only for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch import nn
+
+from sernf_isaac.data.episode import Episode
 
 LOG = "log_"
 """What the names of groups start with that robots record for people and for labels. They hold what
@@ -46,3 +48,19 @@ def rename(names: Iterable[str]) -> dict[str, str]:
 def without_logs(names: Iterable[str]) -> list[str]:
     """The groups that are learned from when none are named."""
     return [name for name in names if not name.startswith(LOG)]
+
+
+def only(episode: Episode, keys: Sequence[str]) -> Episode:
+    """The episode with these observation groups.
+
+    Raises:
+        ValueError: If there are none, or one of them is not there.
+    """
+    if missing := [key for key in keys if key not in episode.observation]:
+        raise ValueError(f"no groups {missing}; there are {sorted(episode.observation)}")
+    if not keys:
+        raise ValueError(f"nothing but logs: {sorted(episode.observation)}; name groups (keys)")
+    episode.observation = {key: episode.observation[key] for key in keys}
+    if episode.final_observation:
+        episode.final_observation = {key: episode.final_observation[key] for key in keys}
+    return episode

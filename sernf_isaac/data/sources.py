@@ -1,12 +1,12 @@
 """Episodes from wherever they are: an episode store, or a file in somebody else's format."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from sernf_isaac.data.checks import blamed_on
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.group_names import without_logs
+from sernf_isaac.data.group_names import only, without_logs
 from sernf_isaac.data.importers.ogbench import load_ogbench
 from sernf_isaac.data.importers.robomimic import load_robomimic
 from sernf_isaac.data.store.files import sha256_of
@@ -92,19 +92,3 @@ def _hint(source: Path) -> str:
     if (source / "metadata.yaml").is_file() or source.suffix in (".mcap", ".db3"):
         return "; import ROS 2 bags first: import_data.py bags"
     return ""
-
-
-def only(episode: Episode, keys: Sequence[str]) -> Episode:
-    """The episode with these observation groups.
-
-    Raises:
-        ValueError: If there are none, or one of them is not there.
-    """
-    if missing := [key for key in keys if key not in episode.observation]:
-        raise ValueError(f"no groups {missing}; there are {sorted(episode.observation)}")
-    if not keys:
-        raise ValueError(f"nothing but logs: {sorted(episode.observation)}; name groups (keys)")
-    episode.observation = {key: episode.observation[key] for key in keys}
-    if episode.final_observation:
-        episode.final_observation = {key: episode.final_observation[key] for key in keys}
-    return episode

@@ -59,5 +59,7 @@ def says_latency(physics: str) -> bool:
     """Whether a preset or file says itself how late actions are, be it that they are not."""
     if physics in PRESETS:
         return PRESETS[physics].action_delay_steps != NOMINAL.action_delay_steps
-    content = read_yaml(Path(physics)) or {}
+    content = read_yaml(Path(physics))
+    if not isinstance(content, dict):
+        return False
     return KEY in content or says_latency(content.get("base", "nominal"))

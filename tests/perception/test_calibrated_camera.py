@@ -12,10 +12,10 @@ from filmed_board import BOARD, CAMERA, SIZE, board_image, poses
 
 from perception.calibration.file import CalibratedRig, load_rig, load_settings, save_rig
 from perception.calibration.pictures import read_views, take_pictures
+from perception.camera_checks import HAND_REACH_M
+from perception.camera_checks import pose as checked_pose
 from perception.cameras import oak
 from perception.cameras.calibrated import CalibratedCamera
-from perception.cameras.checks import HAND_REACH_M
-from perception.cameras.checks import pose as checked_pose
 from perception.cameras.frames import Frame
 from perception.cameras.oak import OakSettings
 from perception.geometry import transform

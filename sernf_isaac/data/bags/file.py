@@ -79,7 +79,8 @@ def _connections(path: Path, reader: "Reader", topics: set[str]) -> list:
             there = f"it has {', '.join(known)}" if known else "the bag has no topics"
             hint = f"did you mean {close[0]}?" if close else there
             raise ValueError(f"{path}: no topic {topic}; {hint}")
-        if odd := {c.ext.serialization_format for c in mine} - {CDR}:
+        formats = {getattr(c.ext, "serialization_format", CDR) for c in mine}  # ROS 1 has none
+        if odd := formats - {CDR}:
             raise ValueError(
                 f"{path}: {topic} is serialised as {', '.join(sorted(odd))}; only {CDR} can be read"
             )

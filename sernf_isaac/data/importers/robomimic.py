@@ -250,7 +250,7 @@ def _outcome(path: Path, demo: h5py.Group, reward: Array | None) -> str:
         value = np.asarray(demo.attrs["success"])
         if value.size != 1 or value.dtype.kind not in "biuf" or value.item() not in (0, 1):
             raise ValueError(
-                f"{path}: {demo.name[1:]} has a success of {demo.attrs['success']!r}, not 0 or 1"
+                f"{path}: {demo.name} has a success of {demo.attrs['success']!r}, not 0 or 1"
             )
         return "success" if value.item() else "failure"
     if reward is None or not np.isin(reward, (0, 1)).all():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
 
-from sernf_isaac.data.source_info import info_of
+from sernf_isaac.data.run_info import info_of_run
 from sernf_isaac.data.store.files import read_json
 from sernf_isaac.data.store.writer import RECORD
 
@@ -44,7 +44,7 @@ def read_about(run: Path, task: str = "", rate_hz: float | None = None) -> About
     Raises:
         ValueError: If the rate is unknown, not whole, or another than the run's.
     """
-    known, content = info_of(run), read_json(run / "run.json")
+    known, content = info_of_run(run), read_json(run / "run.json")
     noted = read_json(run / RECORD)["episodes"] if (run / RECORD).is_file() and not task else {}
     columns = {
         group: list(names)
@@ -62,13 +62,13 @@ def read_about(run: Path, task: str = "", rate_hz: float | None = None) -> About
 
 
 def _whole_rate(path: Path, known_hz: float | None, asked_hz: float | None) -> int:
-    if known_hz is None and asked_hz is None:
+    rate_hz = known_hz if asked_hz is None else asked_hz
+    if rate_hz is None:
         raise ValueError(f"{path} does not say how fast its steps are; give --rate_hz")
     if known_hz is not None and asked_hz is not None and not isclose(known_hz, asked_hz):
         raise ValueError(
             f"--rate_hz is {asked_hz:g}, but the steps of {path} are at {known_hz:g} Hz"
         )
-    rate_hz = known_hz if asked_hz is None else asked_hz
     if rate_hz < 1 or rate_hz != round(rate_hz):
         raise ValueError(f"rate {rate_hz:g} Hz: LeRobot knows only whole steps per second")
     return round(rate_hz)

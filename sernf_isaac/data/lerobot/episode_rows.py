@@ -41,8 +41,9 @@ class EpisodeRow:
         if column not in self.values:
             raise ValueError(f"{self.path}: no {column}; it has {', '.join(sorted(self.values))}")
         value = self.values[column]
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not abs(value) < float("inf"):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(column, value, "a number")
+        if not abs(value) < float("inf"):
             raise self._wrong(column, value, "a number")
         return value
 

@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from sernf_isaac.data.episode import Array, Episode
-from sernf_isaac.data.group_names import without_logs
+from sernf_isaac.data.group_names import only, without_logs
 from sernf_isaac.data.images.fit import encode_png
 from sernf_isaac.data.images.video import CODEC, PIXELS
 from sernf_isaac.data.lerobot import format as layout
 from sernf_isaac.data.lerobot.about_run import SUCCESS_OR_NOT, AboutRun, read_about
 from sernf_isaac.data.lerobot.files import DataFiles, VideoFiles, write_table
 from sernf_isaac.data.lerobot.statistics import Statistics, merge_statistics, statistics_of
-from sernf_isaac.data.sources import only
 from sernf_isaac.data.store.folders import new_folder
 from sernf_isaac.data.store.labels import read_label
 from sernf_isaac.data.store.reader import Commit, RunReader

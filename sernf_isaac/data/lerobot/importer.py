@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,8 @@ TIMESTAMP = "timestamp"
 OPTIONAL = (layout.REWARD, layout.TERMINATED, layout.SUCCESS, layout.TASK, TIMESTAMP)
 NEARLY = 0.05
 """Steps by which timestamps may be off before it is worth a remark."""
+if TYPE_CHECKING:
+    from pyarrow import ChunkedArray
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,7 @@ class LeRobotReader:
         remarks.append(remark)
         return np.stack([self._prepared(frame) for frame in read_frames(path, chosen)])
 
-    def _embedded(self, path: Path, column: Sequence, name: str) -> Array:
+    def _embedded(self, path: Path, column: "ChunkedArray", name: str) -> Array:
         images = []
         for i, item in enumerate(column.to_pylist()):
             with blamed_on(path, f"{name} at index {i}"):
@@ -228,7 +231,7 @@ class LeRobotReader:
     ) -> tuple[list[str], list[tuple[int, str]]]:
         """What was asked for, and from which step on where that changes."""
         noted = row.values.get("tasks") or []
-        listed = [noted] if isinstance(noted, str) else [str(task) for task in noted]
+        listed = [noted] if isinstance(noted, str) else [str(task) for task in noted]  # type: ignore[union-attr]  # a list
         if layout.TASK not in table or not self._task_names:
             return listed, []
         numbers = _column(path, table, layout.TASK, steps)
@@ -258,7 +261,7 @@ def _outcome(path: Path, row: EpisodeRow, table: dict, steps: int) -> str:
     return "success" if flags(path, layout.SUCCESS, values, steps).any() else "failure"
 
 
-def _numbers(path: Path, name: str, column: Sequence) -> Array:
+def _numbers(path: Path, name: str, column: "ChunkedArray") -> Array:
     """(T, D) from a column of lists, or of single numbers."""
     listed = column.to_pylist()
     if None in listed:

@@ -76,7 +76,7 @@ def teacher_from_rsl_rl(
 ) -> TeacherPolicy:
     """A trained RSL-RL actor (`MLPModel` with observation normalisation) as a `TeacherPolicy`."""
     eps = actor.obs_normalizer.eps  # type: ignore[union-attr]  # RSL-RL's normaliser
-    return teacher_from_weights(actor.state_dict(), eps, task, constants)
+    return teacher_from_weights(actor.state_dict(), float(eps), task, constants)  # type: ignore[arg-type]
 
 
 def teacher_from_weights(
