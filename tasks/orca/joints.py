@@ -6,9 +6,8 @@ without a side prefix and puts the wrist last; one sign per joint is all that se
 Always map by name: Isaac Lab orders joints alphabetically, MuJoCo as below, orca_core wrist-last.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from math import degrees, radians
+from math import radians
 
 import numpy as np
 
@@ -103,23 +102,3 @@ def index_of_names(names: list[str] | tuple[str, ...]) -> list[int]:
             f"unknown {unknown}, doubled {doubled}"
         )
     return [list(names).index(name) for name in JOINT_NAMES]
-
-
-def to_orca_degrees(joint_pos: np.ndarray) -> dict[str, float]:
-    """Simulation angles (17,) [rad] in our order to orca_core's {name: degrees}."""
-    if np.shape(joint_pos) != (len(JOINTS),):
-        raise ValueError(f"joint_pos has shape {np.shape(joint_pos)}, expected ({len(JOINTS)},)")
-    return {
-        joint.orca_name: joint.sign * degrees(angle)
-        for joint, angle in zip(JOINTS, joint_pos, strict=True)
-    }
-
-
-def from_orca_degrees(angles_deg: Mapping[str, float]) -> np.ndarray:
-    """orca_core's {name: degrees} to simulation angles (17,) [rad] in our order.
-
-    Raises:
-        ValueError: If the names are not exactly the seventeen of the v1 right hand.
-    """
-    index_of_names([f"{SIDE}_{name}" for name in angles_deg])
-    return np.array([joint.sign * radians(angles_deg[joint.orca_name]) for joint in JOINTS])

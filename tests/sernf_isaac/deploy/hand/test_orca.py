@@ -11,7 +11,7 @@ from sernf_isaac.deploy.loop.states import Reason, Request, SafetyTiming, State
 from sernf_isaac.deploy.protocols import HandDescription
 from tasks.cube_spin.hand.task import OPEN_POSE
 from tasks.orca.description import HAND
-from tasks.orca.joints import to_orca_degrees
+from tasks.orca.joints import JOINTS
 
 pytest.importorskip("orca_core", reason="needs the extra 'hand'")
 
@@ -54,8 +54,9 @@ def test_the_driver_and_the_joint_table_agree_on_every_angle(driver):
     pose = np.random.default_rng(1).uniform(HAND.lower_rad, HAND.upper_rad)
     driver.command(pose)
     told = driver._orca.get_joint_position().as_dict()
-    for name, degrees in to_orca_degrees(pose).items():
-        assert told[name] == pytest.approx(degrees, abs=1e-9), name
+    for joint, angle in zip(JOINTS, pose, strict=True):
+        degrees = joint.sign * np.degrees(angle)
+        assert told[joint.orca_name] == pytest.approx(degrees, abs=1e-9), joint.name
 
 
 def test_a_target_that_is_not_finite_is_refused(driver):
