@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # A shell that has sourced ROS 2 would mix its packages, made for another Python, with ours.
 unexport PYTHONPATH
 
-.PHONY: help demo test test-sim check docs format clean
+.PHONY: help demo test test-long test-sim check docs format clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ demo: $(CORE_STAMP)  ## The whole story in six minutes: teacher, student, fine-t
 
 test: $(CORE_STAMP)  ## The test suite: CPU only, a few minutes
 	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4
+
+test-long: $(CORE_STAMP)  ## Also the long tests: examples, notebook, the documents' commands, a sourced ROS
+	@$(PYTHON) -m pytest -m "not sim and not gpu" tests/test_examples.py tests/test_documents.py tests/test_packaging.py
 
 test-sim: $(ISAAC_STAMP)  ## The tests that start Isaac Lab (kit-less, CPU)
 	@$(PYTHON) -m pytest -m sim tests/sim

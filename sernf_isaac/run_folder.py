@@ -94,11 +94,13 @@ def _lock(run_dir: Path) -> InodeLock:
 def writing(run_dir: Path) -> Iterator[None]:
     """Nobody else writes this run meanwhile; makes the folder. Ctrl-C then says how to go on.
 
+    A folder that was made here and got nothing but its lock is removed: the run could not begin.
     The lock belongs to the process, so that one which died does not block the next.
 
     Raises:
         RunInUseError: If another process writes the run; names the process.
     """
+    made_here = not run_dir.exists()
     run_dir.mkdir(parents=True, exist_ok=True)
     lock = _lock(run_dir)
     try:
@@ -107,6 +109,9 @@ def writing(run_dir: Path) -> Iterator[None]:
         yield
     finally:
         lock.close()
+        if made_here and [path.name for path in run_dir.iterdir()] == [LOCK_FILE]:
+            (run_dir / LOCK_FILE).unlink()
+            run_dir.rmdir()
 
 
 def one_at_a_time[**P, R](

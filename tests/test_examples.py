@@ -34,6 +34,7 @@ def test_an_example_has_at_most_sixty_lines_and_is_run(name: str) -> None:
     assert f'"{name}"' in Path(__file__).read_text() or name.startswith("my_")
 
 
+@pytest.mark.slow
 def test_the_notebook_shows_that_a_flow_keeps_both_doors() -> None:
     notebook = nbformat.read(EXAMPLES / "two_doors.ipynb", as_version=4)
     resources = {"metadata": {"path": str(EXAMPLES.parent)}}
@@ -78,6 +79,7 @@ def test_a_hand_of_ones_own_moves_within_its_limits(tmp_path: Path) -> None:
     assert 0.9 <= float(index) <= 1.0
 
 
+@pytest.mark.slow
 def test_four_stages_on_an_environment_of_ones_own_end_better_than_imitation(
     tmp_path: Path,
 ) -> None:
@@ -87,6 +89,7 @@ def test_four_stages_on_an_environment_of_ones_own_end_better_than_imitation(
     assert success["imitation"] < 90 < success["online"]
 
 
+@pytest.mark.slow
 def test_a_student_comes_close_to_a_teacher_of_ones_own(tmp_path: Path) -> None:
     told = run("distill_my_teacher.py", tmp_path)
     first, last = re.search(r"by (\d\.\d+), then (\d\.\d+)", told).groups()

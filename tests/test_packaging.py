@@ -84,6 +84,7 @@ def test_isaac_lab_is_no_requirement_of_the_laptop_install(project):
     assert not {name for name in names if name.startswith(("isaac", "newton", "warp"))}
 
 
+@pytest.mark.slow
 def test_plugins_of_a_sourced_ros_do_not_stop_pytest(tmp_path):
     info = tmp_path / "launch_testing_ros-0.26.dist-info"
     info.mkdir()

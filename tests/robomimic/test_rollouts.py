@@ -183,6 +183,6 @@ def test_the_script_goes_all_the_way(script, policies, tmp_path):
 
     assert script("check", "--python", tmp_path / "none").startswith("error: robosuite has no")
     assert "none.pt" in script("rollouts", "--policy", tmp_path / "none.pt", *asked)
-    assert "lift.hdf5 exists" in script("demonstrate", out, *python)
+    assert "lift.hdf5 exists" in script("demonstrate", "--out", out, *python)
     died = script("check", "--python", "/bin/false")
     assert died.startswith("error: robosuite's process died at 'start' (exit status 1)")

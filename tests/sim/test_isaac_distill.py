@@ -19,11 +19,11 @@ def test_isaac_lab_distils_a_student(tmp_path: Path) -> None:
     run = StudentRun(
         num_envs=16,
         eval_every=0,
+        batch_size=16,
         distill=DistillConfig(
             iterations=2,
             rollout_steps=12,
             updates_per_iteration=4,
-            batch_size=16,
             teacher_decay=0.5,
             save_every=1,
         ),

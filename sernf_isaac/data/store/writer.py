@@ -182,8 +182,7 @@ class RunWriter:
 
     def _redo(self, path: Path, tell: Callable[[str], None]) -> list[str]:
         """Commit what a log holds and is not committed; returns the new ids."""
-        commit = self._commit_path(path.stem)
-        if commit.is_file() and read_json(commit).get("outcome") != "recovered":
+        if self._outcome_of(path.stem) not in (None, "recovered"):
             path.unlink()  # committed from memory: there is more in it than in any log
             return []
         log, done = read_log(path), []
@@ -196,7 +195,7 @@ class RunWriter:
             return []
         for number, episode in enumerate(episodes):
             eid = path.stem if number == 0 else f"p{number}-".join(path.stem.rsplit("-", 1))
-            if not self._commit_path(eid).is_file():
+            if self._outcome_of(eid) is None:
                 self._commit(eid, episode, log.parts[number].times_s if log else [])
                 done.append(eid)
         if log and log.is_damaged:
@@ -206,6 +205,14 @@ class RunWriter:
         else:
             path.unlink()
         return done
+
+    def _outcome_of(self, eid: str) -> str | None:
+        """Of a committed episode; None without a commit, or with one that cannot be read."""
+        path = self._commit_path(eid)
+        try:
+            return str(read_json(path).get("outcome")) if path.is_file() else None
+        except ValueError:
+            return None
 
     def _commit(self, eid: str, episode: Episode, times_s: list[float]) -> None:
         staged = self.run / "staging" / f"{eid}.zarr.zip"

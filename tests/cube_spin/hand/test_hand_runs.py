@@ -190,7 +190,10 @@ def test_a_policy_without_critics_draws_as_many_chunks_as_asked_for_it(tmp_path,
 
 @pytest.mark.parametrize(
     ("hand", "pose", "more"),
-    [("orca", "camera", "calibration=rig.json"), ("mock", "still", "hand_config=my.yaml")],
+    [
+        pytest.param("orca", "camera", "calibration=rig.json", marks=pytest.mark.slow),
+        ("mock", "still", "hand_config=my.yaml"),
+    ],
 )
 def test_a_real_hand_is_started_by_flags_and_settings(tmp_path, hand, pose, more):
     command = [sys.executable, "scripts/run_hand.py", "--run", str(tmp_path), "--print_config"]

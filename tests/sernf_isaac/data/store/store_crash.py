@@ -110,6 +110,9 @@ def stress(run: Path, kills: int, kind: str = "store", seed: int = 0) -> Report:
         process.start()
         in_recovery = kill % 3 == 0
         while len(_notes(run)) - noted < (1 if in_recovery else 3):
+            if not process.is_alive():  # it could not read what the last one left
+                report.losses.append(f"writer {kill} ended with status {process.exitcode}")
+                return report
             time.sleep(0.001)
         until = time.monotonic() + chance.uniform(0.0, 0.02 if in_recovery else 0.15)
         while time.monotonic() < until:

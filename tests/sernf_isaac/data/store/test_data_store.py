@@ -119,6 +119,19 @@ def test_an_unfinished_episode_is_recovered_and_waits_for_a_label(run):
     assert reader.load(commit).outcome == "failure"
 
 
+def test_a_commit_that_cannot_be_read_is_made_again_from_the_log(run):
+    with RunWriter(run, "robot") as writer:
+        eid = log_some(writer).eid
+    (run / "commits" / f"{eid}.json").write_text(
+        '{"schema": "sernf-isa'
+    )  # a disk that lost its tail
+    with RunWriter(run, "robot") as writer:
+        assert writer.recover() == [eid]
+    reader = RunReader(run)
+    (commit,) = reader.commits()
+    assert len(reader.load(commit)) == commit.steps == 5
+
+
 def test_a_finished_episode_whose_commit_was_interrupted_keeps_its_ending(run, monkeypatch):
     final = {"state": np.ones(3), "goal": np.zeros(1)}
     with RunWriter(run, "robot") as writer:

@@ -27,6 +27,12 @@ from sernf_isaac.metrics import read_metrics
 from sernf_isaac.policy import load_policy
 
 STEPS = 6
+KILLED_AT = [
+    pytest.param(3, marks=pytest.mark.slow),
+    STEPS + 1,
+    pytest.param(2 * STEPS + 6, marks=pytest.mark.slow),
+]
+"""Updates, one in each stage."""
 TINY = LearnerConfig(
     policy=PolicyConfig(token_dim=16, width=16, num_couplings=4, num_heads=2),
     critic=CriticConfig(
@@ -107,7 +113,7 @@ def state(folder: Path) -> dict:
     return torch.load(folder / STATE_FILE, weights_only=True)
 
 
-@pytest.mark.parametrize("fatal", [3, STEPS + 1, 2 * STEPS + 6])
+@pytest.mark.parametrize("fatal", KILLED_AT)
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     store: Path, uninterrupted: Path, tmp_path: Path, fatal: int
 ) -> None:
