@@ -1,5 +1,6 @@
 """Two iterations of the distillation in Isaac Lab, with 16 environments on the CPU."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ import torch
 from sernf_isaac.config import LearnerConfig, PolicyConfig
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.metrics import read_metrics
+from tasks.cube_spin.physics import DISTILLATION
+from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.runs.distill import distil
 from tasks.cube_spin.student.policy import load_student
-from tasks.cube_spin.student.settings import StudentRun
+from tasks.cube_spin.student.settings import LATENCY_STEPS, StudentRun
 
 pytestmark = pytest.mark.sim
 
@@ -37,5 +40,6 @@ def test_isaac_lab_distils_a_student(tmp_path: Path) -> None:
     assert len(losses) == 2 and all(map(torch.isfinite, torch.tensor(losses)))
     windows = read_metrics(path.parent, "distill/windows")
     assert 0 < windows[-1][1] <= 16 * (12 - 8 + 1)
-    assert (path.parent / "physics.yaml").read_text().startswith("base: distillation")
+    trained_in = load_physics(str(path.parent / "physics.yaml"))
+    assert trained_in == replace(DISTILLATION, action_delay_steps=(0.0, float(LATENCY_STEPS)))
     assert load_student(path).task.action.smoothing == 0.5

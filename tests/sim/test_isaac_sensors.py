@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tasks.cube_spin.isaac.environment import IsaacCubeSpin, make_isaac_env
 from tasks.cube_spin.physics import DISTILLATION
+from tasks.orca.joints import JOINT_LOWER, JOINT_UPPER
 
 pytestmark = pytest.mark.sim
 COUNT, STEPS = 64, 20
@@ -34,7 +35,9 @@ def test_current_group_holds_action_joint_command_and_goal(rollout: dict[str, Te
     current, teacher = rollout["student_current"], rollout["teacher"]
     assert current.shape == (STEPS, COUNT, 35)
     torch.testing.assert_close(current[..., :17], teacher[..., 48:65])
-    torch.testing.assert_close(current[..., 17:34], teacher[..., 65:82])
+    lower, upper = (torch.tensor(end, dtype=torch.float32) for end in (JOINT_LOWER, JOINT_UPPER))
+    target = lower + (teacher[..., 65:82] + 1.0) / 2.0 * (upper - lower)  # the teacher's is scaled
+    torch.testing.assert_close(current[..., 17:34], target, atol=1e-5, rtol=0.0)
     torch.testing.assert_close(current[..., 34], teacher[..., 47])
 
 
