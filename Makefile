@@ -25,8 +25,10 @@ demo: $(CORE_STAMP)  ## The whole story in six minutes: teacher, student, fine-t
 test: $(CORE_STAMP)  ## The test suite: CPU only, a few minutes
 	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4
 
-test-long: $(CORE_STAMP)  ## Also the long tests: examples, notebook, the documents' commands, a sourced ROS
-	@$(PYTHON) -m pytest -m "not sim and not gpu" tests/test_examples.py tests/test_documents.py tests/test_packaging.py
+LONG := $(addprefix tests/,test_examples.py test_documents.py test_packaging.py \
+  sernf_isaac/models/test_flow_fit.py sernf_isaac/learning/offline/test_offline.py)
+test-long: $(CORE_STAMP)  ## What takes longer: examples, notebook, the documents' commands, kills
+	@$(PYTHON) -m pytest -m "slow and not sim and not gpu" $(LONG)
 
 test-sim: $(ISAAC_STAMP)  ## The tests that start Isaac Lab (kit-less, CPU)
 	@$(PYTHON) -m pytest -m sim tests/sim

@@ -61,6 +61,7 @@ def test_a_policy_is_loaded_described_and_asked() -> None:
     assert "takes history (B, 4, 24)" in told and "the next 6 actions" in told
 
 
+@pytest.mark.slow
 def test_a_policy_answers_from_another_process() -> None:
     told = run("policy_process.py", EXAMPLES.parent / "assets/student.pt")
     assert told.count("chunk of 6 actions") == 3
@@ -71,6 +72,7 @@ def test_episodes_are_written_and_read(tmp_path: Path) -> None:
     assert "50 steps, reward 0, success" in told and "20 steps, reward 1, success" in told
 
 
+@pytest.mark.slow
 def test_a_hand_of_ones_own_moves_within_its_limits(tmp_path: Path) -> None:
     steps, index = re.search(
         r"(\d+) steps, .*index (\d\.\d+)", run("own_hand.py", tmp_path / "run")

@@ -5,6 +5,7 @@ The flow comes close to its entropy; a Gaussian cannot.
 
 import math
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -35,6 +36,7 @@ def gaussian_entropy(samples: int = 4000) -> float:
     return (1 + math.log(2 * math.pi) + 0.5 * torch.logdet(covariance)).mean().item()
 
 
+@pytest.mark.slow
 def test_a_flow_fits_two_modes_and_a_gaussian_does_not() -> None:
     flow = FlowPolicy(
         1, 2, token_dim=1, width=16, num_couplings=6, num_heads=2, dropout=0, noise_std=0
