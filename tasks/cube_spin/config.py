@@ -75,6 +75,11 @@ class ObservationConfig:
     """Add the running mean of the spin that the reward looks at (1); not in the paper's list."""
     symmetric_rotation: bool = True
     """Reduce the cube's rotation by its 24 symmetries; the paper says quaternion."""
+    earlier_targets: bool = False
+    """Add the joint targets of the two steps before (34): what is still on its way to a late hand."""
+    world: bool = False
+    """Add the parameters of the world (19), which the simulation knows: friction, contact law, mass,
+    size, servos, latency. A student has to find them out."""
 
 
 @dataclass

@@ -12,22 +12,36 @@ import torch
 from torch import Tensor
 
 from tasks.cube_spin.config import CUBE_MASS_KG, CUBE_SIZE_M
+from tasks.orca.joints import FRICTION_LOSS
 
 Range = tuple[float, float]
 STEPS = "control steps of 50 ms"
 
 
 def _parameter(
-    nominal: float, unit: str, bounds: Range, kind: str = "uniform", *, startup: bool = False
+    nominal: float,
+    unit: str,
+    bounds: Range,
+    kind: str = "uniform",
+    *,
+    startup: bool = False,
+    ours: bool = False,
 ) -> Range:
-    """A range (low, high) within bounds; what lies outside them was measured in another unit."""
-    meta = {"kind": kind, "unit": unit, "bounds": bounds, "startup": startup}
+    """A range (low, high) within bounds; what lies outside them was measured in another unit.
+
+    What is ours, not the paper's, takes no random number while it is pinned, so that seeds give
+    the worlds that they gave before the parameter existed. It comes in with the curriculum.
+    """
+    meta = {"kind": kind, "unit": unit, "bounds": bounds, "startup": startup, "ours": ours}
     return field(default=(nominal, nominal), metadata=meta)
 
 
-def _gaussian(nominal: float, unit: str, bounds: Range, largest_std: float) -> Range:
-    """(mean, std), the mean within bounds."""
+def _gaussian(
+    nominal: float, unit: str, bounds: Range, largest_std: float, *, ours: bool = False
+) -> Range:
+    """(mean, std), the mean within bounds; ours as in `_parameter`."""
     meta = {"kind": "gaussian", "unit": unit, "bounds": bounds, "largest_std": largest_std}
+    meta |= {"ours": ours}
     return field(default=(nominal, 0.0), metadata=meta)
 
 
@@ -55,6 +69,14 @@ class Physics:
     """Mass of the cube (paper: nominal times 0.2 to 1)."""
     cube_size_m: Range = _parameter(CUBE_SIZE_M, "m", (0.01, 0.15))
     """Edge of the cube."""
+    cube_centre_offset_m: Range = _gaussian(0.0, "m", (-0.02, 0.02), 0.01, ours=True)
+    """Centre of mass beside the cube's centre, per axis of the cube; (mean, std)."""
+    motor_strength_scale: Range = _parameter(1.0, "", (0.05, 10.0), "log_uniform", ours=True)
+    """Factor on the torque that the servos can give."""
+    joint_friction_nm: Range = _parameter(FRICTION_LOSS, "Nm", (1e-5, 0.5), "log_uniform", ours=True)
+    """Dry friction of each joint."""
+    joint_play_rad: Range = _parameter(0.0, "rad", (0.0, 0.3), ours=True)
+    """Play between servo and joint: the joint's target follows only after so much of a reversal."""
     gravity_m_s2: Range = _gaussian(-9.81, "m/s^2", (-30.0, 0.0), 3.0)
     """Vertical gravity; (mean, std) (paper: std 0.5)."""
     reset_position_m: Range = _gaussian(0.0, "m", (-0.05, 0.05), 0.05)
@@ -67,6 +89,8 @@ class Physics:
     """Initial joint error; (mean, std)."""
     action_delay_steps: Range = _parameter(0.0, STEPS, (0.0, 8.0), "integer")
     """Control steps (50 ms) between an action and its first effect."""
+    action_delay_jitter: Range = _parameter(0.0, "", (0.0, 1.0), ours=True)
+    """Share of the control steps in which the action comes one step later still."""
     observation_delay_steps: Range = _parameter(0.0, STEPS, (0.0, 8.0), "integer")
     """Control steps between the cube's pose and its observation."""
     joint_noise_rad: Range = _parameter(0.0, "rad", (0.0, 0.3))
@@ -83,16 +107,28 @@ class Physics:
     """The same for the cube position."""
     cube_rotation_bias_rad: Range = _parameter(0.0, "rad", (0.0, 0.8))
     """The same for the cube rotation."""
+    impratio: Range = _parameter(10.0, "", (0.1, 1000.0), "log_uniform", ours=True)
+    """How much harder friction is than the push apart; a low one lets a held cube creep."""
+    contact_time_constant_s: Range = _parameter(0.02, "s", (0.001, 0.5), ours=True)
+    """Softness of contacts: time in which one recovers from overlap (MuJoCo's first `solref`)."""
+    contact_damping_ratio: Range = _parameter(1.0, "", (0.05, 10.0), ours=True)
+    """Damping ratio of contacts; below 1 they bounce (MuJoCo's second `solref`)."""
+    torsional_friction_m: Range = _parameter(0.005, "m", (1e-5, 0.1), "log_uniform", ours=True)
+    """Friction against turning on the spot, in worlds with elliptic cones."""
     elliptic_cone: float = 0.0
-    """Twin only: share of the worlds with elliptic instead of pyramidal friction cones (another
-    contact solver), 0 to 1; a file may say true or false."""
-    collisions: str = "primitives"
-    """Twin only: "primitives" or "hulls" (the package's meshes)."""
+    """Share of the worlds with elliptic instead of pyramidal friction cones (another contact
+    solver), 0 to 1; a file may say true or false. In Isaac Lab 0 or 1."""
+    hull_collisions: float = 0.0
+    """Share of the worlds where the hand collides with the package's meshes instead of fitted
+    primitives, 0 to 1; a file may say `collisions: hulls`. In Isaac Lab 0 or 1."""
 
     def sample(self, name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Draws of one parameter, float32, of the given shape, on the generator's device."""
         low, high = getattr(self, name)
         kind, device = KINDS[name], generator.device
+        pinned = high == 0.0 if kind == "gaussian" else low == high
+        if pinned and name in OURS:
+            return torch.full(shape, low, device=device)
         if kind == "gaussian":
             return low + high * torch.randn(shape, generator=generator, device=device)
         unit = torch.rand(shape, generator=generator, device=device)
@@ -103,6 +139,28 @@ class Physics:
             return torch.exp(math.log(low) + (math.log(high) - math.log(low)) * unit)
         return low + (high - low) * unit
 
+    def grown(self, share: float) -> "Physics":
+        """These physics before all of it has come in: latency, contact laws, shapes and servos.
+
+        Ranges of `OURS` grow from the nominal value, or the end next to it, to their own; so do the
+        shares of worlds and the longest latency.
+        """
+        if share >= 1.0:
+            return self
+        grown: dict[str, Range | float] = {
+            name: share * getattr(self, name) for name in ("elliptic_cone", "hull_collisions")
+        }
+        for name in OURS:
+            low, high = getattr(self, name)
+            if KINDS[name] == "gaussian":
+                grown[name] = (low, share * high)
+                continue
+            first = min(max(getattr(NOMINAL, name)[0], low), high)
+            grown[name] = (first + share * (low - first), first + share * (high - first))
+        low, high = self.action_delay_steps
+        grown["action_delay_steps"] = (low, low + int(share * (high - low)))
+        return replace(self, **grown)  # type: ignore[arg-type]  # the fields' own types
+
     @property
     def has_sensor_model(self) -> bool:
         """Whether any observation differs from the truth."""
@@ -110,6 +168,8 @@ class Physics:
 
 
 KINDS = {f.name: f.metadata["kind"] for f in fields(Physics) if "kind" in f.metadata}
+OURS = tuple(f.name for f in fields(Physics) if f.metadata.get("ours"))
+"""Parameters that the paper does not draw: contact laws, servos, the cube's centre of mass."""
 STARTUP_PARAMETERS = tuple(f.name for f in fields(Physics) if f.metadata.get("startup"))
 _SENSOR_PARAMETERS = tuple(
     name
@@ -161,7 +221,7 @@ HARD = replace(
     cube_friction=(0.55, 0.55),
     cube_mass_kg=(0.085, 0.085),
     elliptic_cone=0.0,
-    collisions="hulls",
+    hull_collisions=1.0,
 )
 """A slippery world of other shapes and a heavier cube: the shipped students spin the cube there and
 soon drop it, as the paper's robot did before fine-tuning."""
@@ -169,6 +229,30 @@ soon drop it, as the paper's robot did before fine-tuning."""
 MIXED = replace(RANDOMIZED, elliptic_cone=0.5)
 """Randomisation over two contact solvers. A policy that knows one of them lives by its creep: in
 the other it stands still."""
+
+WIDE = replace(
+    RANDOMIZED,
+    link_friction=(0.4, 1.3),
+    stiffness_scale=(0.6, 1.6),
+    damping_scale=(0.3, 3.0),
+    cube_friction=(0.4, 1.3),
+    cube_mass_kg=(0.02, 0.15),
+    cube_size_m=(0.043, 0.048),
+    cube_centre_offset_m=(0.0, 0.0015),
+    motor_strength_scale=(0.6, 1.4),
+    joint_friction_nm=(0.001, 0.03),
+    joint_play_rad=(0.0, 0.04),
+    action_delay_steps=(0.0, 3.0),
+    action_delay_jitter=(0.0, 0.2),
+    impratio=(1.0, 100.0),
+    contact_time_constant_s=(0.017, 0.04),
+    contact_damping_ratio=(0.7, 1.3),
+    torsional_friction_m=(0.001, 0.01),
+    elliptic_cone=0.5,
+    hull_collisions=0.25,
+)
+"""Worlds as far apart as simulators and hands are: contact laws, shapes, servos, cubes, latency. A
+policy that is to leave the simulator trains here."""
 
 DISTILLATION = replace(
     RANDOMIZED,
@@ -186,6 +270,7 @@ PRESETS = {
     "nominal": NOMINAL,
     "randomized": RANDOMIZED,
     "mixed": MIXED,
+    "wide": WIDE,
     "reality": REALITY,
     "hard": HARD,
     "distillation": DISTILLATION,

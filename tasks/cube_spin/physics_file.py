@@ -3,6 +3,7 @@
 base: randomized                        # a preset to start from; nominal by default
 cube_mass_kg: 0.061                     # a number pins a parameter
 cube_friction: [0.6, 0.9]               # two are a range, [low, high] ...
+collisions: hulls                       # in words, as is elliptic_cone: true
 gravity_m_s2: [-9.81, 0.1]              # ... or [mean, std] of a Gaussian parameter
 joint_limit_offset_rad: {mean: -0.02, std: 0.01}        # the same, in words
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from sernf_isaac.yaml_file import read_yaml
 from tasks.cube_spin.physics import KINDS, NOMINAL, PRESETS, Physics, Range
 
+COLLISIONS = ("primitives", "hulls")
 GAUSSIAN = tuple(name for name, kind in KINDS.items() if kind == "gaussian")
 """Parameters whose two numbers are a mean and a standard deviation, not a range."""
 _META = {f.name: f.metadata for f in fields(Physics)}
@@ -39,13 +41,25 @@ def load_physics(name_or_file: str) -> Physics:
     content = read_yaml(path) or {}
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected 'parameter: value' lines, got {type(content).__name__}")
+    if "collisions" in content:
+        _name_collisions(path, content)
     base = content.pop("base", "nominal")
     if base not in PRESETS:
         raise ValueError(f"{path}: base '{base}' is not one of {sorted(PRESETS)}")
     return replace(PRESETS[base], **{key: _checked(path, key, content[key]) for key in content})
 
 
-def _checked(path: Path, key: object, value: object) -> Range | float | str:
+def _name_collisions(path: Path, content: dict) -> None:
+    """Write the word for one kind of collision shape as the share of worlds that have hulls."""
+    word = content.pop("collisions")
+    if word not in COLLISIONS:
+        raise ValueError(f"{path}: collisions must be one of {COLLISIONS}, not {word!r}")
+    if "hull_collisions" in content:
+        raise ValueError(f"{path}: give collisions or hull_collisions, not both")
+    content["hull_collisions"] = float(word == "hulls")
+
+
+def _checked(path: Path, key: object, value: object) -> Range | float:
     """One entry of a physics file as the field's type."""
     known = [f.name for f in fields(Physics)]
     if key not in known:
@@ -53,12 +67,8 @@ def _checked(path: Path, key: object, value: object) -> Range | float | str:
         hint = f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
         raise ValueError(f"{path}: unknown parameter '{key}'{hint}")
     name = str(key)
-    if name == "elliptic_cone":
-        return _share(path, name, value)
     if name not in KINDS:
-        if value in ("primitives", "hulls"):
-            return value  # type: ignore[return-value]  # one of two strings
-        raise ValueError(f"{path}: {name} must be primitives or hulls, not {value!r}")
+        return _share(path, name, value)
     low, high = _pair(path, name, value)
     if wrong := _wrong(name, low, high, in_words=isinstance(value, dict)):
         raise ValueError(f"{path}: {name} = {value!r} {wrong}")

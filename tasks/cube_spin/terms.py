@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.cube_spin import rotations
+from tasks.cube_spin import rotations, world_terms
 from tasks.cube_spin.config import (
     CONTROL_DT_S,
     ROUNDING_S,
@@ -42,6 +42,8 @@ class TaskState:
     mean_spin: Tensor  # (N,) running mean of the vertical spin
     command: Tensor  # (N,) commanded vertical spin [rad/s]
     support_left_s: Tensor  # (N,) time until the platform leaves
+    earlier_targets: Tensor  # (N, 2, 17) smoothed targets of the two steps before, newest first
+    world: Tensor  # (N, W) parameters of the world, scaled (`world_terms.py`)
 
     def replaced(self, where: Tensor, other: "TaskState") -> "TaskState":
         """The values of `other` in environments where `where` (N,) bool holds."""
@@ -122,6 +124,11 @@ def time_left(total_s: Tensor, passed_s: Tensor | float) -> Tensor:
     return torch.where(left > ROUNDING_S, left, 0.0)
 
 
+def remembered_targets(before: TaskState) -> Tensor:
+    """`earlier_targets` (N, 2, 17) of the step after `before`."""
+    return torch.stack([before.joint_target, before.earlier_targets[:, 0]], dim=1)
+
+
 # Spin ---------------------------------------------------------------------------------------------
 
 
@@ -161,6 +168,11 @@ def teacher_observations(
         terms["tip_to_cube"] = (state.cube_pos[:, None] - state.tip_pos).flatten(1)
     if config.mean_spin:
         terms["mean_spin"] = state.mean_spin[:, None]
+    if config.earlier_targets:
+        earlier = [normalised_joints(target, constants) for target in state.earlier_targets.unbind(1)]
+        terms["earlier_targets"] = torch.cat(earlier, dim=1)
+    if config.world:
+        terms["world"] = state.world
     return terms
 
 
@@ -173,6 +185,10 @@ def observation_sizes(config: ObservationConfig) -> dict[str, int]:
         sizes["tip_to_cube"] = 15
     if config.mean_spin:
         sizes["mean_spin"] = 1
+    if config.earlier_targets:
+        sizes["earlier_targets"] = 34
+    if config.world:
+        sizes["world"] = world_terms.SIZE
     return sizes
 
 

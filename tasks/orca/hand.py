@@ -39,7 +39,7 @@ BASE_SEGMENTS = tuple(
     f"{SIDE}_{name}"
     for name in ("thumb_mp", "thumb_pp", "index_mp", "middle_mp", "ring_mp", "pinky_mp")
 )
-COLLISIONS = ("primitives", "hulls")
+COLLISIONS = ("primitives", "hulls", "both")
 
 
 def original_spec() -> mujoco.MjSpec:
@@ -66,15 +66,16 @@ def hand_spec(*, visual: bool = True, collisions: str = "primitives") -> mujoco.
 
     Args:
         visual: Keep the visual meshes; physics alone compiles five times faster without them.
-        collisions: "primitives" (fitted capsules and a palm box) or "hulls" (the package's meshes).
+        collisions: "primitives" (fitted capsules and a palm box), "hulls" (the package's meshes),
+            or "both", of which one is to be switched off.
     """
     if collisions not in COLLISIONS:
         raise ValueError(f"collisions must be one of {COLLISIONS}, not '{collisions}'")
     spec = original_spec()
-    fits = _fit_primitives(spec.compile()) if collisions == "primitives" else {}
+    fits = {} if collisions == "hulls" else _fit_primitives(spec.compile())
     _hang_palm_down(spec)
     _set_joints(spec)
-    _drop_geoms(spec, visual=visual, hulls=collisions == "hulls")
+    _drop_geoms(spec, visual=visual, hulls=collisions != "primitives")
     for body_name, shape in fits.items():
         _add_primitive(spec.body(body_name), shape)
     _exclude_inner_contacts(spec)

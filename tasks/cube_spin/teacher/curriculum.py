@@ -8,7 +8,7 @@ from tasks.cube_spin.physics import Physics
 
 @dataclass
 class Curriculum:
-    """Fast commands and latency come in once the cube turns slowly without them.
+    """Fast commands, latency and other contact laws come in once the cube turns without them.
 
     A function of the share of the run that is done and of nothing else, so that a resumed run
     continues exactly.
@@ -40,7 +40,5 @@ class Curriculum:
         return replace(whole, speed_rad_s=(slow, first + self.grown(done) * (fast - first)))
 
     def physics(self, whole: Physics, done: float) -> Physics:
-        """The parameters to draw from now: those of the whole task, with less latency at first."""
-        low, high = whole.action_delay_steps
-        now = low + int(self.grown(done) * (high - low))
-        return replace(whole, action_delay_steps=(low, float(now)))
+        """The parameters to draw from now: those of the paper first, then what is beyond them."""
+        return whole.grown(self.grown(done))

@@ -13,6 +13,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from tasks.cube_spin import rotations, terms
+from tasks.cube_spin.actuation import Actuation
 from tasks.cube_spin.config import CONTROL_DT_S, HISTORY, CommandConfig, TaskConfig
 from tasks.cube_spin.episodes import EpisodeAccounts, EpisodeRecords
 from tasks.cube_spin.grasps import GraspBank, load_grasps, task_constants
@@ -20,12 +21,13 @@ from tasks.cube_spin.physics import RANDOMIZED, Physics
 from tasks.cube_spin.sensors import SensorModel
 from tasks.cube_spin.terms import TaskConstants, TaskState
 from tasks.cube_spin.twin.worlds import TwinPhysics
+from tasks.cube_spin.world_terms import world_terms
 from tasks.orca.joints import JOINT_NAMES, NUM_JOINTS
 from tasks.orca.kinematics import FingertipKinematics
 
 _MEMORY = (
-    *("episode_length_buf", "joint_target", "_sent_targets", "_delay", "command"),
-    *("_command_left_s", "support_left_s", "mean_spin", "_history"),
+    *("episode_length_buf", "joint_target", "command", "_command_left_s", "support_left_s"),
+    *("mean_spin", "_history", "_told"),
 )
 
 
@@ -74,7 +76,7 @@ class CubeSpinTwin(VecEnv):
         """Worlds that were reset because the simulation left all bounds."""
         self._student, self._teacher_sensed, self._auto_reset = student, teacher_sensed, auto_reset
         self._tips_of = FingertipKinematics(self.world.nominal)
-        self._longest_delay = int(physics.action_delay_steps[1])
+        self._actuation = Actuation(num_envs, physics, self.generator)
         self._allocate()
         self.reset()
 
@@ -82,8 +84,6 @@ class CubeSpinTwin(VecEnv):
         count = self.num_envs
         self.episode_length_buf = torch.zeros(count, dtype=torch.long)
         self.joint_target = torch.zeros(count, NUM_JOINTS)
-        self._sent_targets = torch.zeros(self._longest_delay + 1, count, NUM_JOINTS)  # newest first
-        self._delay = torch.zeros(count, dtype=torch.long)
         self.command = torch.zeros(count)
         self._command_left_s = torch.zeros(count)
         self.support_left_s = torch.zeros(count)
@@ -129,8 +129,9 @@ class CubeSpinTwin(VecEnv):
         Raises:
             ValueError: If the latency could be longer than this environment was built for.
         """
-        if (longest := physics.action_delay_steps[1]) > self._longest_delay:
-            raise ValueError(f"a latency of {longest} steps; built for {self._longest_delay}")
+        room = self._actuation.longest_delay
+        if (longest := physics.action_delay_steps[1]) > room:
+            raise ValueError(f"a latency of {longest} steps; built for {room}")
         self.task = replace(self.task, command=command)
         self.world.physics = physics
 
@@ -177,6 +178,7 @@ class CubeSpinTwin(VecEnv):
             "memory": {name: getattr(self, name).clone() for name in _MEMORY},
             "task_state": {name: value.clone() for name, value in vars(self.state).items()},
             "world": self.world.state_dict(),
+            "actuation": self._actuation.state_dict(),
             "sensors": self.sensors.state_dict(),
             "recorder": self.recorder.state_dict(),
             "observations": {k: v.clone() for k, v in self._observations.items()},
@@ -190,6 +192,7 @@ class CubeSpinTwin(VecEnv):
             setattr(self, name, saved["memory"][name].clone())
         self.state = TaskState(**{k: v.clone() for k, v in saved["task_state"].items()})
         self.world.load_state_dict(saved["world"])
+        self._actuation.load_state_dict(saved["actuation"])
         self.sensors.load_state_dict(saved["sensors"])
         self.recorder.load_state_dict(saved["recorder"])
         self.diverged_count = saved["diverged_count"]
@@ -211,17 +214,12 @@ class CubeSpinTwin(VecEnv):
         return actions.detach().to("cpu", torch.float32)
 
     def _send(self, actions: Tensor) -> None:
-        """Smooth the targets, hold them back by the latency, and run the physics."""
+        """Smooth the targets, hold them back as the servos do, and run the physics."""
         smoothing = self.task.action.smoothing
         self.joint_target = terms.joint_targets(
             actions, self.joint_target, self.constants, smoothing
         )
-        if self._longest_delay:
-            self._sent_targets = torch.cat([self.joint_target[None], self._sent_targets[:-1]])
-            sent = self._sent_targets[self._delay, torch.arange(self.num_envs)]
-        else:
-            sent = self.joint_target
-        self.world.step(sent, self.support_left_s > 0.0)
+        self.world.step(self._actuation(self.joint_target), self.support_left_s > 0.0)
         self.support_left_s = terms.time_left(self.support_left_s, CONTROL_DT_S)
 
     def _state_after(self, before: TaskState, actions: Tensor) -> TaskState:
@@ -240,6 +238,8 @@ class CubeSpinTwin(VecEnv):
             mean_spin=self.mean_spin,
             command=self.command,
             support_left_s=self.support_left_s,
+            earlier_targets=terms.remembered_targets(before),
+            world=self._told,
         )
 
     def _finish(self, done: Tensor, parts: dict[str, Tensor]) -> dict:
@@ -274,9 +274,9 @@ class CubeSpinTwin(VecEnv):
             cube_quat=roma.quat_product(roma.rotvec_to_unitquat(wobble), quat),
             cube_vel=sample("reset_velocity_m_s", (count, 3), generator),
         )
-        target = self.bank.joint_target[pick]
-        self.joint_target[envs], self._sent_targets[:, envs] = target, target
-        self._delay[envs] = sample("action_delay_steps", (count,), generator).long()
+        self.joint_target[envs] = self.bank.joint_target[pick]
+        self._actuation.reset(envs, self.bank.joint_target[pick], self.world.physics)
+        self._told = world_terms(self.world.told() | self._actuation.drawn, self.num_envs)
         self.sensors.reset(envs)
         shortest, longest = self.task.episode.support_s
         support = shortest + (longest - shortest) * torch.rand(count, generator=generator)
@@ -309,6 +309,8 @@ class CubeSpinTwin(VecEnv):
             mean_spin=self.mean_spin,
             command=self.command,
             support_left_s=self.support_left_s,
+            earlier_targets=self.joint_target[:, None].expand(-1, 2, -1),
+            world=self._told,
         )
 
     def _observe(self, fresh: Tensor) -> TensorDict:

@@ -11,6 +11,7 @@ from tasks.cube_spin.config import (
     PLATFORM_HALF_SIZE_M,
     platform_height_m,
 )
+from tasks.orca.collision import COLLISION_GROUP
 from tasks.orca.hand import hand_spec
 from tasks.orca.joints import JOINT_NAMES
 from tasks.stage import add_plain_stage
@@ -19,12 +20,16 @@ PLATFORM_BIT = 4  # contact bit shared by platform and cube only: fingers pass t
 PALM_CAMERA, SIDE_CAMERA = "below", "side"
 
 
-def twin_spec(*, visual: bool = False, collisions: str = "primitives") -> mujoco.MjSpec:
+def twin_spec(
+    *, visual: bool = False, collisions: str = "primitives", off_centre: bool = False
+) -> mujoco.MjSpec:
     """The scene as an `MjSpec`; joints come first in the state, then the cube's free joint.
 
     Args:
         visual: Add the hand's meshes, lights, cameras and a background for pictures.
         collisions: As in `hand_spec`.
+        off_centre: Make room for a cube whose centre of mass moves: a centred one is stored in a
+            shorter form.
     """
     spec = hand_spec(visual=visual, collisions=collisions)
     spec.modelname = "cube_spin"
@@ -34,7 +39,7 @@ def twin_spec(*, visual: bool = False, collisions: str = "primitives") -> mujoco
     option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     option.impratio = 10.0  # without it a held cube creeps out of the grasp
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a NaN must be seen, not hidden
-    _add_cube(spec, visual=visual)
+    _add_cube(spec, visual=visual, off_centre=off_centre)
     _add_platform(spec)
     if visual:
         _add_stage(spec)
@@ -50,15 +55,30 @@ def twin_model(**options: bool | str) -> mujoco.MjModel:
     return model
 
 
-def use_elliptic_cone(model: mujoco.MjModel) -> None:
-    """Friction as a second solver has it: it hardly creeps, and resists turning on the spot."""
-    model.opt.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    model.geom_condim[model.geom("cube").id] = 4
+def set_cone(model: mujoco.MjModel, *, elliptic: bool) -> None:
+    """Pyramidal friction, or friction as a second solver has it.
+
+    Elliptic cones hardly creep, and resist turning on the spot.
+    """
+    cone = mujoco.mjtCone.mjCONE_ELLIPTIC if elliptic else mujoco.mjtCone.mjCONE_PYRAMIDAL
+    model.opt.cone = cone
+    model.geom_condim[model.geom("cube").id] = 4 if elliptic else 3
 
 
-def _add_cube(spec: mujoco.MjSpec, *, visual: bool) -> None:
+def use_collisions(model: mujoco.MjModel, *, hulls: bool) -> None:
+    """Leave hulls or primitives to a hand that has both; the others pass through everything."""
+    for geom in np.flatnonzero(model.geom_group == COLLISION_GROUP):
+        used = (model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH) == hulls
+        model.geom_contype[geom] = model.geom_conaffinity[geom] = int(used)
+
+
+def _add_cube(spec: mujoco.MjSpec, *, visual: bool, off_centre: bool) -> None:
     body = spec.worldbody.add_body(name="cube", pos=CUBE_ORIGIN_M)
     body.add_freejoint(name="cube")
+    if off_centre:
+        inertia = CUBE_MASS_KG * CUBE_SIZE_M**2 / 6.0
+        body.mass, body.inertia, body.ipos = CUBE_MASS_KG, [inertia] * 3, [1e-6, 0.0, 0.0]
+        body.explicitinertial = True
     geom = body.add_geom(
         name="cube",
         type=mujoco.mjtGeom.mjGEOM_BOX,

@@ -16,9 +16,9 @@ from tasks.cube_spin.config import (
     PLATFORM_GONE_M,
     platform_height_m,
 )
-from tasks.cube_spin.physics import STARTUP_PARAMETERS, Physics
+from tasks.cube_spin.physics import KINDS, STARTUP_PARAMETERS, Physics
 from tasks.cube_spin.rotations import rotate
-from tasks.cube_spin.twin.scene import twin_model, use_elliptic_cone
+from tasks.cube_spin.twin.scene import set_cone, twin_model, use_collisions
 from tasks.orca.joints import JOINT_LOWER, JOINT_UPPER, NUM_JOINTS
 
 _CONTROL = int(
@@ -51,12 +51,12 @@ class TwinPhysics:
         generator: torch.Generator,
         threads: int | None = None,
     ) -> None:
-        self.nominal = twin_model(collisions=physics.collisions)
+        self._off_centre = any(physics.cube_centre_offset_m)
+        self._both_shapes = 0.0 < physics.hull_collisions < 1.0
+        self.nominal = twin_model(collisions=_shapes(physics), off_centre=self._off_centre)
         self.physics = physics
         self._generator = generator
         self.models = [copy.copy(self.nominal) for _ in range(num_envs)]
-        for env in elliptic_worlds(num_envs, physics.elliptic_cone):
-            use_elliptic_cone(self.models[env])
         threads = threads or len(os.sched_getaffinity(0))
         self._data = [mujoco.MjData(self.nominal) for _ in range(threads)]
         self._rollout = Rollout(nthread=threads)
@@ -90,6 +90,10 @@ class TwinPhysics:
             state=self._trace,
         )
         self.state[:] = self._trace[:, -1]
+
+    def told(self) -> dict[str, Tensor]:
+        """Parameters in force (N, ...) by name, shares as 0 or 1."""
+        return {name: torch.from_numpy(values) for name, values in self.drawn.items()}
 
     def push_cube(self, velocity_m_s: tuple[float, float, float]) -> None:
         """Add a velocity (3,) [m/s] to every cube."""
@@ -142,8 +146,11 @@ class TwinPhysics:
 
     def randomize(self, envs: np.ndarray) -> None:
         """Draw the reset-time parameters of worlds `envs` (K,) and write them to their models."""
+        count = len(self.models)
+        self.drawn["elliptic_cone"][envs] = elliptic_worlds(count, self.physics.elliptic_cone)[envs]
+        self.drawn["hull_collisions"][envs] = hull_worlds(count, self.physics.hull_collisions)[envs]
         for name, values in self.drawn.items():
-            if name not in STARTUP_PARAMETERS:
+            if name in KINDS and name not in STARTUP_PARAMETERS:
                 shape = (len(envs), *values.shape[1:])
                 values[envs] = self.physics.sample(name, shape, self._generator).double().numpy()
         self._apply(envs)
@@ -168,6 +175,11 @@ class TwinPhysics:
         shapes |= dict.fromkeys(("cube_mass_kg", "cube_size_m", "gravity_m_s2"), world)
         shapes |= dict.fromkeys(("stiffness_scale", "damping_scale"), joint)
         shapes["joint_limit_offset_rad"] = (*joint, 2)
+        # After the paper's, so that those are drawn as they were before there were others.
+        shapes |= {"cube_centre_offset_m": (num_envs, 3), "joint_friction_nm": joint}
+        shapes |= dict.fromkeys(("motor_strength_scale", "impratio"), world)
+        shapes |= dict.fromkeys(("contact_time_constant_s", "contact_damping_ratio"), world)
+        shapes |= dict.fromkeys(("torsional_friction_m", "elliptic_cone", "hull_collisions"), world)
         return {name: np.zeros(shape) for name, shape in shapes.items()}
 
     def _apply(self, envs: np.ndarray) -> None:
@@ -189,7 +201,20 @@ class TwinPhysics:
         mean_friction = (draw["cube_friction"] + draw["link_friction"]) / 2
         model.geom_friction[self._cube_geom, 0] = mean_friction
         model.opt.gravity[2] = draw["gravity_m_s2"]
+        limits = nominal.actuator_forcerange * draw["motor_strength_scale"]
+        model.actuator_forcerange[:] = limits
+        model.dof_frictionloss[joints] = draw["joint_friction_nm"]
+        model.opt.impratio = draw["impratio"]
+        set_cone(model, elliptic=bool(draw["elliptic_cone"]))
+        if self._both_shapes:
+            use_collisions(model, hulls=bool(draw["hull_collisions"]))
+        model.geom_friction[self._cube_geom, 1] = draw["torsional_friction_m"]
+        softness = draw["contact_time_constant_s"], draw["contact_damping_ratio"]
+        model.geom_solref[self._cube_geom] = softness
         self._edit_cube(model, float(draw["cube_mass_kg"]), float(draw["cube_size_m"]))
+        if self._off_centre:
+            model.body_ipos[self._cube] = draw["cube_centre_offset_m"]
+            mujoco.mj_setConst(model, self._data[0])
 
     def _edit_cube(self, model: mujoco.MjModel, mass: float, size: float) -> None:
         cube, dofs = self._cube, slice(NUM_JOINTS, NUM_JOINTS + 6)
@@ -208,9 +233,23 @@ class TwinPhysics:
         model.bvh_aabb[model.body_bvhadr[cube], 3:] = size / 2
 
 
-def elliptic_worlds(num_envs: int, share: float) -> list[int]:
-    """The worlds with elliptic friction cones: a share of 0.25 is every fourth.
+def _shapes(physics: Physics) -> str:
+    """The collision shapes that these worlds need, as `hand_spec` names them."""
+    if physics.hull_collisions == 0.0:
+        return "primitives"
+    return "hulls" if physics.hull_collisions == 1.0 else "both"
+
+
+def hull_worlds(num_envs: int, share: float) -> np.ndarray:
+    """(N,) bool: the worlds with hulls, scattered over those with either cone.
 
     Fixed rather than drawn, so that all other draws are the same whatever the share.
     """
-    return [env for env in range(num_envs) if int((env + 1) * share) > int(env * share)]
+    order = np.random.default_rng(0).permutation(num_envs)
+    return np.isin(np.arange(num_envs), order[: round(share * num_envs)])
+
+
+def elliptic_worlds(num_envs: int, share: float) -> np.ndarray:
+    """(N,) bool: the worlds with elliptic friction cones, fixed too; 0.25 is every fourth."""
+    world = np.arange(num_envs)
+    return np.floor((world + 1) * share) > np.floor(world * share)
