@@ -4,6 +4,7 @@
     python scripts/evaluate.py --physics reality --speeds 0.5 1.0 1.5
     python scripts/evaluate.py --policy assets/student.pt --physics distillation --pose_noise
     python scripts/evaluate.py --physics my_hand.yaml     # say, cube_mass_kg: 0.061
+    python scripts/evaluate.py --physics worlds           # one row for each of assets/worlds
     python scripts/evaluate.py --run runs/hand/first      # stored episodes of run_hand.py
 
 Rotations per minute in the hand count the time after the platform has left and before the cube
@@ -24,7 +25,8 @@ def parse() -> argparse.Namespace:
     add("--sim", choices=("twin", "isaac"), default="twin", help="the simulator")
     add("--episodes", default=256)
     add("--seed", default=1000, help="training uses small seeds")
-    add("--physics", default="randomized")
+    text = "preset, YAML file, folder of such files, or worlds (assets/worlds)"
+    add("--physics", default="randomized", help=text)
     text = "also evaluate at fixed spins [rad/s]"
     add("--speeds", type=float, nargs="*", default=[], help=text)
     add("--num_envs", default=256)
@@ -50,6 +52,7 @@ def main() -> None:
     from tasks.cube_spin.evaluation.metrics import report_table
     from tasks.cube_spin.hand.report import run_report, run_table
     from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
+    from tasks.cube_spin.runs.worlds import evaluate_in_worlds, world_files, worlds_table
 
     if args.run:
         rows = run_report(args.run, supported_s=args.support)
@@ -75,6 +78,12 @@ def main() -> None:
         rank=args.rank,
         pose_noise=args.pose_noise,
     )
+    if world_files(args.physics):
+        if args.figure:
+            raise ValueError("--figure shows one world; name a preset or one file")
+        result = evaluate_in_worlds(request)
+        print(worlds_table(result))
+        return save_numbers(args.json, result)
     result, records = evaluate(request)
     print(report_table(result))
     save_numbers(args.json, result)

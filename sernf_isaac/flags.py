@@ -52,7 +52,7 @@ SHARED: dict[str, dict[str, Any]] = {
     "--candidates": {"type": count, "metavar": "N", "help": "chunks that a decision chooses from"},
     "--physics": {
         "metavar": "NAME|FILE",
-        "help": "twin: a YAML file, or nominal, randomized, mixed, reality, hard, distillation",
+        "help": "a YAML file, or nominal, randomized, mixed, wide, reality, hard, distillation",
     },
     "--summary": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "compare these and stop"},
 }

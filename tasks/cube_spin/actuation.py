@@ -19,11 +19,12 @@ class Actuation:
 
     def __init__(self, num_envs: int, physics: Physics, generator: torch.Generator) -> None:
         device = generator.device
-        self._physics, self._generator = physics, generator
-        self._jitters, self._plays = physics.action_delay_jitter[1] > 0, physics.joint_play_rad[1] > 0
-        self.longest_delay = int(physics.action_delay_steps[1])
-        """Latency [control steps] that the queue has room for."""
-        room = self.longest_delay + 1 + self._jitters
+        self._generator = generator
+        self._jitters, self._plays = (
+            physics.action_delay_jitter[1] > 0,
+            physics.joint_play_rad[1] > 0,
+        )
+        room = int(physics.action_delay_steps[1]) + 1 + self._jitters
         self._everywhere = torch.arange(num_envs, device=device)
         self._sent = torch.zeros(room, num_envs, NUM_JOINTS, device=device)  # newest first
         self._goal = torch.zeros(num_envs, NUM_JOINTS, device=device)

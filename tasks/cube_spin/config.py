@@ -76,10 +76,10 @@ class ObservationConfig:
     symmetric_rotation: bool = True
     """Reduce the cube's rotation by its 24 symmetries; the paper says quaternion."""
     earlier_targets: bool = False
-    """Add the joint targets of the two steps before (34): what is still on its way to a late hand."""
+    """Add the joint targets of the two steps before (34): what a late hand has yet to receive."""
     world: bool = False
-    """Add the parameters of the world (19), which the simulation knows: friction, contact law, mass,
-    size, servos, latency. A student has to find them out."""
+    """Add the parameters of the world (19), which the simulation knows: friction, contact law,
+    mass, size, servos, latency. A student has to find them out."""
 
 
 @dataclass
@@ -218,8 +218,12 @@ def training_task() -> TaskConfig:
 
 
 def evaluation_task(trained: TaskConfig) -> TaskConfig:
-    """The paper's episode and commands, with a policy's own actions and observations."""
-    return replace(trained, episode=EpisodeConfig(), command=CommandConfig())
+    """The paper's episode and commands, with a policy's own actions and observations.
+
+    A policy that has learned both directions is commanded both.
+    """
+    commands = CommandConfig(both_directions=trained.command.both_directions)
+    return replace(trained, episode=EpisodeConfig(), command=commands)
 
 
 def platform_height_m() -> float:

@@ -73,7 +73,9 @@ class Physics:
     """Centre of mass beside the cube's centre, per axis of the cube; (mean, std)."""
     motor_strength_scale: Range = _parameter(1.0, "", (0.05, 10.0), "log_uniform", ours=True)
     """Factor on the torque that the servos can give."""
-    joint_friction_nm: Range = _parameter(FRICTION_LOSS, "Nm", (1e-5, 0.5), "log_uniform", ours=True)
+    joint_friction_nm: Range = _parameter(
+        FRICTION_LOSS, "Nm", (1e-5, 0.5), "log_uniform", ours=True
+    )
     """Dry friction of each joint."""
     joint_play_rad: Range = _parameter(0.0, "rad", (0.0, 0.3), ours=True)
     """Play between servo and joint: the joint's target follows only after so much of a reversal."""
@@ -107,7 +109,7 @@ class Physics:
     """The same for the cube position."""
     cube_rotation_bias_rad: Range = _parameter(0.0, "rad", (0.0, 0.8))
     """The same for the cube rotation."""
-    impratio: Range = _parameter(10.0, "", (0.1, 1000.0), "log_uniform", ours=True)
+    impratio: Range = _parameter(10.0, "", (0.1, 500.0), "log_uniform", ours=True)
     """How much harder friction is than the push apart; a low one lets a held cube creep."""
     contact_time_constant_s: Range = _parameter(0.02, "s", (0.001, 0.5), ours=True)
     """Softness of contacts: time in which one recovers from overlap (MuJoCo's first `solref`)."""
@@ -160,6 +162,24 @@ class Physics:
         low, high = self.action_delay_steps
         grown["action_delay_steps"] = (low, low + int(share * (high - low)))
         return replace(self, **grown)  # type: ignore[arg-type]  # the fields' own types
+
+    def lacks_room_for(self, other: "Physics") -> list[str]:
+        """Parameters of `other` that worlds built for these physics cannot take on."""
+        lacking = []
+        if other.action_delay_steps[1] > self.action_delay_steps[1]:
+            lacking.append("action_delay_steps")
+        for name in ("action_delay_jitter", "joint_play_rad", "cube_centre_offset_m"):
+            if any(getattr(other, name)) and not any(getattr(self, name)):
+                lacking.append(name)
+        share = self.hull_collisions
+        if share in (0.0, 1.0) and other.hull_collisions != share:
+            lacking.append("hull_collisions")
+        return lacking
+
+    @property
+    def sizes_differ(self) -> bool:
+        """Whether cubes have different edges."""
+        return self.cube_size_m[0] != self.cube_size_m[1]
 
     @property
     def has_sensor_model(self) -> bool:

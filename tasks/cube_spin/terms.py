@@ -169,7 +169,9 @@ def teacher_observations(
     if config.mean_spin:
         terms["mean_spin"] = state.mean_spin[:, None]
     if config.earlier_targets:
-        earlier = [normalised_joints(target, constants) for target in state.earlier_targets.unbind(1)]
+        earlier = [
+            normalised_joints(target, constants) for target in state.earlier_targets.unbind(1)
+        ]
         terms["earlier_targets"] = torch.cat(earlier, dim=1)
     if config.world:
         terms["world"] = state.world

@@ -1,27 +1,40 @@
 """What a teacher may be told about its world: the parameters in force, scaled to [-1, 1]."""
 
+import math
+
 import torch
 from torch import Tensor
 
-from tasks.cube_spin.physics import KINDS, WIDE, Physics
+from tasks.cube_spin.physics import KINDS, Physics
 
-SHARES = ("elliptic_cone", "hull_collisions")
-"""Told as 0 or 1: whether the world is one of that share."""
-NAMES = (
-    *("contact_friction", "cube_mass_kg", "cube_size_m", "cube_centre_offset_m"),
-    *("stiffness_scale", "damping_scale", "motor_strength_scale"),
-    *("joint_friction_nm", "joint_play_rad", "action_delay_steps", "action_delay_jitter"),
-    *("impratio", "contact_time_constant_s", "contact_damping_ratio", "torsional_friction_m"),
-    *SHARES,
-)
-"""In order. Contact friction is the mean of hand and cube; joints tell their mean."""
-SIZE = len(NAMES) + 2  # the centre of mass has three numbers
+RANGES = {
+    "contact_friction": (0.4, 1.3),  # mean of hand and cube
+    "cube_mass_kg": (0.02, 0.15),
+    "cube_size_m": (0.043, 0.048),
+    "cube_centre_offset_m": (-0.0045, 0.0045),  # three numbers
+    "stiffness_scale": (0.6, 1.6),  # of joints, the mean
+    "damping_scale": (0.3, 3.0),
+    "motor_strength_scale": (0.6, 1.4),
+    "joint_friction_nm": (0.001, 0.03),
+    "joint_play_rad": (0.0, 0.04),
+    "action_delay_steps": (0.0, 3.0),
+    "action_delay_jitter": (0.0, 0.2),
+    "impratio": (1.0, 100.0),
+    "contact_time_constant_s": (0.017, 0.04),
+    "contact_damping_ratio": (0.7, 1.3),
+    "torsional_friction_m": (0.001, 0.01),
+    "elliptic_cone": (0.0, 1.0),  # whether this world has it
+    "hull_collisions": (0.0, 1.0),
+}
+"""What is told, in order, and the values told as -1 and 1. Trained teachers rely on these numbers,
+so they do not follow the presets."""
+SIZE = len(RANGES) + 2
 
 
 def world_terms(drawn: dict[str, Tensor], count: int, device: torch.device | str = "cpu") -> Tensor:
-    """Parameters of N worlds (N, SIZE), float32, each over its range in the preset `wide`.
+    """Parameters of N worlds (N, SIZE), float32, each over its range in `RANGES`.
 
-    What lies outside is told as the nearest value inside: a policy cannot know what it never met.
+    What lies outside is told as the nearest end: a policy cannot know what it never met.
 
     Args:
         drawn: Values by parameter name (N,) or (N, k); a missing one is told as nominal.
@@ -29,11 +42,10 @@ def world_terms(drawn: dict[str, Tensor], count: int, device: torch.device | str
         device: Of the result.
     """
     columns = []
-    for name in NAMES:
+    for name, (low, high) in RANGES.items():
         value = _value(drawn, name, count).to(device, torch.float32)
-        low, high = _range(name)
         if KINDS.get(name) == "log_uniform":
-            value, low, high = value.log(), *torch.tensor([low, high]).log().tolist()
+            value, low, high = value.log(), math.log(low), math.log(high)
         columns.append(((2.0 * value - low - high) / (high - low)).clamp(-1.0, 1.0))
     return torch.cat(columns, dim=1)
 
@@ -46,15 +58,6 @@ def _value(drawn: dict[str, Tensor], name: str, count: int) -> Tensor:
     width = 3 if name == "cube_centre_offset_m" else 1
     if name not in drawn:
         nominal = getattr(Physics(), name)
-        return torch.full((count, width), nominal if name in SHARES else nominal[0])
+        return torch.full((count, width), nominal[0] if name in KINDS else nominal)
     value = drawn[name].reshape(count, -1)
     return value if width == 3 else value.mean(dim=1, keepdim=True)
-
-
-def _range(name: str) -> tuple[float, float]:
-    if name in SHARES:
-        return 0.0, 1.0
-    if name == "contact_friction":
-        return WIDE.cube_friction
-    low, high = getattr(WIDE, name)
-    return (low - 3.0 * high, low + 3.0 * high) if KINDS[name] == "gaussian" else (low, high)

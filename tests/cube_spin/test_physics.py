@@ -28,7 +28,7 @@ PAPER_RANGES = {  # Appendix F.4 d)
     "cube_mass_kg": (0.2 * CUBE_MASS_KG, CUBE_MASS_KG),
     "gravity_m_s2": (-9.81, 0.5),
 }
-SWITCHES = ("elliptic_cone", "collisions")
+SWITCHES = ("elliptic_cone", "hull_collisions")
 PARAMETERS = [f.name for f in fields(Physics) if f.name not in SWITCHES]
 
 
@@ -242,7 +242,7 @@ def test_files_in_other_encodings_are_named(tmp_path: Path) -> None:
 
 def test_switches_are_read(physics_file) -> None:
     physics = load_physics(physics_file("elliptic_cone: true\ncollisions: hulls"))
-    assert physics.elliptic_cone == 1.0 and physics.collisions == "hulls"
+    assert physics.elliptic_cone == 1.0 and physics.hull_collisions == 1.0
 
 
 def test_contact_cones_may_be_mixed(physics_file) -> None:
@@ -266,7 +266,7 @@ def test_a_misspelt_parameter_gets_a_suggestion(physics_file) -> None:
 
 
 def test_a_parameter_like_no_other_gets_the_list(physics_file) -> None:
-    with pytest.raises(ValueError, match=r"'zzz'; known: link_friction, .*collisions"):
+    with pytest.raises(ValueError, match=r"'zzz'; known: link_friction, .*hull_collisions"):
         load_physics(physics_file("zzz: 1"))
 
 
@@ -292,7 +292,9 @@ def test_a_parameter_like_no_other_gets_the_list(physics_file) -> None:
         ("elliptic_cone: 1.5", "elliptic_cone must be true, false or a share"),
         ("elliptic_cone: [0, 1]", "elliptic_cone must be true, false or a share"),
         ("elliptic_cone: .nan", "elliptic_cone must be true, false or a share"),
-        ("collisions: spheres", "collisions"),
+        ("collisions: spheres", "collisions must be one of"),
+        ("collisions: hulls\nhull_collisions: 1", "not both"),
+        ("hull_collisions: 2", "hull_collisions must be true, false or a share"),
         ("base: lab\ncube_mass_kg: 0.06", "base 'lab' is not one of"),
         ("- cube_mass_kg", "expected 'parameter: value' lines"),
         ("cube_mass_kg: [0.05", "not valid YAML"),

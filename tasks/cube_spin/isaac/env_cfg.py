@@ -29,11 +29,16 @@ from tasks.cube_spin.config import (
     tuned_task,
 )
 from tasks.cube_spin.isaac import mdp
-from tasks.cube_spin.isaac.scene_cfg import CubeSpinPhysicsCfg, CubeSpinSceneCfg, configure_scene
+from tasks.cube_spin.isaac.scene_cfg import (
+    CubeSpinPhysicsCfg,
+    CubeSpinSceneCfg,
+    configure_scene,
+    configure_solver,
+)
 from tasks.cube_spin.physics_file import load_physics
 
 SLOW_EVENT_STEPS = 640
-"""Control steps between changes of gains, limits and masses; each costs Newton a model update."""
+"""Control steps between changes of servos, limits and cubes; each costs Newton a model update."""
 
 
 @configclass
@@ -110,9 +115,13 @@ class EventsCfg:
     joint_limits = EventTermCfg(
         func=mdp.randomize_joint_limits, mode="reset", min_step_count_between_reset=SLOW_EVENT_STEPS
     )
-    cube_mass = EventTermCfg(
-        func=mdp.randomize_cube_mass, mode="reset", min_step_count_between_reset=SLOW_EVENT_STEPS
+    motors = EventTermCfg(
+        func=mdp.randomize_motors, mode="reset", min_step_count_between_reset=SLOW_EVENT_STEPS
     )
+    cube = EventTermCfg(
+        func=mdp.randomize_cube, mode="reset", min_step_count_between_reset=SLOW_EVENT_STEPS
+    )
+    contact_law = EventTermCfg(func=mdp.randomize_contact_law, mode="reset")
     cube_friction = EventTermCfg(func=mdp.randomize_cube_friction, mode="reset")
     gravity = EventTermCfg(
         func=mdp.RandomizeGravity,  # type: ignore[arg-type]  # classes are welcome, not typed
@@ -162,6 +171,7 @@ class CubeSpinEnvCfg(ManagerBasedRLEnvCfg):
         self.episode_length_s = self.task.episode.length_s
         self.is_finite_horizon = self.task.episode.finite_horizon
         configure_scene(self.scene, physics)
+        configure_solver(self.sim.physics, physics)
 
     def play_mode(self) -> None:
         """A few environments at nominal physics."""

@@ -1,5 +1,7 @@
 """What stands in the Isaac Lab scene: hand, cube, platform, light; and the physics engines."""
 
+import math
+
 import isaaclab.sim as sim_utils
 from isaaclab.assets import ArticulationCfg, AssetBaseCfg, RigidObjectCfg
 from isaaclab.scene import InteractiveSceneCfg
@@ -9,10 +11,10 @@ from isaaclab_newton.sim.schemas import MujocoCollisionCfg
 from isaaclab_physx.physics import PhysxCfg
 from isaaclab_tasks.utils import PresetCfg
 
-from tasks.cube_spin.config import CUBE_ORIGIN_M, CUBE_SIZE_M
-from tasks.cube_spin.isaac.mdp.friction import CUBE_PRIORITY
+from tasks.cube_spin.config import CUBE_MASS_KG, CUBE_ORIGIN_M, CUBE_SIZE_M
+from tasks.cube_spin.isaac.mdp.contacts import CUBE_PRIORITY
 from tasks.cube_spin.isaac.platform import platform_cfg
-from tasks.cube_spin.physics import Physics
+from tasks.cube_spin.physics import NOMINAL, Physics
 from tasks.orca.isaac import ROOT_HEIGHT_M, hand_cfg
 
 
@@ -38,17 +40,17 @@ class CubeSpinPhysicsCfg(PresetCfg):
     default = newton_mjwarp
 
 
-def cube_cfg(size_m: float = CUBE_SIZE_M, mass_kg: float = 0.05) -> RigidObjectCfg:
-    """The cube, a uniform solid box."""
+def cube_cfg(size_m: float = CUBE_SIZE_M, *, elliptic: bool = False) -> RigidObjectCfg:
+    """The cube, a uniform solid box; with elliptic cones it resists turning on the spot."""
     return RigidObjectCfg(
         prim_path="{ENV_REGEX_NS}/Cube",
         spawn=sim_utils.CuboidCfg(
             size=(size_m, size_m, size_m),
             rigid_props=[sim_utils.UsdPhysicsRigidBodyCfg()],
-            mass_props=[sim_utils.MassCfg(mass=mass_kg)],
+            mass_props=[sim_utils.MassCfg(mass=0.6 * CUBE_MASS_KG)],
             collision_props=[
                 sim_utils.UsdPhysicsCollisionCfg(),
-                MujocoCollisionCfg(priority=CUBE_PRIORITY),
+                MujocoCollisionCfg(priority=CUBE_PRIORITY, condim=4 if elliptic else None),
             ],
             visual_material=sim_utils.PreviewSurfaceCfg(diffuse_color=(0.85, 0.55, 0.2)),
             semantic_tags=[("class", "cube")],
@@ -75,15 +77,32 @@ class CubeSpinSceneCfg(InteractiveSceneCfg):
 
 
 def configure_scene(scene: CubeSpinSceneCfg, physics: Physics) -> None:
-    """Hand and cube as the physics table says.
+    """Hand and cube as the physics table says; the cube at its largest, an event makes it smaller.
 
-    Raises:
-        ValueError: If the cube's size is a range: all environments share one shape here.
+    All environments share the hand's collision shapes: those of most worlds.
     """
-    smallest, largest = physics.cube_size_m
-    if smallest != largest:
-        raise ValueError(
-            f"cube_size_m = {physics.cube_size_m}: Isaac Lab needs one size for all environments"
+    scene.robot = hand_cfg(collisions="hulls" if physics.hull_collisions > 0.5 else "primitives")
+    scene.cube = cube_cfg(physics.cube_size_m[1], elliptic=physics.elliptic_cone > 0.5)
+
+
+def configure_solver(engine: object, physics: Physics) -> None:
+    """Newton's friction as the physics table says, as far as it differs from nominal.
+
+    All environments share cone and impedance ratio: elliptic if most worlds have it, and the
+    geometric middle of the range. PhysX has neither.
+    """
+    solver = getattr(engine, "solver_cfg", None)
+    if solver is None:
+        return
+    if physics.elliptic_cone > 0.5:
+        solver.cone = "elliptic"
+    if physics.impratio != NOMINAL.impratio:
+        solver.impratio = math.sqrt(math.prod(physics.impratio))
+    shared = {"elliptic_cone": physics.elliptic_cone, "hull_collisions": physics.hull_collisions}
+    mixed = [name for name, share in shared.items() if 0.0 < share < 1.0]
+    if mixed or physics.impratio[0] != physics.impratio[1]:
+        print(
+            f"Isaac Lab has one contact solver for all environments: cone {solver.cone}, impratio "
+            f"{solver.impratio:g}, hulls {'yes' if physics.hull_collisions > 0.5 else 'no'}; the "
+            "physics ask for a mixture"
         )
-    scene.robot = hand_cfg(collisions=physics.collisions)
-    scene.cube = cube_cfg(largest)

@@ -57,7 +57,7 @@ def preset(name: str) -> TwinRun:
     if name == "paper":
         return TwinRun(
             latency_steps=0,
-            curriculum=Curriculum(begin=0.0, end=0.0),
+            curriculum=Curriculum(second_direction=0.0, begin=0.0, end=0.0),
             task=paper_task(),
             ppo=paper_ppo(),
         )

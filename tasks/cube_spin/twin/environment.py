@@ -76,6 +76,7 @@ class CubeSpinTwin(VecEnv):
         """Worlds that were reset because the simulation left all bounds."""
         self._student, self._teacher_sensed, self._auto_reset = student, teacher_sensed, auto_reset
         self._tips_of = FingertipKinematics(self.world.nominal)
+        self._built_for = physics
         self._actuation = Actuation(num_envs, physics, self.generator)
         self._allocate()
         self.reset()
@@ -127,11 +128,10 @@ class CubeSpinTwin(VecEnv):
         """Draw commands and worlds from other ranges from now on; running episodes go on.
 
         Raises:
-            ValueError: If the latency could be longer than this environment was built for.
+            ValueError: If the worlds were not built for it; names the parameters.
         """
-        room = self._actuation.longest_delay
-        if (longest := physics.action_delay_steps[1]) > room:
-            raise ValueError(f"a latency of {longest} steps; built for {room}")
+        if lacking := self._built_for.lacks_room_for(physics):
+            raise ValueError(f"these worlds were built for less of: {', '.join(lacking)}")
         self.task = replace(self.task, command=command)
         self.world.physics = physics
 

@@ -1,4 +1,4 @@
-"""Action term: smoothed joint targets, held back by the latency if there is one."""
+"""Action term: smoothed joint targets, as latency and play let them reach the joints."""
 
 # pyright: reportAttributeAccessIssue=false
 # Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
@@ -21,9 +21,7 @@ class JointTargetAction(ActionTerm):
         super().__init__(cfg, env)
         self._tracker = tracker(env)
         self._raw = torch.zeros(self.num_envs, NUM_JOINTS, device=self.device)
-        longest = int(self._tracker.physics.action_delay_steps[1])
-        self._sent = torch.zeros(longest + 1, self.num_envs, NUM_JOINTS, device=self.device)
-        self._delay = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
+        self._arriving = torch.zeros(self.num_envs, NUM_JOINTS, device=self.device)
         self._envs = torch.arange(self.num_envs, device=self.device)
 
     @property
@@ -39,7 +37,7 @@ class JointTargetAction(ActionTerm):
     @property
     def processed_actions(self) -> Tensor:
         """Servo targets (N, 17) [rad] of this step."""
-        return self._sent[self._delay, self._envs]
+        return self._arriving
 
     def process_actions(self, actions: Tensor) -> None:
         """Smooth the targets of actions (N, 17).
@@ -55,7 +53,7 @@ class JointTargetAction(ActionTerm):
         self._raw[:] = actions
         target = terms.joint_targets(actions, shared.joint_target, shared.constants, smoothing)
         shared.joint_target = target
-        self._sent = torch.cat([target[None], self._sent[:-1]])
+        self._arriving = shared.actuation(target)
 
     def apply_actions(self) -> None:
         """Called before every physics step."""
@@ -68,10 +66,7 @@ class JointTargetAction(ActionTerm):
         envs = self._envs if env_ids is None else self._envs[env_ids]
         self._raw[envs] = 0.0
         shared = self._tracker
-        self._sent = self._sent.clone()  # it may come from inference mode
-        self._sent[:, envs] = shared.joint_target[envs]
-        delay = shared.physics.sample("action_delay_steps", (len(envs),), shared.generator)
-        self._delay[envs] = delay.long()
+        shared.actuation.reset(envs, shared.joint_target[envs], shared.physics)
 
 
 @configclass

@@ -17,11 +17,11 @@ from isaaclab.managers import EventTermCfg, ManagerTermBase
 from torch import Tensor
 
 from tasks.cube_spin import rotations
-from tasks.cube_spin.isaac.mdp.state import NUM_JOINTS, TaskTracker, tracker
+from tasks.cube_spin.isaac.mdp.contacts import resize_cube
+from tasks.cube_spin.isaac.mdp.state import NUM_JOINTS, EnvIds, TaskTracker, selected, tracker
+from tasks.cube_spin.physics import NOMINAL
 from tasks.cube_spin.physics_file import load_physics
 from tasks.orca.joints import JOINT_NAMES, JOINTS
-
-EnvIds = Tensor | slice | None
 
 
 def reset_to_grasp(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
@@ -67,29 +67,49 @@ def write_state(
 def randomize_link_mass(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     """One factor per environment on all masses of the hand (startup)."""
     shared, envs = tracker(env), selected(env, env_ids)
-    factor = _draw(shared, "link_mass_scale", len(envs))[:, None]
+    factor = shared.draw("link_mass_scale", envs)[:, None]
     data = env.scene["robot"].data
     _set_masses(env.scene["robot"], envs, data.body_mass.torch[envs] * factor, factor)
 
 
-def randomize_cube_mass(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
-    """The cube's mass, its inertia in proportion."""
+def randomize_cube(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
+    """The cube's mass, its edge (on Newton), the inertia of both, and its centre of mass."""
     shared, envs = tracker(env), selected(env, env_ids)
     cube = env.scene["cube"]
-    mass = _draw(shared, "cube_mass_kg", len(envs))[:, None]
-    _set_masses(cube, envs, mass, mass / cube.data.body_mass.torch[envs])
+    mass = shared.draw("cube_mass_kg", envs)[:, None]
+    grown = resize_cube(env, envs)[:, None] if shared.physics.sizes_differ else 1.0
+    _set_masses(cube, envs, mass, mass / cube.data.body_mass.torch[envs] * grown**2)
+    if any(shared.physics.cube_centre_offset_m):
+        centre = shared.draw("cube_centre_offset_m", envs, 3)
+        upright = torch.tensor([0.0, 0.0, 0.0, 1.0], device=env.device).expand(len(envs), 4)
+        coms = torch.cat([centre, upright], dim=1)[:, None]
+        cube.set_coms_index(coms=coms, env_ids=envs)
 
 
 def randomize_gains(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     """Stiffness and damping of every servo, each by its own factor."""
     shared, envs = tracker(env), selected(env, env_ids)
-    hand, shape = env.scene["robot"], (len(envs), NUM_JOINTS)
+    hand = env.scene["robot"]
     nominal = torch.tensor([(row.stiffness, row.damping) for row in JOINTS], device=env.device)
-    stiffness = nominal[:, 0] * _draw(shared, "stiffness_scale", *shape)
-    damping = nominal[:, 1] * _draw(shared, "damping_scale", *shape)
+    stiffness = nominal[:, 0] * shared.draw("stiffness_scale", envs, NUM_JOINTS)
+    damping = nominal[:, 1] * shared.draw("damping_scale", envs, NUM_JOINTS)
     which = {"joint_ids": shared.joint_ids, "env_ids": envs}
     hand.write_joint_stiffness_to_sim_index(stiffness=stiffness, **which)
     hand.write_joint_damping_to_sim_index(damping=damping, **which)
+
+
+def randomize_motors(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
+    """Torque limits and dry friction of the servos, where they differ from the hand's own."""
+    shared, envs = tracker(env), selected(env, env_ids)
+    hand, physics = env.scene["robot"], shared.physics
+    which = {"joint_ids": shared.joint_ids, "env_ids": envs}
+    if physics.motor_strength_scale != NOMINAL.motor_strength_scale:
+        nominal = torch.tensor([row.effort_limit for row in JOINTS], device=env.device)
+        strength = nominal * shared.draw("motor_strength_scale", envs)[:, None]
+        hand.write_joint_effort_limit_to_sim_index(limits=strength, **which)
+    if physics.joint_friction_nm != NOMINAL.joint_friction_nm:
+        friction = shared.draw("joint_friction_nm", envs, NUM_JOINTS)
+        hand.write_joint_friction_coefficient_to_sim_index(joint_friction_coeff=friction, **which)
 
 
 def randomize_joint_limits(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
@@ -120,12 +140,6 @@ class RandomizeGravity(ManagerTermBase):
     def __call__(self, env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
         """Draw gravity anew."""
         self._set(env, env_ids, **self._settings)
-
-
-def selected(env: ManagerBasedRLEnv, env_ids: EnvIds) -> Tensor:
-    """Environment indices (K,) as a tensor."""
-    every = torch.arange(env.num_envs, device=env.device)
-    return every if env_ids is None else every[env_ids]
 
 
 def _set_masses(

@@ -9,7 +9,8 @@ import torch
 from isaaclab.envs import ManagerBasedEnv, ManagerBasedRLEnv
 from torch import Tensor
 
-from tasks.cube_spin import rotations, terms
+from tasks.cube_spin import rotations, terms, world_terms
+from tasks.cube_spin.actuation import Actuation
 from tasks.cube_spin.config import CONTROL_DT_S, MAX_SPEED, TaskConfig
 from tasks.cube_spin.episodes import EpisodeAccounts, EpisodeRecords
 from tasks.cube_spin.grasps import GraspBank, load_grasps, task_constants
@@ -19,6 +20,9 @@ from tasks.cube_spin.terms import TaskConstants, TaskState
 from tasks.orca.hand import hand_spec
 from tasks.orca.joints import NUM_JOINTS, index_of_names
 from tasks.orca.kinematics import FingertipKinematics
+
+EnvIds = Tensor | slice | None
+"""Environments as Isaac Lab's managers name them; None is all."""
 
 
 class TaskTracker:
@@ -36,6 +40,9 @@ class TaskTracker:
         self.bank = GraspBank(**{k: v.to(env.device) for k, v in vars(bank).items()})
         self.use_constants(task_constants(task, bank))
         self.sensors = SensorModel(count, self.physics, self.generator)
+        self.actuation = Actuation(count, self.physics, self.generator)
+        self.drawn = {n: self._zeros() + value for n, value in shared_by_all(env.cfg).items()}
+        """Parameters in force (N, ...), by name in `physics.py`."""
         self.recorder = EpisodeAccounts(count, env.device)
         self.finished: EpisodeRecords | None = None
         """Records of the episodes that ended in the last step, by ascending environment."""
@@ -49,6 +56,7 @@ class TaskTracker:
         self.support_s = self._zeros()
         """(N,) how long the platform stays, counted from the start of the episode."""
         self.mean_spin = self._zeros()
+        self._told = self._zeros(world_terms.SIZE)
         self._state = self._rest()
         self._seen: TaskState | None = None
         self._step = env.common_step_counter
@@ -60,6 +68,14 @@ class TaskTracker:
         self.constants = TaskConstants(
             **{k: v.to(self._device) for k, v in vars(constants).items()}
         )
+
+    def draw(self, name: str, envs: Tensor, *shape: int) -> Tensor:
+        """Draw a parameter of environments `envs` (K,), (K, *shape), and remember it."""
+        values = self.physics.sample(name, (len(envs), *shape), self.generator)
+        everywhere = self.drawn.get(name, self._zeros(*shape)).clone()
+        everywhere[envs] = values
+        self.drawn[name] = everywhere
+        return values
 
     # Reading --------------------------------------------------------------------------------------
 
@@ -133,6 +149,8 @@ class TaskTracker:
             mean_spin=self.mean_spin,
             command=self.command,
             support_left_s=self.support_left_s,
+            earlier_targets=terms.remembered_targets(before),
+            world=self._told,
         )
         self._lost = diverged | terms.cube_lost(now["cube_pos"], self.constants, self.task.episode)
         # What has diverged must not reach rewards, records or the observation filter.
@@ -143,6 +161,8 @@ class TaskTracker:
 
     def _settle(self, running: TaskState) -> None:
         """Replace the part of the state that belongs to restarted environments."""
+        everything = self.drawn | self.actuation.drawn
+        self._told = world_terms.world_terms(everything, self._env.num_envs, self._device)
         self._state = running.replaced(self._restarted, self._rest())
         self._restarted[:], self._any_restarted = False, False
 
@@ -161,6 +181,8 @@ class TaskTracker:
             mean_spin=self._zeros(),
             command=self.command,
             support_left_s=self.support_left_s,
+            earlier_targets=self.joint_target[:, None].expand(-1, 2, -1),
+            world=self._told,
         )
 
     def _read(self) -> dict[str, Tensor]:
@@ -184,6 +206,12 @@ def tracker(env: ManagerBasedEnv) -> TaskTracker:
     return env.command_manager.get_term("spin").tracker
 
 
+def selected(env: ManagerBasedEnv, env_ids: EnvIds) -> Tensor:
+    """Environment indices (K,) as a tensor."""
+    every = torch.arange(env.num_envs, device=env.device)
+    return every if env_ids is None else every[env_ids]
+
+
 def default_generator(device: str | torch.device) -> torch.Generator:
     """Torch's global generator of a device: the one Isaac Lab seeds."""
     device = torch.device(device)
@@ -192,6 +220,15 @@ def default_generator(device: str | torch.device) -> torch.Generator:
         index = device.index if device.index is not None else torch.cuda.current_device()
         return torch.cuda.default_generators[index]
     return torch.default_generator
+
+
+def shared_by_all(cfg: object) -> dict[str, float]:
+    """What one Isaac Lab scene has in common: contact solver and collision shapes."""
+    physics = load_physics(cfg.randomization)
+    shared = {"hull_collisions": float(physics.hull_collisions > 0.5)}
+    if (solver := getattr(cfg.sim.physics, "solver_cfg", None)) is not None:
+        shared |= {"elliptic_cone": float(solver.cone == "elliptic"), "impratio": solver.impratio}
+    return shared
 
 
 def _is_sane(now: dict[str, Tensor]) -> Tensor:
