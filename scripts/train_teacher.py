@@ -1,6 +1,7 @@
 """Train the teacher: the ORCA hand, palm down, learns to spin a cube (PPO, domain randomisation).
 
     python scripts/train_teacher.py --sim twin                     # laptop, CPU
+    python scripts/train_teacher.py --sim twin --preset fast       # half an hour, one direction
     python scripts/train_teacher.py --sim twin --resume latest     # continue after an interruption
     python scripts/train_teacher.py --sim isaac --num_envs 8192    # GPU workstation with Isaac Lab
     isaaclab.sh -p scripts/train_teacher.py                        # the same
@@ -23,7 +24,8 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser = ScriptParser(__doc__, settings=True)
     add = parser.add_argument
     add("--sim", choices=("auto", "twin", "isaac"), default="auto", help="the simulator")
-    add("--preset", choices=("fast", "paper"), default="fast", help="settings to begin from (twin)")
+    text = "settings to begin from (twin)"
+    add("--preset", choices=("wide", "fast", "paper"), default="wide", help=text)
     add("--physics", default=None, help="physics of the twin: preset or YAML file")
     add("--num_envs", default=None, help="environments side by side; default: the preset's")
     add("--max_iterations", default=None, help="default: the preset's")
@@ -69,7 +71,7 @@ def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
 def train_on_isaac(args: argparse.Namespace, overrides: list[str]) -> None:
     from tasks.cube_spin.isaac import train_teacher as runs
 
-    if args.preset != "fast" or args.max_minutes or args.threads or args.physics:
+    if args.preset != "wide" or args.max_minutes or args.threads or args.physics:
         raise ValueError("--preset, --max_minutes, --threads and --physics are for --sim twin")
     settings = {"num_envs": args.num_envs, "iterations": args.max_iterations, "seed": args.seed}
     settings |= {"device": resolve_device(args.device), "resume": args.resume}

@@ -208,8 +208,19 @@ def tuned_task() -> TaskConfig:
     return TaskConfig(reward=tuned_rewards())
 
 
+def wide_task() -> TaskConfig:
+    """The task as the shipped teacher learns it: both directions, told what world it is in."""
+    one_way = training_task()
+    return replace(
+        one_way,
+        command=replace(one_way.command, speed_rad_s=(0.3, 2.0), both_directions=True),
+        observation=ObservationConfig(earlier_targets=True, world=True),
+        reward=replace(one_way.reward, action_rate=-0.05),
+    )
+
+
 def training_task() -> TaskConfig:
-    """The task as the shipped teacher learns it: shorter, with less support, over more commands."""
+    """A task that is learned in minutes: one direction, short episodes, with less support."""
     return TaskConfig(
         command=CommandConfig(speed_rad_s=(0.3, 3.0), log_uniform=True),
         reward=tuned_rewards(),

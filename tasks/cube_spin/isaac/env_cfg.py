@@ -27,6 +27,7 @@ from tasks.cube_spin.config import (
     TaskConfig,
     paper_task,
     tuned_task,
+    wide_task,
 )
 from tasks.cube_spin.isaac import mdp
 from tasks.cube_spin.isaac.scene_cfg import (
@@ -43,9 +44,13 @@ SLOW_EVENT_STEPS = 640
 
 @configclass
 class TaskPresetCfg(PresetCfg):
-    """`env.task=paper` (or `presets=paper`) gives the paper's literal task."""
+    """`env.task=paper` (or `presets=paper`) gives the paper's literal task.
+
+    `env.task=wide` is the shipped teacher's: both directions, told what world it is in.
+    """
 
     default: TaskConfig = tuned_task()
+    wide: TaskConfig = wide_task()
     paper: TaskConfig = paper_task()
 
 

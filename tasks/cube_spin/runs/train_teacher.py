@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sernf_isaac.run_folder import git_commit, load_settings, one_at_a_time, save_settings
-from tasks.cube_spin.config import TaskConfig, evaluation_task, paper_task, training_task
+from tasks.cube_spin.config import TaskConfig, evaluation_task, paper_task, training_task, wide_task
 from tasks.cube_spin.evaluation.figures import training_figure
 from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
 from tasks.cube_spin.latency import physics_with_latency
@@ -51,17 +51,29 @@ class TwinRun:
 
 
 def preset(name: str) -> TwinRun:
-    """ "fast": what the shipped teacher used; "paper": Tables III and IV and the literal task."""
+    """Settings by name.
+
+    "wide": both directions in all worlds, as the shipped teacher learned; "fast": one direction and
+    the paper's randomisation; "paper": Tables III and IV and the literal task.
+    """
     if name == "fast":
         return TwinRun()
+    if name == "wide":
+        return TwinRun(
+            iterations=1100,
+            physics="wide",
+            curriculum=Curriculum(second_direction=0.15, begin=0.25, end=0.6),
+            task=wide_task(),
+            ppo=PpoConfig(hidden=(512, 256, 128)),
+        )
     if name == "paper":
         return TwinRun(
             latency_steps=0,
-            curriculum=Curriculum(second_direction=0.0, begin=0.0, end=0.0),
+            curriculum=Curriculum(begin=0.0, end=0.0),
             task=paper_task(),
             ppo=paper_ppo(),
         )
-    raise ValueError(f"preset must be 'fast' or 'paper', not '{name}'")
+    raise ValueError(f"preset must be 'wide', 'fast' or 'paper', not '{name}'")
 
 
 def load_run(run_dir: Path) -> TwinRun:

@@ -16,7 +16,7 @@ class Curriculum:
 
     fastest_at_first_rad_s: float = 1.6
     """Upper end of the commands at first; nothing changes if the task's own is below."""
-    second_direction: float = 0.15
+    second_direction: float = 0.0
     """Share of the run from which both directions are commanded, where the task has both. Gaits of
     both at once take three times as long to appear."""
     begin: float = 0.15

@@ -36,7 +36,7 @@ def test_the_second_direction_comes_in_once_and_stays() -> None:
 
 
 def test_without_a_curriculum_the_task_is_whole_from_the_start() -> None:
-    none = Curriculum(second_direction=0.0, begin=0.0, end=0.0)
+    none = Curriculum(begin=0.0, end=0.0)
     assert none.commands(COMMANDS, 0.0) == COMMANDS and none.physics(PHYSICS, 0.0) == PHYSICS
 
 
