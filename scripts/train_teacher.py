@@ -7,8 +7,9 @@
     isaaclab.sh -p scripts/train_teacher.py                        # the same
 
 Everything beyond the flags is `key=value`: `task.*` and `ppo.*` on the twin, for example
-`task.reward.tilt=-1 ppo.learning_rate=1e-4`; `env.*` and `agent.*` in Isaac Lab. `--print_config`
-shows every key. Results go to runs/teacher/<time>/: teacher.pt, TensorBoard events, a video.
+`task.reward.tilt=-1 ppo.learning_rate=1e-4`; `env.*` and `agent.*` in Isaac Lab. On both,
+`start_from=FILE` begins with a teacher. `--print_config` shows every key. Results go to
+runs/teacher/<time>/: teacher.pt, TensorBoard events, a video.
 """
 
 import argparse
@@ -75,6 +76,9 @@ def train_on_isaac(args: argparse.Namespace, overrides: list[str]) -> None:
         raise ValueError("--preset, --max_minutes, --threads and --physics are for --sim twin")
     settings = {"num_envs": args.num_envs, "iterations": args.max_iterations, "seed": args.seed}
     settings |= {"device": resolve_device(args.device), "resume": args.resume}
+    starts = [word for word in overrides if word.startswith("start_from=")]
+    settings["start_from"] = Path(starts[-1].split("=", 1)[1]) if starts else None
+    overrides = [word for word in overrides if word not in starts]
     policy_file = runs.train(args.out, overrides, print_only=args.print_config, **settings)
     if policy_file:
         report(policy_file)

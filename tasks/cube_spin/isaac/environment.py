@@ -21,15 +21,24 @@ from isaaclab_rl.rsl_rl import (
 from isaaclab_tasks.utils import resolve_task_config
 from rsl_rl.runners import OnPolicyRunner
 
+from sernf_isaac.checkpoint import load_checkpoint
 from tasks import ISAAC_TASKS
 from tasks.cube_spin.config import TaskConfig
 from tasks.cube_spin.episodes import EpisodeRecords
 from tasks.cube_spin.isaac.env_cfg import CubeSpinEnvCfg, refuse_unknown
 from tasks.cube_spin.isaac.mdp.state import TaskTracker, tracker
 from tasks.cube_spin.isaac.overrides import fill
-from tasks.cube_spin.teacher.policy import TeacherPolicy, teacher_from_rsl_rl
+from tasks.cube_spin.teacher.policy import (
+    TeacherPolicy,
+    load_teacher,
+    rsl_rl_weights,
+    teacher_from_rsl_rl,
+    with_teacher,
+)
 from tasks.cube_spin.terms import TaskConstants
 
+CRITIC_ITERATIONS = 10
+"""Iterations in which only the critic learns, when a run begins with a teacher file."""
 TRAIN_TASK = "Sernf-Orca-CubeSpin"
 AGENT = "rsl_rl_cfg_entry_point"
 
@@ -170,20 +179,49 @@ def train_isaac(
     run_dir: Path,
     *,
     resume: Path | None = None,
+    start_from: Path | None = None,
 ) -> OnPolicyRunner:
     """PPO by RSL-RL's own runner for `agent_cfg.max_iterations` more iterations.
+
+    A teacher file has no critic, and a fresh one would spoil the actor: the critic learns alone for
+    the first `CRITIC_ITERATIONS`.
 
     Args:
         env: The environment.
         agent_cfg: From `isaac_configs`.
         run_dir: Where TensorBoard events and `model_*.pt` go.
         resume: A `model_*.pt` to go on from, optimiser included.
+        start_from: A teacher file to begin with; the settings must ask for its network.
+
+    Raises:
+        ValueError: If the teacher file does not fit the settings.
     """
     runner = create_rsl_rl_runner(env, agent_cfg, log_dir=str(run_dir))
+    if start_from is not None:
+        _begin_with(runner, start_from)
+        runner.alg.actor.requires_grad_(False)
+        runner.learn(CRITIC_ITERATIONS, init_at_random_ep_len=False)
+        runner.alg.actor.requires_grad_(True)
     if resume is not None:
         runner.load(str(resume), map_location=agent_cfg.device)
     runner.learn(agent_cfg.max_iterations, init_at_random_ep_len=agent_cfg.init_at_random_ep_len)
     return runner
+
+
+def _begin_with(runner: OnPolicyRunner, path: Path) -> None:
+    """Give the runner's actor a teacher file's mean actions."""
+    teacher, algorithm = load_teacher(path), runner.alg
+    steps = load_checkpoint(path).config["notes"]["env_steps"]
+    eps = float(algorithm.actor.obs_normalizer.eps)  # type: ignore[arg-type]  # untyped there
+    weights = rsl_rl_weights(teacher, eps, steps)
+    networks = with_teacher(algorithm.actor, algorithm.critic, weights)
+    try:
+        algorithm.load(networks, {"actor": True, "critic": True}, True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} does not fit these settings; it needs agent.actor.hidden_dims="
+            f"{list(teacher.hidden)}, the same for agent.critic, and its observations: {error}"
+        ) from error
 
 
 def trained_policy(runner: OnPolicyRunner, env: IsaacCubeSpin) -> TeacherPolicy:

@@ -29,6 +29,7 @@ def train(
     seed: int | None,
     device: str,
     resume: str | None,
+    start_from: Path | None = None,
     print_only: bool = False,
 ) -> Path | None:
     """Train with RSL-RL's runner and return the policy file; None if settings were only printed.
@@ -39,6 +40,7 @@ def train(
         num_envs, iterations, seed: The task's own when None.
         device: "cpu" or "cuda:N", of simulation and learning.
         resume: A run folder, or "latest": goes on from its newest model for `iterations` more.
+        start_from: A teacher file whose network to begin with.
         print_only: Show every setting and stop.
 
     Raises:
@@ -63,7 +65,7 @@ def train(
     with writing(run_dir):
         (run_dir / CONFIG_FILE).write_text(notes + listing)
         with closing(open_isaac_env(env_cfg)) as env:
-            runner = train_isaac(env, agent_cfg, run_dir, resume=model)
+            runner = train_isaac(env, agent_cfg, run_dir, resume=model, start_from=start_from)
             about = {
                 "seed": agent_cfg.seed,
                 "iteration": runner.current_learning_iteration,

@@ -95,6 +95,31 @@ def teacher_from_weights(
     return policy.cpu().eval()
 
 
+def rsl_rl_weights(teacher: TeacherPolicy, eps: float, steps: int) -> dict[str, Tensor]:
+    """The inverse of `teacher_from_weights`: entries of an RSL-RL actor's state dict.
+
+    Args:
+        teacher: The policy.
+        eps: What RSL-RL adds to the deviations of observations.
+        steps: How many observations the scaling was measured on.
+    """
+    weights = {f"mlp.{name}": value for name, value in teacher.mlp.state_dict().items()}
+    mean, std = teacher.observation_mean[None], teacher.observation_scale[None] - eps
+    scaling = {"_mean": mean, "_std": std, "_var": std.square(), "count": torch.tensor(steps)}
+    return weights | {f"obs_normalizer.{name}": value for name, value in scaling.items()}
+
+
+def with_teacher(
+    actor: nn.Module, critic: nn.Module, weights: dict[str, Tensor]
+) -> dict[str, dict[str, Tensor]]:
+    """RSL-RL networks that act as `rsl_rl_weights` say; the critic shares the scaling only."""
+    scaling = {name: value for name, value in weights.items() if "obs_normalizer" in name}
+    return {
+        "actor_state_dict": actor.state_dict() | weights,
+        "critic_state_dict": critic.state_dict() | scaling,
+    }
+
+
 def teacher_contract(task: TaskConfig, constants: TaskConstants) -> Contract:
     """What a policy file promises: joints, rates, observation layout and action meaning."""
     return Contract(

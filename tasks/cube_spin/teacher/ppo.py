@@ -22,6 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sernf_isaac.checkpoint import load_checkpoint, read_whole, write_whole
+from tasks.cube_spin.teacher.policy import load_teacher, rsl_rl_weights, with_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 
 STATE_FILE = "training_state.pt"
@@ -270,18 +271,10 @@ class TeacherTraining:
 
     def _with_actor(self, path: Path) -> dict[str, dict[str, Tensor]]:
         """This run's networks, with a teacher file's mean actions and scaling of observations."""
-        teacher = load_checkpoint(path)
-        if teacher.contract.kind != "teacher":
-            raise ValueError(f"{path} is a '{teacher.contract.kind}', not a teacher")
-        actor, critic = self.ppo.actor.state_dict(), self.ppo.critic.state_dict()
-        actor |= {name: v for name, v in teacher.weights.items() if name.startswith("mlp.")}
+        teacher = load_teacher(path)
         eps: float = self.ppo.actor.obs_normalizer.eps  # type: ignore[assignment]  # untyped there
-        std = teacher.weights["observation_scale"][None] - eps
-        steps = torch.tensor(teacher.config["notes"]["env_steps"])
-        mean = teacher.weights["observation_mean"][None]
-        scaling = {"_mean": mean, "_std": std, "_var": std.square(), "count": steps}
-        scaling = {f"obs_normalizer.{name}": value for name, value in scaling.items()}
-        return {"actor_state_dict": actor | scaling, "critic_state_dict": critic | scaling}
+        steps = load_checkpoint(path).config["notes"]["env_steps"]
+        return with_teacher(self.ppo.actor, self.ppo.critic, rsl_rl_weights(teacher, eps, steps))
 
     def resume(self, run_dir: Path) -> None:
         """Continue a run from its last resume point.
