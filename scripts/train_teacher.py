@@ -31,7 +31,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     add("--num_envs", default=None, help="environments side by side; default: the preset's")
     add("--max_iterations", default=None, help="default: the preset's")
     add("--max_minutes", default=None, help="stop training after so long (twin)")
-    add("--seed", default=None, help="default: the preset's")
+    add("--seed", default=None)
     add("--device", default=None, help="auto, cpu, cuda or cuda:N (Isaac Lab); default: auto")
     add("--threads", default=None, help="physics threads (twin); default: all")
     add("--resume", default=None)
@@ -45,11 +45,10 @@ def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
         raise ValueError(f"a resumed run keeps its settings; remove {overrides or '--physics'}")
     run_dir = resumed_run_dir(args.out, args.resume) if args.resume else None
     from tasks.cube_spin.runs import train_teacher as runs
+    from tasks.cube_spin.runs.train_directions import train_teacher
 
-    if run_dir:
-        run = runs.load_run(run_dir)
-    else:
-        run = apply_overrides(runs.preset(args.preset), overrides)
+    begin = runs.preset(args.preset)
+    run = runs.load_run(run_dir) if run_dir else apply_overrides(begin, overrides)
     flags = {"num_envs": args.num_envs, "iterations": args.max_iterations, "seed": args.seed}
     flags |= {"max_minutes": args.max_minutes, "physics": args.physics}
     run = replace(run, **{name: value for name, value in flags.items() if value is not None})
@@ -60,7 +59,7 @@ def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
     torch.set_num_threads(1)  # small networks: a second thread only steals from the physics
     resume = run_dir is not None
     run_dir = run_dir or new_run_dir(args.out)
-    policy_file = runs.train(run, run_dir, threads=args.threads, resume=resume)
+    policy_file = train_teacher(run, run_dir, threads=args.threads, resume=resume)
     if args.video:
         from tasks.cube_spin.runs.play import film_policy
         from tasks.cube_spin.teacher.policy import load_teacher

@@ -198,7 +198,8 @@ def train_isaac(
     """
     runner = create_rsl_rl_runner(env, agent_cfg, log_dir=str(run_dir))
     if start_from is not None:
-        _begin_with(runner, start_from)
+        clockwise = env.tracker.task.command.clockwise
+        _begin_with(runner, load_teacher(start_from).towards(clockwise=clockwise), start_from)
         runner.alg.actor.requires_grad_(False)
         runner.learn(CRITIC_ITERATIONS, init_at_random_ep_len=False)
         runner.alg.actor.requires_grad_(True)
@@ -208,9 +209,9 @@ def train_isaac(
     return runner
 
 
-def _begin_with(runner: OnPolicyRunner, path: Path) -> None:
-    """Give the runner's actor a teacher file's mean actions."""
-    teacher, algorithm = load_teacher(path), runner.alg
+def _begin_with(runner: OnPolicyRunner, teacher: TeacherPolicy, path: Path) -> None:
+    """Give the runner's actor the mean actions of a teacher that was read from `path`."""
+    algorithm = runner.alg
     steps = load_checkpoint(path).config["notes"]["env_steps"]
     eps = float(algorithm.actor.obs_normalizer.eps)  # type: ignore[arg-type]  # untyped there
     weights = rsl_rl_weights(teacher, eps, steps)

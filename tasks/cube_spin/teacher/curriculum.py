@@ -16,13 +16,10 @@ class Curriculum:
 
     fastest_at_first_rad_s: float = 1.6
     """Upper end of the commands at first; nothing changes if the task's own is below."""
-    second_direction: float = 0.0
-    """Share of the run from which both directions are commanded, where the task has both. Gaits of
-    both at once take three times as long to appear."""
     begin: float = 0.15
     """Share of the run at which speeds and worlds start to grow ..."""
     end: float = 0.5
-    """... and at which they are whole. All three 0: no curriculum."""
+    """... and at which they are whole. Both 0: no curriculum."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.begin <= self.end <= 1.0:
@@ -40,9 +37,7 @@ class Curriculum:
         """The commands to draw from now."""
         slow, fast = whole.speed_rad_s
         first = min(fast, max(slow, self.fastest_at_first_rad_s))
-        both = whole.both_directions and done >= self.second_direction
-        now = (slow, first + self.grown(done) * (fast - first))
-        return replace(whole, speed_rad_s=now, both_directions=both)
+        return replace(whole, speed_rad_s=(slow, first + self.grown(done) * (fast - first)))
 
     def physics(self, whole: Physics, done: float) -> Physics:
         """The parameters to draw from now: those of the paper first, then what is beyond them."""

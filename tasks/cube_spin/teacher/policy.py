@@ -1,7 +1,8 @@
 """The teacher as a file: observation filter, network and the contract it was trained under."""
 
+import copy
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -23,6 +24,8 @@ OBSERVATION_GROUP = "teacher"
 
 class TeacherPolicy(nn.Module):
     """Deterministic policy: normalised teacher observations (N, D) to actions (N, 17).
+
+    It may have a second network, `clockwise`, that acts for negative commands.
 
     Args:
         task: The task it was trained on; tells which observations it wants.
@@ -53,11 +56,27 @@ class TeacherPolicy(nn.Module):
         # Weights are loaded right after; drawing them must not disturb a training that exports.
         with torch.random.fork_rng(devices=[]):
             self.mlp = MLP(observation_dim, len(JOINT_NAMES), list(hidden), "elu")
+        self.clockwise: TeacherPolicy | None = None
+        """The policy for negative commands; this one when None."""
 
     def forward(self, observations: TensorDict) -> Tensor:
         """Mean action for the "teacher" group of an environment's observations."""
         seen = observations[OBSERVATION_GROUP]
-        return self.mlp((seen - self.observation_mean) / self.observation_scale)
+        action = self.mlp((seen - self.observation_mean) / self.observation_scale)
+        if self.clockwise is None:
+            return action
+        commanded = seen[:, self._command_column, None]
+        return torch.where(commanded < 0.0, self.clockwise(observations), action)
+
+    def towards(self, *, clockwise: bool) -> "TeacherPolicy":
+        """The policy that acts for commands of one direction."""
+        return self.clockwise if clockwise and self.clockwise is not None else self
+
+    @property
+    def _command_column(self) -> int:
+        """Where the commanded spin stands among the observations."""
+        sizes = observation_sizes(self.task.observation)
+        return sum(list(sizes.values())[: list(sizes).index("command")])
 
     @property
     def constants(self) -> TaskConstants:
@@ -69,6 +88,25 @@ class TeacherPolicy(nn.Module):
             action_centre=self.action_centre,
             action_scale=self.action_scale,
         )
+
+
+def joined(counterclockwise: TeacherPolicy, clockwise: TeacherPolicy) -> TeacherPolicy:
+    """One policy for both directions; the arguments' networks, chosen by the command's sign.
+
+    Raises:
+        ValueError: If they see or do something else.
+    """
+    first, second = counterclockwise.task, clockwise.task
+    if (first.observation, first.action) != (second.observation, second.action):
+        raise ValueError("the two teachers differ in their observations or actions")
+    if not torch.equal(counterclockwise.action_centre, clockwise.action_centre):
+        raise ValueError("the two teachers differ in the centre of their actions")
+    if counterclockwise.hidden != clockwise.hidden:
+        raise ValueError("the two teachers' networks have different sizes")
+    command = replace(first.command, both_directions=True, clockwise=False)
+    policy = copy.deepcopy(counterclockwise)
+    policy.task, policy.clockwise = replace(first, command=command), copy.deepcopy(clockwise)
+    return policy.eval()
 
 
 def teacher_from_rsl_rl(
@@ -182,6 +220,14 @@ def load_teacher(path: Path | str = DEFAULT_TEACHER) -> TeacherPolicy:
     expected = teacher_contract(policy.task, policy.constants)
     if differences := contract.differences(expected):
         raise ValueError(f"{path} does not fit this task: {'; '.join(differences)}")
+    if any(name.startswith("clockwise.") for name in weights):
+        policy.clockwise = TeacherPolicy(
+            policy.task,
+            weights["action_centre"],
+            weights["action_scale"],
+            tuple(config["hidden"]),
+            observation_dim=len(weights["observation_mean"]),
+        )
     policy.load_state_dict(weights)
     return policy.eval()
 

@@ -143,6 +143,7 @@ class TeacherTraining:
         run_dir: Where TensorBoard events, checkpoints and the resume state go.
         export: Called with (actor, iteration) whenever a policy file should be written.
         save_every: Iterations between resume points.
+        label: Shown at the progress bar.
     """
 
     def __init__(
@@ -152,9 +153,10 @@ class TeacherTraining:
         run_dir: Path,
         export: Callable[[torch.nn.Module, int], None],
         save_every: int = 25,
+        label: str = "teacher",
     ) -> None:
         self.env, self.config, self.run_dir = env, config, run_dir
-        self.export, self.save_every = export, save_every
+        self.export, self.save_every, self.label = export, save_every, label
         self.ppo = build_ppo(env, config)
         self.progress = TrainingProgress()
         self.before_iteration: Callable[[float], None] = lambda _: None
@@ -167,7 +169,7 @@ class TeacherTraining:
         self.ppo.train_mode()
         writer = SummaryWriter(str(self.run_dir), purge_step=self.progress.iteration + 1)
         total = iterations if max_wall_s == math.inf else None  # else time may end it first
-        bar = tqdm(total=total, initial=self.progress.iteration, desc="teacher", unit="it")
+        bar = tqdm(total=total, initial=self.progress.iteration, desc=self.label, unit="it")
         with writer, bar:
             while self.progress.iteration < iterations and self.progress.wall_s < max_wall_s:
                 started = time.monotonic()
@@ -271,7 +273,7 @@ class TeacherTraining:
 
     def _with_actor(self, path: Path) -> dict[str, dict[str, Tensor]]:
         """This run's networks, with a teacher file's mean actions and scaling of observations."""
-        teacher = load_teacher(path)
+        teacher = load_teacher(path).towards(clockwise=self.env.task.command.clockwise)
         eps: float = self.ppo.actor.obs_normalizer.eps  # type: ignore[assignment]  # untyped there
         steps = load_checkpoint(path).config["notes"]["env_steps"]
         return with_teacher(self.ppo.actor, self.ppo.critic, rsl_rl_weights(teacher, eps, steps))

@@ -28,13 +28,6 @@ def test_commands_and_latency_grow_to_the_whole_task() -> None:
     assert curriculum.physics(PHYSICS, 0.8) == PHYSICS
 
 
-def test_the_second_direction_comes_in_once_and_stays() -> None:
-    curriculum = Curriculum(second_direction=0.3)
-    both = [curriculum.commands(replace(COMMANDS, both_directions=True), d) for d in SHARES]
-    assert [c.both_directions for c in both] == [done >= 0.3 for done in SHARES]
-    assert not curriculum.commands(COMMANDS, 1.0).both_directions
-
-
 def test_without_a_curriculum_the_task_is_whole_from_the_start() -> None:
     none = Curriculum(begin=0.0, end=0.0)
     assert none.commands(COMMANDS, 0.0) == COMMANDS and none.physics(PHYSICS, 0.0) == PHYSICS
