@@ -4,9 +4,20 @@ import torch
 from torch import Tensor
 
 from tasks.cube_spin.physics import Physics
-from tasks.orca.joints import NUM_JOINTS
+from tasks.orca.joints import JOINT_NAMES, NUM_JOINTS
 
 _MEMORY = ("_sent", "_goal", "_delay", "_jitter", "_play")
+
+
+def refuse_infinite(actions: Tensor) -> None:
+    """Stop before a number that is not finite reaches a servo.
+
+    Raises:
+        ValueError: If one of the actions (N, 17) is not finite; names environment and joint.
+    """
+    if not torch.isfinite(actions).all():
+        env, joint = (~torch.isfinite(actions)).nonzero()[0].tolist()
+        raise ValueError(f"action of environment {env}, {JOINT_NAMES[joint]} is not finite")
 
 
 class Actuation:

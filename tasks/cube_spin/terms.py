@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.cube_spin import rotations, world_terms
+from tasks.cube_spin import rotations
 from tasks.cube_spin.config import (
     CONTROL_DT_S,
     ROUNDING_S,
     ActionConfig,
     CommandConfig,
     EpisodeConfig,
-    ObservationConfig,
     RewardConfig,
 )
 
@@ -135,76 +134,6 @@ def remembered_targets(before: TaskState) -> Tensor:
 def updated_mean_spin(mean_spin: Tensor, spin: Tensor, config: RewardConfig) -> Tensor:
     """Running mean (N,) of the vertical component of spin (N, 3)."""
     return torch.lerp(mean_spin, spin[:, 2], config.spin_smoothing)
-
-
-# Observations -------------------------------------------------------------------------------------
-
-
-def normalised_joints(joint_pos: Tensor, constants: TaskConstants) -> Tensor:
-    """Joint angles (N, 17) mapped from the nominal limits to [-1, 1]."""
-    span = constants.joint_upper - constants.joint_lower
-    return 2.0 * (joint_pos - constants.joint_lower) / span - 1.0
-
-
-def teacher_observations(
-    state: TaskState, constants: TaskConstants, config: ObservationConfig
-) -> dict[str, Tensor]:
-    """The teacher's observation terms in order (paper F.4b): 83 numbers, plus the optional ones."""
-    quat = state.cube_quat * torch.where(state.cube_quat[:, 3:] < 0, -1.0, 1.0)
-    rotation = rotations.reduced_rotation(state.cube_quat) if config.symmetric_rotation else quat
-    terms = {
-        "joint_pos": normalised_joints(state.joint_pos, constants),
-        "joint_vel": state.joint_vel,
-        "cube_pos": state.cube_pos - constants.cube_origin,
-        "cube_quat": rotation,
-        "cube_lin_vel": state.cube_lin_vel,
-        "cube_ang_vel": state.cube_ang_vel,
-        "command": state.command[:, None],
-        "previous_action": state.action,
-        "joint_command": normalised_joints(state.joint_target, constants),
-        "support_left": state.support_left_s[:, None],
-    }
-    if config.fingertips:
-        terms["tip_to_cube"] = (state.cube_pos[:, None] - state.tip_pos).flatten(1)
-    if config.mean_spin:
-        terms["mean_spin"] = state.mean_spin[:, None]
-    if config.earlier_targets:
-        earlier = [
-            normalised_joints(target, constants) for target in state.earlier_targets.unbind(1)
-        ]
-        terms["earlier_targets"] = torch.cat(earlier, dim=1)
-    if config.world:
-        terms["world"] = state.world
-    return terms
-
-
-def observation_sizes(config: ObservationConfig) -> dict[str, int]:
-    """Terms of `teacher_observations` in order, and how many numbers each has."""
-    sizes = {"joint_pos": 17, "joint_vel": 17, "cube_pos": 3, "cube_quat": 4, "cube_lin_vel": 3}
-    sizes |= {"cube_ang_vel": 3, "command": 1, "previous_action": 17, "joint_command": 17}
-    sizes |= {"support_left": 1}
-    if config.fingertips:
-        sizes["tip_to_cube"] = 15
-    if config.mean_spin:
-        sizes["mean_spin"] = 1
-    if config.earlier_targets:
-        sizes["earlier_targets"] = 34
-    if config.world:
-        sizes["world"] = world_terms.SIZE
-    return sizes
-
-
-def student_observations(state: TaskState, constants: TaskConstants) -> tuple[Tensor, Tensor]:
-    """What the student sees of one step (paper F.3, Fig. 7).
-
-    Returns:
-        `history` (N, 24): joints 17 [rad], cube position 3 [m], rotation 4; one row of the history;
-        `current` (N, 35): previous action 17, joint command 17 [rad], goal 1 [rad/s].
-    """
-    quat = state.cube_quat * torch.where(state.cube_quat[:, 3:] < 0, -1.0, 1.0)
-    history = torch.cat([state.joint_pos, state.cube_pos - constants.cube_origin, quat], dim=1)
-    current = torch.cat([state.action, state.joint_target, state.command[:, None]], dim=1)
-    return history, current
 
 
 # Rewards ------------------------------------------------------------------------------------------

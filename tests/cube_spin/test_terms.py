@@ -10,7 +10,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from tasks.cube_spin import terms
+from tasks.cube_spin import observations, terms, world_terms
 from tasks.cube_spin.config import (
     CONTROL_DT_S,
     CUBE_ORIGIN_M,
@@ -24,6 +24,7 @@ from tasks.cube_spin.config import (
     paper_task,
     training_task,
     tuned_task,
+    wide_task,
 )
 from tasks.cube_spin.terms import TaskConstants, TaskState
 
@@ -82,6 +83,8 @@ def state(count: int = 1, **values: object) -> TaskState:
         mean_spin=one,
         command=one,
         support_left_s=one,
+        earlier_targets=torch.zeros(count, 2, 17),
+        world=torch.zeros(count, world_terms.SIZE),
     )
     made = {k: torch.as_tensor(v, dtype=torch.float64) for k, v in values.items()}
     return replace(calm, **made)
@@ -189,30 +192,36 @@ def test_mean_spin_follows_the_vertical_component_only(config: RewardConfig) -> 
 
 def test_joint_limits_are_plus_and_minus_one(constants: TaskConstants) -> None:
     ends = torch.stack([constants.joint_lower, constants.joint_upper])
-    seen = terms.normalised_joints(ends, constants)
+    seen = observations.normalised_joints(ends, constants)
     torch.testing.assert_close(seen, torch.tensor([-1.0, 1.0])[:, None].expand(2, 17))
 
 
 def test_the_papers_teacher_sees_83_numbers() -> None:
-    assert sum(terms.observation_sizes(paper_task().observation).values()) == 83
-    assert sum(terms.observation_sizes(tuned_task().observation).values()) == 83 + 15 + 1
+    assert sum(observations.observation_sizes(paper_task().observation).values()) == 83
+    assert sum(observations.observation_sizes(tuned_task().observation).values()) == 83 + 15 + 1
+    assert sum(observations.observation_sizes(wide_task().observation).values()) == 99 + 34 + 19
 
 
-@pytest.mark.parametrize("fingertips", [False, True])
-@pytest.mark.parametrize("mean_spin", [False, True])
-def test_observation_sizes_are_what_the_terms_have(
-    constants: TaskConstants, fingertips: bool, mean_spin: bool
-) -> None:
-    config = ObservationConfig(fingertips, mean_spin)
-    seen = terms.teacher_observations(state(3), constants, config)
-    sizes = terms.observation_sizes(config)
+@pytest.mark.parametrize("chosen", range(16))
+def test_observation_sizes_are_what_the_terms_have(constants: TaskConstants, chosen: int) -> None:
+    names = ("fingertips", "mean_spin", "earlier_targets", "world")
+    config = ObservationConfig(**{n: bool(chosen >> i & 1) for i, n in enumerate(names)})
+    seen = observations.teacher_observations(state(3), constants, config)
+    sizes = observations.observation_sizes(config)
     assert [(name, value.shape) for name, value in seen.items()] == [
         (name, (3, size)) for name, size in sizes.items()
     ]
 
 
+def test_targets_are_remembered_newest_first() -> None:
+    before = state(2, joint_target=torch.full((2, 17), 3.0), earlier_targets=torch.ones(2, 2, 17))
+    remembered = terms.remembered_targets(before)
+    assert remembered[:, 0].unique().tolist() == [3.0]
+    assert remembered[:, 1].unique().tolist() == [1.0]
+
+
 def test_the_cube_is_seen_relative_to_its_origin(constants: TaskConstants) -> None:
-    seen = terms.teacher_observations(
+    seen = observations.teacher_observations(
         state(cube_pos=cube_at(0.01, 0.0, -0.02)), constants, ObservationConfig()
     )
     torch.testing.assert_close(seen["cube_pos"], torch.tensor([[0.01, 0.0, -0.02]]))
@@ -222,8 +231,8 @@ def test_both_signs_of_a_quaternion_look_the_same(constants: TaskConstants) -> N
     quat = random_rotations(N)
     config = ObservationConfig(symmetric_rotation=False)
     for form in (config, ObservationConfig()):
-        one = terms.teacher_observations(state(N, cube_quat=quat), constants, form)
-        other = terms.teacher_observations(state(N, cube_quat=-quat), constants, form)
+        one = observations.teacher_observations(state(N, cube_quat=quat), constants, form)
+        other = observations.teacher_observations(state(N, cube_quat=-quat), constants, form)
         torch.testing.assert_close(one["cube_quat"], other["cube_quat"])
 
 
@@ -234,7 +243,7 @@ def test_the_student_sees_24_numbers_of_history_and_35_of_now(constants: TaskCon
         command=torch.tensor([1.0, 2.0]),
         cube_pos=cube_at(0.01).expand(2, 3),
     )
-    history, current = terms.student_observations(now, constants)
+    history, current = observations.student_observations(now, constants)
     assert history.shape == (2, 24) and current.shape == (2, 35)
     assert torch.equal(history[:, :17], now.joint_pos)
     torch.testing.assert_close(history[:, 17:20], torch.tensor([[0.01, 0, 0]]).expand(2, 3))
@@ -253,8 +262,8 @@ def test_targets_and_actions_undo_each_other_within_the_limits(constants: TaskCo
 def test_the_student_sees_neither_velocities_nor_the_platform(constants: TaskConstants) -> None:
     fast = {"joint_vel": torch.ones(1, 17), "cube_ang_vel": torch.ones(1, 3)}
     hidden = fast | {"cube_lin_vel": torch.ones(1, 3), "support_left_s": torch.ones(1)}
-    still = terms.student_observations(state(), constants)
-    moving = terms.student_observations(state(**hidden), constants)
+    still = observations.student_observations(state(), constants)
+    moving = observations.student_observations(state(**hidden), constants)
     for one, other in zip(still, moving, strict=True):
         assert torch.equal(one, other)
 
@@ -282,6 +291,7 @@ def test_evaluation_restores_the_papers_episode_and_commands() -> None:
     assert task.episode == EpisodeConfig() and task.command == CommandConfig()
     assert task.action == trained.action and task.observation == trained.observation
     assert trained.episode != EpisodeConfig()
+    assert evaluation_task(wide_task()).command == CommandConfig(both_directions=True)
 
 
 @pytest.mark.parametrize(

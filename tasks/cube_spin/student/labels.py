@@ -12,8 +12,9 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from tasks.cube_spin.config import ObservationConfig
+from tasks.cube_spin.observations import observation_sizes
 from tasks.cube_spin.teacher.policy import OBSERVATION_GROUP, TeacherPolicy
-from tasks.cube_spin.terms import actions_of, observation_sizes, targets_of
+from tasks.cube_spin.terms import actions_of, targets_of
 
 LAST = "previous_action"
 

@@ -15,8 +15,8 @@ from rsl_rl.modules import EmpiricalNormalization
 from sernf_isaac.checkpoint import read_whole
 from tasks.cube_spin.config import TaskConfig
 from tasks.cube_spin.grasps import load_grasps, task_constants
+from tasks.cube_spin.observations import observation_sizes
 from tasks.cube_spin.teacher.policy import save_teacher, teacher_from_weights
-from tasks.cube_spin.terms import observation_sizes
 
 ACTOR = "actor_state_dict"
 NORMALIZER_EPS = EmpiricalNormalization(1).eps

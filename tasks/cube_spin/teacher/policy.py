@@ -16,7 +16,8 @@ from sernf_isaac.checkpoint import load_checkpoint, save_checkpoint
 from sernf_isaac.spec import Contract
 from tasks.assets import DEFAULT_TEACHER
 from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, TaskConfig
-from tasks.cube_spin.terms import TaskConstants, observation_sizes
+from tasks.cube_spin.observations import observation_sizes
+from tasks.cube_spin.terms import TaskConstants
 from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
 
 OBSERVATION_GROUP = "teacher"

@@ -13,16 +13,17 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from tasks.cube_spin import rotations, terms
-from tasks.cube_spin.actuation import Actuation
+from tasks.cube_spin.actuation import Actuation, refuse_infinite
 from tasks.cube_spin.config import CONTROL_DT_S, HISTORY, CommandConfig, TaskConfig
 from tasks.cube_spin.episodes import EpisodeAccounts, EpisodeRecords
 from tasks.cube_spin.grasps import GraspBank, load_grasps, task_constants
+from tasks.cube_spin.observations import student_observations, teacher_observations
 from tasks.cube_spin.physics import RANDOMIZED, Physics
 from tasks.cube_spin.sensors import SensorModel
 from tasks.cube_spin.terms import TaskConstants, TaskState
 from tasks.cube_spin.twin.worlds import TwinPhysics
 from tasks.cube_spin.world_terms import world_terms
-from tasks.orca.joints import JOINT_NAMES, NUM_JOINTS
+from tasks.orca.joints import NUM_JOINTS
 from tasks.orca.kinematics import FingertipKinematics
 
 _MEMORY = (
@@ -208,9 +209,7 @@ class CubeSpinTwin(VecEnv):
                 f"actions have shape {tuple(actions.shape)}, "
                 f"expected ({self.num_envs}, {NUM_JOINTS})"
             )
-        if not torch.isfinite(actions).all():
-            env, joint = (~torch.isfinite(actions)).nonzero()[0].tolist()
-            raise ValueError(f"action of environment {env}, {JOINT_NAMES[joint]} is not finite")
+        refuse_infinite(actions)
         return actions.detach().to("cpu", torch.float32)
 
     def _send(self, actions: Tensor) -> None:
@@ -320,10 +319,10 @@ class CubeSpinTwin(VecEnv):
         if sensed:
             seen = replace(seen, tip_pos=self._tips_of(seen.joint_pos))
         told = seen if self._teacher_sensed else self.state
-        teacher = terms.teacher_observations(told, self.constants, self.task.observation)
+        teacher = teacher_observations(told, self.constants, self.task.observation)
         groups = {"teacher": torch.cat(list(teacher.values()), dim=1)}
         if self._student:
-            row, groups["student_current"] = terms.student_observations(seen, self.constants)
+            row, groups["student_current"] = student_observations(seen, self.constants)
             self._history = torch.cat([self._history[:, 1:], row[:, None]], dim=1)
             self._history[fresh] = row[fresh, None]
             groups["student_history"] = self._history

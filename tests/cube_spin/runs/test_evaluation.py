@@ -21,9 +21,9 @@ from tasks.cube_spin.evaluation.metrics import (
     to_json,
 )
 from tasks.cube_spin.grasps import task_constants
+from tasks.cube_spin.observations import observation_sizes
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
 from tasks.cube_spin.teacher.policy import TeacherPolicy, save_teacher
-from tasks.cube_spin.terms import observation_sizes
 
 PNG = b"\x89PNG"
 

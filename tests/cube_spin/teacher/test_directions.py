@@ -9,6 +9,7 @@ import torch
 from tensordict import TensorDict
 
 from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig, wide_task
+from tasks.cube_spin.observations import observation_sizes
 from tasks.cube_spin.runs import train_directions, train_teacher
 from tasks.cube_spin.runs.train_directions import DIRECTIONS, one_way, train_both
 from tasks.cube_spin.teacher.policy import (
@@ -20,7 +21,6 @@ from tasks.cube_spin.teacher.policy import (
     teacher_from_weights,
 )
 from tasks.cube_spin.teacher.ppo import STATE_FILE, PpoConfig
-from tasks.cube_spin.terms import observation_sizes
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 
 SIZE = sum(observation_sizes(wide_task().observation).values())

@@ -10,9 +10,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from tasks.cube_spin.config import TaskConfig, tuned_task
+from tasks.cube_spin.observations import observation_sizes
 from tasks.cube_spin.teacher.isaac_lab_model import export_teacher, newest_model
 from tasks.cube_spin.teacher.policy import load_teacher
-from tasks.cube_spin.terms import observation_sizes
 
 
 @pytest.fixture

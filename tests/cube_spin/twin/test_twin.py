@@ -26,9 +26,10 @@ from tasks.cube_spin.config import (
     tuned_task,
 )
 from tasks.cube_spin.grasps import GraspBank
+from tasks.cube_spin.observations import observation_sizes, student_observations
 from tasks.cube_spin.physics import DISTILLATION, NOMINAL, RANDOMIZED, WIDE, Physics
 from tasks.cube_spin.rotations import rotate
-from tasks.cube_spin.terms import REWARD_TERMS, observation_sizes, student_observations
+from tasks.cube_spin.terms import REWARD_TERMS
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.cube_spin.twin.scene import twin_spec
 from tasks.cube_spin.twin.worlds import elliptic_worlds

@@ -10,8 +10,8 @@ from isaaclab.utils import configclass
 from torch import Tensor
 
 from tasks.cube_spin import terms
+from tasks.cube_spin.actuation import refuse_infinite
 from tasks.cube_spin.isaac.mdp.state import NUM_JOINTS, tracker
-from tasks.orca.joints import JOINT_NAMES
 
 
 class JointTargetAction(ActionTerm):
@@ -45,9 +45,7 @@ class JointTargetAction(ActionTerm):
         Raises:
             ValueError: If an action is not finite.
         """
-        if not torch.isfinite(actions).all():
-            env, joint = (~torch.isfinite(actions)).nonzero()[0].tolist()
-            raise ValueError(f"action of environment {env}, {JOINT_NAMES[joint]} is not finite")
+        refuse_infinite(actions)
         shared = self._tracker
         smoothing = shared.task.action.smoothing
         self._raw[:] = actions
