@@ -45,7 +45,6 @@ def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
         raise ValueError(f"a resumed run keeps its settings; remove {overrides or '--physics'}")
     run_dir = resumed_run_dir(args.out, args.resume) if args.resume else None
     from tasks.cube_spin.runs import train_teacher as runs
-    from tasks.cube_spin.runs.train_directions import train_teacher
 
     begin = runs.preset(args.preset)
     run = runs.load_run(run_dir) if run_dir else apply_overrides(begin, overrides)
@@ -59,7 +58,7 @@ def train_on_twin(args: argparse.Namespace, overrides: list[str]) -> None:
     torch.set_num_threads(1)  # small networks: a second thread only steals from the physics
     resume = run_dir is not None
     run_dir = run_dir or new_run_dir(args.out)
-    policy_file = train_teacher(run, run_dir, threads=args.threads, resume=resume)
+    policy_file = runs.train(run, run_dir, threads=args.threads, resume=resume)
     if args.video:
         from tasks.cube_spin.runs.play import film_policy
         from tasks.cube_spin.teacher.policy import load_teacher

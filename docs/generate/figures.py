@@ -8,6 +8,7 @@ The same functions draw a run's own curves: `rehearse.py --summary`, `run_ogbenc
 from pathlib import Path
 
 from docs.generate.results import load
+from tasks.cube_spin.evaluation.figures import learning_figure
 from tasks.cube_spin.hand.curves import curve_figure
 from tasks.ogbench import report
 
@@ -56,9 +57,19 @@ def rehearsals(folder: Path) -> dict[str, list[dict]]:
     return curves
 
 
+def learning(folder: Path) -> dict[str, list[dict]]:
+    """Curves of trainings in both simulators, as far as the table knows them."""
+    curves: dict[str, list[dict]] = {}
+    for label, steps, hold_s, ratio, *_ in load(folder / "teacher_learning.json").rows:
+        row = {"env_steps": 1e6 * steps, "hold_s": hold_s, "spin_ratio": ratio}
+        curves.setdefault(label, []).append(row)
+    return curves
+
+
 def draw(results: Path, media: Path) -> None:
     """Draw every figure whose numbers stand in result files."""
     curve_figure(media / "rehearsal.png", rehearsals(results))
+    learning_figure(media / "learning.png", learning(results))
     report.curves_figure(media / "ogbench_variants.png", ogbench_runs(results))
 
 

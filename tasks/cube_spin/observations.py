@@ -62,6 +62,12 @@ def observation_sizes(config: ObservationConfig) -> dict[str, int]:
     return sizes
 
 
+def command_column(config: ObservationConfig) -> int:
+    """Where the commanded spin stands among the teacher's observations."""
+    sizes = observation_sizes(config)
+    return sum(list(sizes.values())[: list(sizes).index("command")])
+
+
 def student_observations(state: TaskState, constants: TaskConstants) -> tuple[Tensor, Tensor]:
     """What the student sees of one step (paper F.3, Fig. 7).
 

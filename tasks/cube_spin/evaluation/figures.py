@@ -80,6 +80,24 @@ def training_figure(path: Path, history: list[dict[str, float]], title: str) -> 
     _write(figure, path)
 
 
+def learning_figure(path: Path, curves: dict[str, list[dict[str, float]]]) -> None:
+    """Time held and achieved over commanded spin against environment steps, one line per training.
+
+    Args:
+        path: Picture to write.
+        curves: By label, rows of `env_steps`, `hold_s` and `spin_ratio`.
+    """
+    figure = Figure(figsize=(8.4, 3.4))
+    panels = (("hold_s", "time in the air [s]"), ("spin_ratio", "achieved / commanded spin"))
+    for axes, (name, label) in zip(figure.subplots(1, 2), panels, strict=True):
+        for (title, rows), colour in zip(curves.items(), (_BLUE, _ORANGE, _GREY), strict=False):
+            points = np.array([(row["env_steps"] / 1e6, row[name]) for row in rows])
+            axes.plot(*points.T, color=colour, marker="o", markersize=3, label=title)
+        axes.set(xlabel="environment steps [million]", ylabel=label, ylim=(0, None))
+    axes.legend(frameon=False)
+    _write(figure, path)
+
+
 def episode_figure(path: Path, trace: dict[str, np.ndarray], title: str) -> None:
     """Commanded and achieved spin and the turns of one filmed episode."""
     figure = Figure(figsize=(8, 4.6))

@@ -198,8 +198,7 @@ def train_isaac(
     """
     runner = create_rsl_rl_runner(env, agent_cfg, log_dir=str(run_dir))
     if start_from is not None:
-        clockwise = env.tracker.task.command.clockwise
-        _begin_with(runner, load_teacher(start_from).towards(clockwise=clockwise), start_from)
+        _begin_with(runner, load_teacher(start_from), start_from)
         runner.alg.actor.requires_grad_(False)
         runner.learn(CRITIC_ITERATIONS, init_at_random_ep_len=False)
         runner.alg.actor.requires_grad_(True)

@@ -41,9 +41,6 @@ class TwinRun:
     latency_steps: int | None = None
     """Largest action latency to train against, drawn per episode [control steps of 50 ms]; 0 adds
     none. Null: that of `physics` if it says one, else 2."""
-    separate_directions: bool = True
-    """Where both directions are commanded: train one policy for each, side by side, and join them
-    by the sign of the command. Else one network learns both, and takes several times as long."""
     curriculum: Curriculum = field(default_factory=Curriculum)
     eval_every: int = 250
     """Iterations between evaluations while training; 0 switches them off."""
@@ -63,7 +60,7 @@ def preset(name: str) -> TwinRun:
         return TwinRun()
     if name == "wide":
         return TwinRun(
-            iterations=650,
+            iterations=1100,
             physics="wide",
             curriculum=Curriculum(begin=0.25, end=0.6),
             task=wide_task(),
@@ -85,15 +82,8 @@ def load_run(run_dir: Path) -> TwinRun:
 
 
 @one_at_a_time
-def train(
-    run: TwinRun,
-    run_dir: Path,
-    *,
-    threads: int | None = None,
-    resume: bool = False,
-    label: str = "teacher",
-) -> Path:
-    """Train one network, or continue training, and return the policy file.
+def train(run: TwinRun, run_dir: Path, *, threads: int | None = None, resume: bool = False) -> Path:
+    """Train, or continue training, and return the policy file.
 
     Raises:
         FileNotFoundError: If a run should be resumed but holds no resume point.
@@ -105,7 +95,7 @@ def train(
     if not resume:
         save_settings(run_dir, run)
     export = partial(_export, run=run, env=env, run_dir=run_dir, commit=git_commit())
-    training = TeacherTraining(env, run.ppo, run_dir, export, label=label)
+    training = TeacherTraining(env, run.ppo, run_dir, export)
     if resume:
         training.resume(run_dir)
     elif run.start_from:

@@ -1,8 +1,7 @@
 """The teacher as a file: observation filter, network and the contract it was trained under."""
 
-import copy
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -16,11 +15,13 @@ from sernf_isaac.checkpoint import load_checkpoint, save_checkpoint
 from sernf_isaac.spec import Contract
 from tasks.assets import DEFAULT_TEACHER
 from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, TaskConfig
-from tasks.cube_spin.observations import observation_sizes
+from tasks.cube_spin.observations import command_column, observation_sizes
 from tasks.cube_spin.terms import TaskConstants
 from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
 
 OBSERVATION_GROUP = "teacher"
+COUNTERCLOCKWISE, CLOCKWISE = "mlp.counterclockwise.", "mlp.clockwise."
+"""How the layers of a network per direction are named (`two_way.py`)."""
 
 
 class TeacherPolicy(nn.Module):
@@ -66,18 +67,8 @@ class TeacherPolicy(nn.Module):
         action = self.mlp((seen - self.observation_mean) / self.observation_scale)
         if self.clockwise is None:
             return action
-        commanded = seen[:, self._command_column, None]
+        commanded = seen[:, command_column(self.task.observation), None]
         return torch.where(commanded < 0.0, self.clockwise(observations), action)
-
-    def towards(self, *, clockwise: bool) -> "TeacherPolicy":
-        """The policy that acts for commands of one direction."""
-        return self.clockwise if clockwise and self.clockwise is not None else self
-
-    @property
-    def _command_column(self) -> int:
-        """Where the commanded spin stands among the observations."""
-        sizes = observation_sizes(self.task.observation)
-        return sum(list(sizes.values())[: list(sizes).index("command")])
 
     @property
     def constants(self) -> TaskConstants:
@@ -89,25 +80,6 @@ class TeacherPolicy(nn.Module):
             action_centre=self.action_centre,
             action_scale=self.action_scale,
         )
-
-
-def joined(counterclockwise: TeacherPolicy, clockwise: TeacherPolicy) -> TeacherPolicy:
-    """One policy for both directions; the arguments' networks, chosen by the command's sign.
-
-    Raises:
-        ValueError: If they see or do something else.
-    """
-    first, second = counterclockwise.task, clockwise.task
-    if (first.observation, first.action) != (second.observation, second.action):
-        raise ValueError("the two teachers differ in their observations or actions")
-    if not torch.equal(counterclockwise.action_centre, clockwise.action_centre):
-        raise ValueError("the two teachers differ in the centre of their actions")
-    if counterclockwise.hidden != clockwise.hidden:
-        raise ValueError("the two teachers' networks have different sizes")
-    command = replace(first.command, both_directions=True, clockwise=False)
-    policy = copy.deepcopy(counterclockwise)
-    policy.task, policy.clockwise = replace(first, command=command), copy.deepcopy(clockwise)
-    return policy.eval()
 
 
 def teacher_from_rsl_rl(
@@ -122,15 +94,31 @@ def teacher_from_weights(
     weights: Mapping[str, Tensor], eps: float, task: TaskConfig, constants: TaskConstants
 ) -> TeacherPolicy:
     """The same from the actor's state dict; `eps` is added to the deviations of observations."""
-    layers = sorted(int(key.split(".")[1]) for key in weights if key.endswith("weight"))
-    hidden = tuple(len(weights[f"mlp.{layer}.weight"]) for layer in layers[:-1])
+    if not any(name.startswith(CLOCKWISE) for name in weights):
+        return _with_network(weights, "mlp.", eps, task, constants)
+    policy = _with_network(weights, COUNTERCLOCKWISE, eps, task, constants)
+    policy.clockwise = _with_network(weights, CLOCKWISE, eps, task, constants)
+    return policy
+
+
+def _with_network(
+    weights: Mapping[str, Tensor],
+    prefix: str,
+    eps: float,
+    task: TaskConfig,
+    constants: TaskConstants,
+) -> TeacherPolicy:
+    """A policy of the network whose layers begin with `prefix`."""
+    layers = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    order = sorted(int(name.split(".")[0]) for name in layers if name.endswith("weight"))
+    hidden = tuple(len(layers[f"{layer}.weight"]) for layer in order[:-1])
     mean, std = weights["obs_normalizer._mean"][0], weights["obs_normalizer._std"][0]
     policy = TeacherPolicy(
         task, constants.action_centre, constants.action_scale, hidden, observation_dim=len(mean)
     )
     policy.observation_mean.copy_(mean)
     policy.observation_scale.copy_(std + eps)
-    policy.mlp.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("mlp.")})
+    policy.mlp.load_state_dict(layers)
     return policy.cpu().eval()
 
 
@@ -142,7 +130,14 @@ def rsl_rl_weights(teacher: TeacherPolicy, eps: float, steps: int) -> dict[str, 
         eps: What RSL-RL adds to the deviations of observations.
         steps: How many observations the scaling was measured on.
     """
-    weights = {f"mlp.{name}": value for name, value in teacher.mlp.state_dict().items()}
+    networks = {"mlp.": teacher}
+    if teacher.clockwise is not None:
+        networks = {COUNTERCLOCKWISE: teacher, CLOCKWISE: teacher.clockwise}
+    weights = {
+        prefix + name: value
+        for prefix, policy in networks.items()
+        for name, value in policy.mlp.state_dict().items()
+    }
     mean, std = teacher.observation_mean[None], teacher.observation_scale[None] - eps
     scaling = {"_mean": mean, "_std": std, "_var": std.square(), "count": torch.tensor(steps)}
     return weights | {f"obs_normalizer.{name}": value for name, value in scaling.items()}

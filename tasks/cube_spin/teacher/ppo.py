@@ -22,7 +22,9 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sernf_isaac.checkpoint import load_checkpoint, read_whole, write_whole
+from tasks.cube_spin.observations import command_column
 from tasks.cube_spin.teacher.policy import load_teacher, rsl_rl_weights, with_teacher
+from tasks.cube_spin.teacher.two_way import TwoWayModel
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 
 STATE_FILE = "training_state.pt"
@@ -36,6 +38,8 @@ class PpoConfig:
     """Steps per environment and iteration (Table IV)."""
     hidden: tuple[int, ...] = (256, 128, 128)
     """Hidden layers of actor and critic; the paper uses 512, 512, 256, 128."""
+    separate_directions: bool = True
+    """Where both directions are commanded: a network for each, in actor and critic."""
     initial_std: float = 0.5
     """Initial standard deviation of the actions; the paper uses 1."""
     final_std: float | None = 0.15
@@ -94,6 +98,9 @@ def build_ppo(env: CubeSpinTwin, config: PpoConfig) -> PPO:
         "activation": "elu",
         "obs_normalization": True,
     }
+    if env.task.command.both_directions and config.separate_directions:
+        column = command_column(env.task.observation)
+        network |= {"class_name": TwoWayModel, "command_column": column}
     noise = {
         "class_name": "GaussianDistribution",
         "init_std": config.initial_std,
@@ -143,7 +150,6 @@ class TeacherTraining:
         run_dir: Where TensorBoard events, checkpoints and the resume state go.
         export: Called with (actor, iteration) whenever a policy file should be written.
         save_every: Iterations between resume points.
-        label: Shown at the progress bar.
     """
 
     def __init__(
@@ -153,10 +159,9 @@ class TeacherTraining:
         run_dir: Path,
         export: Callable[[torch.nn.Module, int], None],
         save_every: int = 25,
-        label: str = "teacher",
     ) -> None:
         self.env, self.config, self.run_dir = env, config, run_dir
-        self.export, self.save_every, self.label = export, save_every, label
+        self.export, self.save_every = export, save_every
         self.ppo = build_ppo(env, config)
         self.progress = TrainingProgress()
         self.before_iteration: Callable[[float], None] = lambda _: None
@@ -169,7 +174,7 @@ class TeacherTraining:
         self.ppo.train_mode()
         writer = SummaryWriter(str(self.run_dir), purge_step=self.progress.iteration + 1)
         total = iterations if max_wall_s == math.inf else None  # else time may end it first
-        bar = tqdm(total=total, initial=self.progress.iteration, desc=self.label, unit="it")
+        bar = tqdm(total=total, initial=self.progress.iteration, desc="teacher", unit="it")
         with writer, bar:
             while self.progress.iteration < iterations and self.progress.wall_s < max_wall_s:
                 started = time.monotonic()
@@ -273,7 +278,7 @@ class TeacherTraining:
 
     def _with_actor(self, path: Path) -> dict[str, dict[str, Tensor]]:
         """This run's networks, with a teacher file's mean actions and scaling of observations."""
-        teacher = load_teacher(path).towards(clockwise=self.env.task.command.clockwise)
+        teacher = load_teacher(path)
         eps: float = self.ppo.actor.obs_normalizer.eps  # type: ignore[assignment]  # untyped there
         steps = load_checkpoint(path).config["notes"]["env_steps"]
         return with_teacher(self.ppo.actor, self.ppo.critic, rsl_rl_weights(teacher, eps, steps))

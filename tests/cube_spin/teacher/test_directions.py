@@ -8,32 +8,38 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig, wide_task
-from tasks.cube_spin.observations import observation_sizes
-from tasks.cube_spin.runs import train_directions, train_teacher
-from tasks.cube_spin.runs.train_directions import DIRECTIONS, one_way, train_both
+from tasks.cube_spin.config import EpisodeConfig, wide_task
+from tasks.cube_spin.observations import command_column, observation_sizes
+from tasks.cube_spin.runs import train_teacher
 from tasks.cube_spin.teacher.policy import (
     TeacherPolicy,
-    joined,
     load_teacher,
     rsl_rl_weights,
     save_teacher,
+    teacher_from_rsl_rl,
     teacher_from_weights,
 )
-from tasks.cube_spin.teacher.ppo import STATE_FILE, PpoConfig
+from tasks.cube_spin.teacher.ppo import PpoConfig, build_ppo
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 
+MakeTwin = Callable[..., CubeSpinTwin]
 SIZE = sum(observation_sizes(wide_task().observation).values())
+COMMAND = command_column(wide_task().observation)
+PPO = PpoConfig(rollout_steps=4, hidden=(8,), epochs=1, minibatches=1)
 
 
-def random_policy(seed: int, task: TaskConfig | None = None, hidden: int = 8) -> TeacherPolicy:
-    task = task or wide_task()
-    size = sum(observation_sizes(task.observation).values())
-    policy = TeacherPolicy(task, torch.zeros(17), torch.ones(17), (hidden,), size)
+def random_policy(seed: int) -> TeacherPolicy:
+    policy = TeacherPolicy(wide_task(), torch.zeros(17), torch.ones(17), (8,), SIZE)
     generator = torch.Generator().manual_seed(seed)
-    for value in (*policy.parameters(), policy.observation_mean):
+    for value in policy.parameters():
         value.data = torch.randn(value.shape, generator=generator)
     return policy.eval()
+
+
+def two_way() -> TeacherPolicy:
+    policy = random_policy(1)
+    policy.clockwise = random_policy(2)
+    return policy
 
 
 def observations(count: int = 12) -> TensorDict:
@@ -41,87 +47,83 @@ def observations(count: int = 12) -> TensorDict:
     return TensorDict({"teacher": seen}, batch_size=[count])
 
 
-def tiny_run() -> train_teacher.TwinRun:
-    episode = EpisodeConfig(length_s=0.5, support_s=(0.0, 0.1))
-    return train_teacher.TwinRun(
-        seed=5,
-        num_envs=4,
-        iterations=2,
-        physics="wide",
-        task=replace(wide_task(), episode=episode),
-        ppo=PpoConfig(rollout_steps=4, hidden=(8,), epochs=1, minibatches=1),
-        eval_every=0,
+def test_the_command_stands_where_it_is_looked_for(make_twin: MakeTwin) -> None:
+    twin = make_twin(5, wide_task())
+    assert torch.equal(twin.get_observations()["teacher"][:, COMMAND], twin.command)
+
+
+def test_the_sign_of_the_command_chooses_the_network() -> None:
+    seen = observations()
+    negative = seen["teacher"][:, COMMAND] < 0.0
+    assert 0 < negative.sum() < len(negative)
+    expected = torch.where(negative[:, None], random_policy(2)(seen), random_policy(1)(seen))
+    assert torch.equal(two_way()(seen), expected)
+
+
+def test_a_two_way_teacher_survives_its_file(tmp_path: Path) -> None:
+    save_teacher(tmp_path / "both.pt", two_way(), notes={})
+    assert torch.equal(
+        load_teacher(tmp_path / "both.pt")(observations()), two_way()(observations())
     )
 
 
-def test_the_sign_of_the_command_chooses_the_network(
-    make_twin: Callable[..., CubeSpinTwin],
-) -> None:
-    counterclockwise, clockwise = random_policy(1), random_policy(2)
-    both = joined(counterclockwise, clockwise)
-    twin = make_twin(3, wide_task())
-    for command, expected in ((0.7, counterclockwise), (-0.7, clockwise)):
-        twin.command_all(command)
-        seen = twin._observe(torch.zeros(3, dtype=torch.bool))
-        assert torch.equal(both(seen), expected(seen))
-    assert both.task.command.both_directions
-    assert both.towards(clockwise=False) is both
-    assert torch.equal(both.towards(clockwise=True)(seen), clockwise(seen))
-
-
-def test_a_joined_teacher_survives_its_file(tmp_path: Path) -> None:
-    both = joined(random_policy(1), random_policy(2))
-    save_teacher(tmp_path / "both.pt", both, notes={})
-    assert torch.equal(load_teacher(tmp_path / "both.pt")(observations()), both(observations()))
-
-
-def test_teachers_of_different_tasks_are_not_joined() -> None:
-    seen = replace(wide_task().observation, world=False)
-    with pytest.raises(ValueError, match="observations or actions"):
-        joined(random_policy(1), random_policy(2, replace(wide_task(), observation=seen)))
-    with pytest.raises(ValueError, match="different sizes"):
-        joined(random_policy(1), random_policy(2, hidden=16))
-
-
-def test_a_teacher_becomes_an_rsl_rl_actor_and_comes_back() -> None:
-    policy = random_policy(3)
+@pytest.mark.parametrize("policy", [random_policy(3), two_way()], ids=["one network", "two"])
+def test_a_teacher_becomes_an_rsl_rl_actor_and_comes_back(policy: TeacherPolicy) -> None:
     weights = rsl_rl_weights(policy, eps=0.01, steps=100)
     again = teacher_from_weights(weights, 0.01, policy.task, policy.constants)
     torch.testing.assert_close(again(observations()), policy(observations()))
 
 
-def test_one_direction_is_commanded_in_each_training(
-    make_twin: Callable[..., CubeSpinTwin],
-) -> None:
-    for clockwise in DIRECTIONS.values():
-        run = one_way(tiny_run(), clockwise=clockwise)
-        twin = make_twin(50, run.task)
-        assert ((twin.command < 0.0) == clockwise).all()
-    assert isinstance(run.task.command, CommandConfig)
+def test_what_rsl_rl_trains_acts_the_same_as_the_file(make_twin: MakeTwin) -> None:
+    twin = make_twin(6, wide_task())
+    actor = build_ppo(twin, PPO).actor
+    for value in actor.parameters():
+        value.data += 0.1 * torch.randn(value.shape, generator=torch.Generator().manual_seed(0))
+    for value in actor.mlp.clockwise.parameters():
+        value.data *= 2.0
+    actor.obs_normalizer._mean.fill_(0.3)
+    policy = teacher_from_rsl_rl(actor, wide_task(), twin.constants)
+    seen = twin.get_observations()
+    assert len(set((twin.command < 0).tolist())) == 2
+    torch.testing.assert_close(policy(seen), actor(seen), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_both_directions_are_trained_and_joined(tmp_path: Path, threads: int) -> None:
-    both = load_teacher(train_both(tiny_run(), tmp_path, threads=threads))
-    first, second = (load_teacher(tmp_path / name / "teacher.pt") for name in DIRECTIONS)
-    seen = observations()
-    negative = seen["teacher"][:, both._command_column] < 0.0
-    expected = torch.where(negative[:, None], second(seen), first(seen))
-    assert torch.equal(both(seen), expected) and 0 < negative.sum() < len(negative)
+def test_a_network_learns_from_its_own_direction_only(make_twin: MakeTwin) -> None:
+    twin = make_twin(4, wide_task())
+    actor = build_ppo(twin, PPO).actor
+    twin.command_all(-0.5)
+    seen = twin._observe(torch.zeros(4, dtype=torch.bool))
+    actor(seen).sum().backward()
+    assert all(value.grad.abs().max() > 0.0 for value in actor.mlp.clockwise.parameters())
+    idle = actor.mlp.counterclockwise.parameters()
+    assert all(value.grad is None or not value.grad.any() for value in idle)
 
 
-def test_a_resumed_training_does_what_is_missing(tmp_path: Path) -> None:
-    whole = load_teacher(train_both(tiny_run(), tmp_path, threads=1))
-    first, second = (tmp_path / name / STATE_FILE for name in DIRECTIONS)
-    before = first.read_bytes()
-    second.unlink()  # killed before its first resume point
-    again = load_teacher(train_both(tiny_run(), tmp_path, threads=1, resume=True))
-    assert torch.equal(again(observations()), whole(observations()))
-    assert first.read_bytes() == before, "what is done is not done again"
+def test_one_network_may_learn_both(make_twin: MakeTwin) -> None:
+    twin = make_twin(4, wide_task())
+    shared = build_ppo(twin, replace(PPO, separate_directions=False)).actor
+    assert not any("clockwise" in name for name in shared.state_dict())
 
 
-def test_a_training_that_fails_is_named(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
-    wrong = replace(tiny_run(), ppo=PpoConfig(schedule="sometimes"))
-    with pytest.raises(RuntimeError, match=r"clockwise failed"):
-        train_directions.train_both(wrong, tmp_path, threads=2)
-    assert "schedule must be one of" in capfd.readouterr().err
+def test_a_two_way_training_is_resumed_and_begun_with(tmp_path: Path) -> None:
+    episode = EpisodeConfig(length_s=0.5, support_s=(0.0, 0.1))
+    run = train_teacher.TwinRun(
+        seed=5,
+        num_envs=4,
+        iterations=2,
+        physics="wide",
+        task=replace(wide_task(), episode=episode),
+        ppo=PPO,
+        eval_every=0,
+    )
+    (tmp_path / "first").mkdir()
+    file = train_teacher.train(run, tmp_path / "first", threads=1)
+    before = load_teacher(file)(observations())
+    train_teacher.train(run, tmp_path / "first", threads=1, resume=True)  # all is done already
+    assert torch.equal(load_teacher(file)(observations()), before)
+    (tmp_path / "second").mkdir()
+    still = replace(run, start_from=str(file), ppo=replace(PPO, learning_rate=0.0), iterations=1)
+    again = load_teacher(train_teacher.train(still, tmp_path / "second", threads=1))
+    clockwise = again.clockwise
+    assert clockwise is not None
+    torch.testing.assert_close(clockwise.mlp[0].weight, load_teacher(file).clockwise.mlp[0].weight)
