@@ -1,11 +1,12 @@
-"""Ablations: one script with many settings and seeds, as processes on this machine.
+"""Ablations and seeds: one script with many settings, as runs on this machine or on a cluster.
 
     python scripts/sweep.py scripts/two_doors.py --grid lambda --seeds 0 1 2 --processes 2 \\
       --result results.json --metric offline.success online.success
     python scripts/sweep.py scripts/run_ogbench.py --grid chunk --seeds 0 1 2 3 \\
       --metric success_imitation success_online
-    python scripts/sweep.py scripts/run_ogbench.py --vary "couplings=[4,6,8]" --seeds 0 \\
-      --metric success_imitation imitation_steps=600
+    python scripts/sweep.py scripts/rehearse.py --seeds 0 1 2 3 --processes 4 --on slurm \\
+      --engine partition=cpu --engine timeout_min=2000 --out /shared/rehearsals
+    python scripts/sweep.py scripts/train_teacher.py --seeds 0 1 2 --threads 8 --on ray --sim twin
 
 Grids: chunk, couplings, lambda (the paper's Figs. 10 to 12), prefix, ensemble, bins, candidates and
 sigma; --vary takes "key=[values]" for any setting, or other values for a grid. Several of them are
@@ -15,13 +16,9 @@ and --json. A sweep that was interrupted goes on when it is started again, and r
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sernf_isaac.cli import run_main
 from sernf_isaac.flags import ScriptParser
-
-if TYPE_CHECKING:
-    from sernf_isaac.sweep.sweep import Outcome
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
@@ -31,8 +28,10 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     add("--grid", nargs="+", default=[], help="names of grids")
     add("--vary", nargs="+", default=[], help="key=[values]")
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the runs")
-    add("--metric", nargs="+", required=True, help="names in the script's result")
+    add("--metric", nargs="+", default=[], help="names in the script's result, for the table")
     add("--result", default=None, help="file in --out; for scripts without --json")
+    add("--on", default="local")
+    add("--engine", default=[])
     add("--processes", default=1, help="runs side by side")
     add("--threads", default=1, help="threads of each run")
     add("--out", default=Path("runs/sweep"), help="folder of the runs")
@@ -43,27 +42,18 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
         given = getattr(args, name)
         setattr(args, name, [item for item in given if "=" not in item])
         options += [item for item in given if "=" in item]
-    return args, options
+    return args, [option for option in options if option != "--"]
 
 
 def main() -> None:
     args, options = parse()
-    from tqdm import tqdm
-
     from sernf_isaac.sweep import report as sweep_report
+    from sernf_isaac.sweep.engines import engine_named
     from sernf_isaac.sweep.grids import axes_of
-    from sernf_isaac.sweep.sweep import (
-        LOG_FILE,
-        Plan,
-        command_of,
-        folder_of,
-        jobs_of,
-        outcome_of,
-        sweep,
-    )
+    from sernf_isaac.sweep.sweep import Plan, command_of, folder_of, jobs_of, outcome_of, sweep
 
-    options = [option for option in options if option != "--"]
-    plan = Plan(args.script.resolve(), tuple(options), args.result)
+    result = args.result if args.metric or args.result else ""
+    plan = Plan(args.script.resolve(), tuple(options), result)
     jobs = jobs_of(axes_of(args.grid, args.vary), args.seeds)
     root = args.out.resolve()
     if args.dry_run:
@@ -73,22 +63,16 @@ def main() -> None:
     if args.report:
         outcomes = [outcome_of(root, plan, job) for job in jobs]
     else:
-        print(f"logs   -> {root}/*/{LOG_FILE}")
-        with tqdm(total=len(jobs), desc=args.script.stem, unit="run") as bar:
-
-            def tell(outcome: "Outcome") -> None:
-                bar.update()
-                if outcome.state != "done":
-                    log = outcome.folder / LOG_FILE
-                    bar.write(f"{outcome.state}: {outcome.reason} (see {log})")
-
-            limits = {"at_once": args.processes, "threads": args.threads}
-            outcomes = sweep(plan, jobs, root, report=tell, **limits)
+        limits = {"at_once": args.processes, "threads": args.threads}
+        engine = engine_named(args.on, args.engine, logs=root, **limits)
+        with sweep_report.progress(args.script.stem, len(jobs), root) as tell:
+            outcomes = sweep(plan, jobs, root, engine, threads=args.threads, report=tell)
     rows = sweep_report.rows_of(outcomes, args.metric)
     sweep_report.save(root, outcomes, rows, args.metric)
     print(sweep_report.table(rows, args.metric))
     print(f"table  -> {root / 'sweep.txt'}\nruns   -> {root / 'sweep.json'}")
-    print(f"figure -> {root / 'sweep.png'}")
+    if (figure := root / "sweep.png").is_file():
+        print(f"figure -> {figure}")
 
 
 if __name__ == "__main__":

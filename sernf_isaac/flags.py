@@ -42,6 +42,16 @@ SHARED: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "metavar": "N", "help": "of all random numbers"},
     "--device": {"metavar": "NAME", "help": "auto, cpu, cuda or cuda:N"},
     "--threads": {"type": count, "metavar": "N", "help": "threads of the processor"},
+    "--on": {
+        "choices": ("local", "slurm", "ray"),
+        "help": "who starts the processes: this machine, a Slurm cluster or a Ray cluster",
+    },
+    "--engine": {
+        "action": "append",
+        "metavar": "KEY=VALUE",
+        "help": "setting of --on, may be repeated: partition=gpu, timeout_min=600 (slurm), "
+        "address=auto, num_gpus=1 (ray)",
+    },
     "--processes": {"type": count, "metavar": "N", "help": "processes that work side by side"},
     "--num_envs": {"type": count, "metavar": "N", "help": "environments side by side"},
     "--episodes": {"type": count, "metavar": "N", "help": "episodes"},

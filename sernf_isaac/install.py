@@ -27,6 +27,8 @@ EXTRAS = {
     "fastapi": "label",
     "uvicorn": "label",
     "ogbench": "ogbench",
+    "submitit": "cluster",
+    "ray": "cluster",
     "onnx": "dev",
     "onnxruntime": "dev",
 }

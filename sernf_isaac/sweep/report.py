@@ -1,14 +1,17 @@
 """What came out of a sweep: a table over settings, a figure like the paper's Figs. 10 to 12."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from tqdm import tqdm
 
+from sernf_isaac.sweep.child import LOG_FILE
 from sernf_isaac.sweep.sweep import Outcome, Value, value_at
 
 _COLOURS = ("#2f6db5", "#d9822b", "#3d9a50", "#b5476b", "#8a8f98")
@@ -27,6 +30,21 @@ class Row:
     """Mean duration of the seeds that are done; nan without any."""
     problems: tuple[str, ...]
     """One line per seed that gave nothing, or not all."""
+
+
+@contextmanager
+def progress(name: str, runs: int, root: Path) -> Iterator[Callable[[Outcome], None]]:
+    """A bar for `sweep`'s `report`; what failed is written above it."""
+    print(f"logs   -> {root}/*/{LOG_FILE}")
+    with tqdm(total=runs, desc=name, unit="run") as bar:
+
+        def tell(outcome: Outcome) -> None:
+            bar.update()
+            if outcome.state != "done":
+                log = outcome.folder / LOG_FILE
+                bar.write(f"{outcome.state}: {outcome.reason} (see {log})")
+
+        yield tell
 
 
 def rows_of(outcomes: Iterable[Outcome], metrics: Sequence[str]) -> list[Row]:
@@ -75,7 +93,7 @@ def save(
     ]
     (folder / "sweep.json").write_text(json.dumps(runs, indent=1) + "\n")
     (folder / "sweep.txt").write_text(table(rows, metrics) + "\n")
-    if any(row.done for row in rows):
+    if metrics and rows[0].settings and any(row.done for row in rows):
         figure(folder / "sweep.png", rows, metrics)
 
 

@@ -1,38 +1,26 @@
-"""Sweeps: one script, many settings and seeds, N processes at a time, nothing done twice.
+"""Sweeps: one script, many settings and seeds, as runs that an engine starts (`runs.py`).
 
-A run is a folder. Its name says what was set, `run.json` all of the command, `log.txt` what the
-script printed, `exit.json` how it ended: a run with exit code 0 is never repeated. Its process
-holds a lock and writes its end by itself (`sweep_child.py`), so that a run whose sweep was killed
-is waited for instead of started a second time, and several sweeps may share a folder.
+A run's folder is named after what was set. It has the script's result beside the files of the run.
+A run with exit code 0 and a readable result is never repeated.
 """
 
-import fcntl
 import hashlib
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from sernf_isaac.data.store.files import read_json, write_json
-from sernf_isaac.sweep import child as sweep_child
+from sernf_isaac.data.store.files import read_json
+from sernf_isaac.run_folder import RESUMED_BY
+from sernf_isaac.sweep.engines import Engine
+from sernf_isaac.sweep.runs import Run, how_it_ended, run_all
 
 Value = int | float | str | bool
-RUN_FILE, LOG_FILE, EXIT_FILE, RESULT_FILE, LOCK_FILE = (
-    "run.json",
-    "log.txt",
-    "exit.json",
-    "result.json",
-    "lock",
-)
-POLL_S = 0.05
-PATIENCE_S = 10.0
-"""How long interrupted runs may take to end by themselves."""
+RESULT_FILE = "result.json"
+WHERE = ("--sim", "--device", "--threads", "--no-video")
+"""Flags that a resumed run may be given: they say where it goes on, not what it is."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +28,12 @@ class Plan:
     """What is common to all runs of a sweep."""
 
     script: Path
-    """Takes `key=value` settings, --seed and --out, and --json unless `result` is given."""
+    """Takes `key=value` settings, --seed and --out, and --json unless `result` says otherwise."""
     options: tuple[str, ...] = ()
     """Flags and settings of every run."""
     result: str | None = None
-    """Name of the JSON file that the script writes to its --out folder by itself."""
+    """Name of the JSON file that the script writes to its --out folder by itself; None: it takes
+    --json; empty: nothing is read."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +61,7 @@ class Outcome:
     """"done", "failed", or "missing": not run, or killed together with what watched over it."""
     seconds: float = 0.0
     reason: str = ""
-    """Last line of the log of a failed run."""
+    """Last line of the log of a failed run; what an engine said of a killed one."""
     result: dict | None = None
 
 
@@ -80,10 +69,10 @@ def jobs_of(axes: Mapping[str, Sequence[Value]], seeds: Sequence[int]) -> list[J
     """All combinations of settings, each with all seeds; the seeds of a setting come together.
 
     Raises:
-        ValueError: If there is nothing to vary or a value appears twice.
+        ValueError: If there is no seed or a value appears twice.
     """
-    if not axes or not seeds:
-        raise ValueError("nothing to sweep: give --grid or --vary, and at least one seed")
+    if not seeds:
+        raise ValueError("nothing to sweep: give at least one seed")
     for name, values in {**axes, "seeds": seeds}.items():
         if not values or len(set(values)) < len(values):
             raise ValueError(f"{name} needs values that differ, not {list(values)}")
@@ -100,20 +89,34 @@ def folder_of(root: Path, plan: Plan, job: Job) -> Path:
 def command_of(plan: Plan, job: Job, folder: Path) -> list[str]:
     """What a run executes."""
     out = ["--seed", str(job.seed), "--out", str(folder)]
-    file = [] if plan.result else ["--json", str(folder / RESULT_FILE)]
+    file = ["--json", str(folder / RESULT_FILE)] if plan.result is None else []
     settings = [f"{key}={value}" for key, value in job.settings]
     return [sys.executable, str(plan.script), *plan.options, *out, *file, *settings]
+
+
+def resume_of(plan: Plan, folder: Path) -> list[str]:
+    """What a run executes that was killed after a resume point; empty if its script does not tell
+    one from the other, or needs no other flags for it."""
+    if plan.script.name not in RESUMED_BY:
+        return []
+    where: list[str] = []
+    for number, option in enumerate(plan.options):
+        if option.partition("=")[0] in WHERE:
+            has_value = "=" not in option and option != "--no-video"
+            where += plan.options[number : number + 1 + has_value]
+    resume = ["--resume", "latest", "--out", str(folder)]
+    return [sys.executable, str(plan.script), *where, *resume]
 
 
 def outcome_of(root: Path, plan: Plan, job: Job) -> Outcome:
     """How a run stands, from its files alone."""
     folder = folder_of(root, plan, job)
-    if not (folder / EXIT_FILE).is_file():
+    if (end := how_it_ended(folder)) is None:
         return Outcome(job, folder, "missing")
-    end = read_json(folder / EXIT_FILE)
     if end["code"]:
-        reason = f"exit code {end['code']}: {last_line(folder / LOG_FILE)}"
-        return Outcome(job, folder, "failed", end["seconds"], reason)
+        return Outcome(job, folder, "failed", end["seconds"], end["reason"])
+    if plan.result == "":
+        return Outcome(job, folder, "done", end["seconds"])
     path = folder / (plan.result or RESULT_FILE)
     try:
         return Outcome(job, folder, "done", end["seconds"], result=read_json(path))
@@ -125,8 +128,8 @@ def sweep(
     plan: Plan,
     jobs: Sequence[Job],
     root: Path,
+    engine: Engine,
     *,
-    at_once: int = 1,
     threads: int = 1,
     report: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
@@ -135,48 +138,32 @@ def sweep(
     Args:
         plan: What to run.
         jobs: From `jobs_of`.
-        root: Folder of the runs.
-        at_once: Processes at a time.
-        threads: Of each process, for PyTorch and its libraries.
+        root: Folder of the runs; absolute, and the same one on all machines of the engine.
+        engine: Starts the runs; closed here.
+        threads: Of each run, for PyTorch and its libraries.
         report: Hears of each run that has ended or was done before.
 
     Raises:
-        ValueError: If there is no such script or no process is allowed.
-        KeyboardInterrupt: After all processes have ended.
+        ValueError: If there is no such script, or a machine does not see the folder.
+        KeyboardInterrupt: After all runs here have ended.
     """
     if not plan.script.is_file():
+        engine.close()
         raise ValueError(f"no script at {plan.script}")
-    if at_once < 1 or threads < 1:
-        raise ValueError(f"processes ({at_once}) and threads ({threads}) must be at least 1")
-    waiting, running = list(jobs), []
-    try:
-        while waiting or running:
-            for ended in [run for run in running if run.has_ended()]:
-                running.remove(ended)
-                report(outcome_of(root, plan, ended.job))
-            for job in list(waiting):
-                if len(running) >= at_once:
-                    break
-                folder = folder_of(root, plan, job)
-                if (lock := _lock(folder)) is None:
-                    continue  # somebody is at it
-                waiting.remove(job)
-                if (known := outcome_of(root, plan, job)).state == "done":
-                    os.close(lock)
-                    report(known)
-                else:
-                    running.append(_Run(job, _start(plan, job, folder, lock, threads), lock))
-            time.sleep(POLL_S)
-    finally:
-        _end(running)
-    return [outcome_of(root, plan, job) for job in jobs]
+    found: dict[Job, Outcome] = {}
+    runs = {_run_of(root, plan, job): job for job in jobs}
 
+    def ended(run: Run, words: str) -> None:
+        job = runs[run]
+        outcome = outcome_of(root, plan, job)
+        found[job] = replace(outcome, reason=words) if words else outcome
+        report(found[job])
 
-def last_line(path: Path) -> str:
-    """The last line of a log that says something."""
-    lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1].rpartition("\r")[2] if said else "it said nothing"
+    def is_done(run: Run) -> bool:
+        return outcome_of(root, plan, runs[run]).state == "done"
+
+    run_all(list(runs), engine, threads=threads, is_done=is_done, report=ended)
+    return [found[job] for job in jobs]
 
 
 def value_at(result: object, path: str) -> float:
@@ -197,60 +184,8 @@ def value_at(result: object, path: str) -> float:
     return float(here)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A process of ours, and the lock of its folder, which the process has, too."""
-
-    job: Job
-    process: subprocess.Popen
-    lock: int
-
-    def has_ended(self) -> bool:
-        """Whether it has; lets go of the lock then."""
-        if self.process.poll() is None:
-            return False
-        os.close(self.lock)
-        return True
-
-
-def _lock(folder: Path) -> int | None:
-    """The lock of a run's folder, or None if another process has it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
-
-
-def _start(plan: Plan, job: Job, folder: Path, lock: int, threads: int) -> subprocess.Popen:
-    command = command_of(plan, job, folder)
-    (folder / EXIT_FILE).unlink(missing_ok=True)
-    write_json(folder / RUN_FILE, {"command": command, "settings": dict(job.settings)})
-    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    with (folder / LOG_FILE).open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", sweep_child.__name__, str(folder / EXIT_FILE), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=os.environ | limits,
-            pass_fds=(lock,),
-            start_new_session=True,  # the terminal's Ctrl-C reaches the sweep alone
-        )
-
-
-def _end(running: list[_Run]) -> None:
-    """Interrupt what still runs, so that it may save; kill what does not listen."""
-    for run in running:
-        os.killpg(run.process.pid, signal.SIGINT)
-    deadline = time.monotonic() + PATIENCE_S
-    for run in running:
-        try:
-            run.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(run.process.pid, signal.SIGKILL)
-            run.process.wait()
-        os.close(run.lock)
+def _run_of(root: Path, plan: Plan, job: Job) -> Run:
+    folder = folder_of(root, plan, job)
+    command, resume = command_of(plan, job, folder), resume_of(plan, folder)
+    facts = {"seed": job.seed, "settings": dict(job.settings)}
+    return Run(folder, tuple(command), tuple(resume), facts)

@@ -40,6 +40,10 @@ class InodeLock:
                 "all of them and start one again"
             )
 
+    def fileno(self) -> int:
+        """Its descriptor: a process that inherits it holds the lock, too."""
+        return self._file
+
     def close(self) -> None:
         """Let others have it; harmless when closed."""
         if self._file >= 0:

@@ -10,63 +10,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_runs import ROOT, make_script, notes, run, start_sweeper, wait_for
 from omegaconf import OmegaConf
 
 from sernf_isaac.learning.online.in_memory import FourStageRun
 from sernf_isaac.sweep import report as sweep_report
+from sernf_isaac.sweep.child import EXIT_FILE, LOG_FILE
 from sernf_isaac.sweep.grids import GRIDS, axes_of
 from sernf_isaac.sweep.sweep import (
-    EXIT_FILE,
-    LOG_FILE,
     Outcome,
     Plan,
     command_of,
     folder_of,
     jobs_of,
     outcome_of,
-    sweep,
+    resume_of,
     value_at,
 )
-
-ROOT = Path(__file__).resolve().parents[3]
-FAKE = """
-import argparse, json, os, signal, sys, time
-from pathlib import Path
-parser = argparse.ArgumentParser()
-for name in ("--seed", "--json", "--out", "--log", "--bad", "--die", "--pause"):
-    parser.add_argument(name, default="")
-args, settings = parser.parse_known_args()
-values = dict(item.split("=") for item in settings)
-me = f"{values['a.x']} {args.seed}"
-def note(what):
-    with open(args.log, "a") as log:
-        log.write(f"{what} {me} {time.time()}\\n")
-note("start")
-time.sleep(float(args.pause or 0))
-print("trying", me)
-if args.bad and Path(args.bad).exists() and args.seed == "1":
-    sys.exit("error: no luck with " + me)
-if args.die and not Path(args.die).exists():
-    Path(args.die).touch()
-    os.kill(os.getpid(), signal.SIGKILL)
-result = {"stage": {"score": 10 * float(values["a.x"]) + int(args.seed)}, "list": [1, {"y": 2.5}]}
-Path(args.json or args.out + "/own.json").write_text(json.dumps(result))
-note("end")
-"""
-SWEEPER = """
-import signal
-from pathlib import Path
-signal.signal(signal.SIGINT, signal.default_int_handler)  # shells' background jobs ignore it
-from sernf_isaac.sweep.sweep import Plan, jobs_of, sweep
-jobs = jobs_of({{"a.x": [1]}}, [0])
-sweep(Plan(Path({script!r}), {options!r}), jobs, Path({root!r}))
-"""
 
 
 @pytest.fixture
 def make_plan(tmp_path: Path):
-    script = tmp_path / "fake.py"
-    script.write_text(FAKE)
+    script = make_script(tmp_path)
 
     def make(*options: str, result: str | None = None) -> Plan:
         return Plan(script, ("--log", str(tmp_path / "log"), *options), result)
@@ -74,26 +39,20 @@ def make_plan(tmp_path: Path):
     return make
 
 
-def notes(tmp_path: Path, what: str) -> list[tuple[str, float]]:
-    """Which runs did that, and when."""
-    lines = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
-    return [(f"{x} {seed}", float(at)) for kind, x, seed, at in lines if kind == what]
-
-
 def test_every_setting_meets_every_seed_once(make_plan, tmp_path: Path) -> None:
     plan, jobs = make_plan(), jobs_of({"a.x": [1, 2]}, [0, 1])
-    first = sweep(plan, jobs, tmp_path / "runs", at_once=4)
+    first = run(plan, jobs, tmp_path / "runs", at_once=4)
     scores = [value_at(outcome.result, "stage.score") for outcome in first]
     assert scores == [10, 11, 20, 21] and all(outcome.state == "done" for outcome in first)
-    again = sweep(plan, jobs, tmp_path / "runs")
+    again = run(plan, jobs, tmp_path / "runs")
     assert again == first and len(notes(tmp_path, "start")) == 4
     other = replace(plan, options=(*plan.options, "b.y=1"))
-    sweep(other, jobs[:1], tmp_path / "runs")
+    run(other, jobs[:1], tmp_path / "runs")
     assert len(notes(tmp_path, "start")) == 5, "other options are other runs"
 
 
 def test_no_more_than_so_many_run_at_a_time(make_plan, tmp_path: Path) -> None:
-    sweep(make_plan("--pause", "0.3"), jobs_of({"a.x": [1, 2]}, [0, 1]), tmp_path / "r", at_once=2)
+    run(make_plan("--pause", "0.3"), jobs_of({"a.x": [1, 2]}, [0, 1]), tmp_path / "r", at_once=2)
     events = [(at, 1) for _, at in notes(tmp_path, "start")]
     events += [(at, -1) for _, at in notes(tmp_path, "end")]
     count, most = 0, 0
@@ -107,34 +66,20 @@ def test_a_failed_run_is_told_of_kept_and_tried_again(make_plan, tmp_path: Path)
     bad = tmp_path / "bad"
     bad.touch()
     plan, jobs, told = make_plan("--bad", str(bad)), jobs_of({"a.x": [3]}, [0, 1]), []
-    good, failed = sweep(plan, jobs, tmp_path / "runs", report=told.append)
+    good, failed = run(plan, jobs, tmp_path / "runs", report=told.append)
     assert good.state == "done" and failed.state == "failed" and failed in told
     assert failed.reason == "exit code 1: error: no luck with 3 1"
     bad.unlink()
-    assert [o.state for o in sweep(plan, jobs, tmp_path / "runs")] == ["done", "done"]
+    assert [o.state for o in run(plan, jobs, tmp_path / "runs")] == ["done", "done"]
     assert len(notes(tmp_path, "start")) == 3
     assert (failed.folder / LOG_FILE).read_text().count("trying 3 1") == 2
 
 
 def test_a_killed_run_is_tried_again(make_plan, tmp_path: Path) -> None:
     plan, jobs = make_plan("--die", str(tmp_path / "died")), jobs_of({"a.x": [1]}, [0])
-    (killed,) = sweep(plan, jobs, tmp_path / "runs")
+    (killed,) = run(plan, jobs, tmp_path / "runs")
     assert killed.state == "failed" and "exit code -9" in killed.reason
-    assert [o.state for o in sweep(plan, jobs, tmp_path / "runs")] == ["done"]
-
-
-def start_sweeper(plan: Plan, root: Path) -> subprocess.Popen:
-    code = SWEEPER.format(script=str(plan.script), options=plan.options, root=str(root))
-    return subprocess.Popen(
-        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}
-    )
-
-
-def wait_for(condition, limit_s: float = 60.0) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.02)
+    assert [o.state for o in run(plan, jobs, tmp_path / "runs")] == ["done"]
 
 
 def test_a_run_that_outlives_its_sweep_is_waited_for(make_plan, tmp_path: Path) -> None:
@@ -143,7 +88,7 @@ def test_a_run_that_outlives_its_sweep_is_waited_for(make_plan, tmp_path: Path) 
     wait_for((tmp_path / "log").exists)
     sweeper.kill()
     sweeper.wait()
-    (outcome,) = sweep(plan, jobs, root)
+    (outcome,) = run(plan, jobs, root)
     assert outcome.state == "done" and len(notes(tmp_path, "start")) == 1
 
 
@@ -160,7 +105,7 @@ def test_an_interrupt_reaches_the_runs(make_plan, tmp_path: Path) -> None:
 
 def test_scripts_may_write_their_result_by_themselves(make_plan, tmp_path: Path) -> None:
     plan = make_plan(result="own.json")
-    (outcome,) = sweep(plan, jobs_of({"a.x": [1]}, [0]), tmp_path / "runs")
+    (outcome,) = run(plan, jobs_of({"a.x": [1]}, [0]), tmp_path / "runs")
     assert "--json" not in command_of(plan, outcome.job, outcome.folder)
     assert value_at(outcome.result, "list.1.y") == 2.5
     (outcome.folder / "own.json").write_text("{")
@@ -171,7 +116,7 @@ def test_scripts_may_write_their_result_by_themselves(make_plan, tmp_path: Path)
 def test_runs_that_never_ended_are_missing(make_plan, tmp_path: Path) -> None:
     plan, jobs = make_plan(), jobs_of({"a.x": [1]}, [0])
     assert outcome_of(tmp_path, plan, jobs[0]).state == "missing"
-    (done,) = sweep(plan, jobs, tmp_path)
+    (done,) = run(plan, jobs, tmp_path)
     (done.folder / EXIT_FILE).unlink()
     assert outcome_of(tmp_path, plan, jobs[0]).state == "missing"
 
@@ -217,10 +162,10 @@ def test_grids_take_other_values_and_settings_any() -> None:
         (lambda: axes_of([], ["a.x=3"]), r"'a.x=3' is no axis; write key=\[value"),
         (lambda: axes_of([], ["a.x=[[1]]"]), "is no axis"),
         (lambda: axes_of([], ["a.x"]), "is no axis"),
-        (lambda: jobs_of({}, [0]), "nothing to sweep"),
+        (lambda: jobs_of({"a": [1]}, []), "nothing to sweep"),
         (lambda: jobs_of({"a": [1, 1]}, [0]), "a needs values that differ"),
         (lambda: jobs_of({"a": [1]}, [0, 0]), "seeds needs values that differ"),
-        (lambda: sweep(Plan(Path("gone.py")), [], Path()), r"no script at gone\.py"),
+        (lambda: run(Plan(Path("gone.py")), [], Path()), r"no script at gone\.py"),
         (lambda: value_at({"a": {"b": 1}}, "a.c"), r"no 'c' of 'a.c' in the result.*\['b'\]"),
         (lambda: value_at({"a": [1]}, "a.1"), "no '1' of 'a.1'"),
         (lambda: value_at({"a": "high"}, "a"), "'a' is no number in the result but 'high'"),
@@ -262,6 +207,42 @@ def test_nothing_done_leaves_a_table_and_no_figure(tmp_path: Path) -> None:
     sweep_report.save(tmp_path, found, sweep_report.rows_of(found, ["score"]), ["score"])
     assert "it broke" in (tmp_path / "sweep.txt").read_text()
     assert not (tmp_path / "sweep.png").exists()
+
+
+def test_seeds_alone_make_runs_and_no_metric_is_needed(tmp_path: Path) -> None:
+    script = tmp_path / "quiet.py"
+    script.write_text("import sys; print(sys.argv[1:])")
+    found = run(Plan(script, result=""), jobs_of({}, [3, 4]), tmp_path / "runs")
+    assert [(o.state, o.job.name) for o in found] == [("done", "seed=3"), ("done", "seed=4")]
+    assert "--json" not in (found[0].folder / LOG_FILE).read_text()
+    rows = sweep_report.rows_of(found, [])
+    sweep_report.save(tmp_path, found, rows, [])
+    assert sweep_report.table(rows, []).splitlines()[1].split()[:3] == ["2", "of", "2"]
+    assert not (tmp_path / "sweep.png").exists()
+
+
+GOES_ON = """
+import pathlib, sys
+out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1]) / "2026-01-01_00-00-00"
+if "--resume" not in sys.argv:
+    out.mkdir(parents=True)
+    (out / "training_state.pt").touch()
+    sys.exit("killed")
+print("went on with", *sys.argv[1:])
+"""
+
+
+def test_a_killed_run_goes_on_where_its_script_can(tmp_path: Path) -> None:
+    script = tmp_path / "train_teacher.py"
+    script.write_text(GOES_ON)
+    options = ("--sim", "twin", "--no-video", "--physics", "hard", "ppo.x=1", "--threads=2")
+    plan, jobs = Plan(script, options, ""), jobs_of({}, [0])
+    assert [o.state for o in run(plan, jobs, tmp_path / "runs")] == ["failed"]
+    (outcome,) = run(plan, jobs, tmp_path / "runs")
+    assert outcome.state == "done"
+    said = (outcome.folder / LOG_FILE).read_text()
+    assert f"--sim twin --no-video --threads=2 --resume latest --out {outcome.folder}" in said
+    assert resume_of(replace(plan, script=tmp_path / "two_doors.py"), outcome.folder) == []
 
 
 def test_the_command_line_goes_through(make_plan, tmp_path: Path) -> None:
