@@ -9,6 +9,7 @@ import re
 import runpy
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -68,6 +69,12 @@ def is_known(setting: str) -> bool:
 
 def unparsed(command: Command) -> list[str]:
     """What a script's parser does not understand; its complaint if it refuses the line."""
+    if "--" in command.arguments:  # what follows is for the script that this one starts
+        there = command.arguments.index("--")
+        first = replace(command, arguments=command.arguments[:there])
+        name = Path(command.arguments[0]).name
+        second = replace(command, script=name, arguments=command.arguments[there + 1 :])
+        return unparsed(first) + unparsed(second)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):

@@ -18,7 +18,18 @@ from sernf_isaac.flags import SHARED, ScriptParser, why_not_writable
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "scripts"
 NAMES = sorted(path.name for path in SCRIPTS.glob("*.py"))
-SLOW = ("torch", "mujoco", "matplotlib", "cv2", "omegaconf", "scipy", "zarr", "tqdm")
+SLOW = (
+    "torch",
+    "mujoco",
+    "matplotlib",
+    "cv2",
+    "omegaconf",
+    "scipy",
+    "zarr",
+    "tqdm",
+    "ray",
+    "submitit",
+)
 ANSWERED = """
 import contextlib, io, json, runpy, sys
 class Refuse:
@@ -225,6 +236,7 @@ def test_what_is_written_is_a_file_or_a_folder() -> None:
 @pytest.mark.parametrize(
     ("name", "flag", "home"),
     [
+        ("sweep.py", "on", "sernf_isaac.sweep.engines:ENGINES"),
         ("import_data.py", "outcome", "sernf_isaac.data.episode:OUTCOMES"),
         ("finetune.py", "preset", "sernf_isaac.learning.finetune.presets:PRESETS"),
         ("rehearse.py", "preset", "sernf_isaac.learning.finetune.presets:PRESETS"),
