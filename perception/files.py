@@ -2,12 +2,24 @@
 
 import json
 import os
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 PARTIAL = ".*.partial"
 """Names of files that were being written when the machine stopped."""
+
+
+def partial_of(path: Path) -> Path:
+    """Where a file is written before it gets its name; a new place each time."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.partial")
+
+
+def remove_partials(path: Path) -> None:
+    """Remove what was left of attempts to write a file; for who alone writes it."""
+    for leftover in path.parent.glob(f".{path.name}.*.partial"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -21,15 +33,20 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         OSError: If the file cannot be written; names it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_of(path)
     try:
-        with partial.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
+        write_synced(partial, write)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_synced(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file so that it survives a power failure once this returns; it has no reader yet."""
+    with path.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def check_writable(path: Path, kinds: tuple[str, ...] = ()) -> None:
@@ -48,7 +65,7 @@ def check_writable(path: Path, kinds: tuple[str, ...] = ()) -> None:
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    probe = path.with_name(f".{path.name}.partial")
+    probe = partial_of(path)
     probe.touch()
     probe.unlink()
 

@@ -1,13 +1,15 @@
 """Data sets on disk: WebDataset shards that are complete or absent, and an index over them.
 
 `SPLIT-000012.tar` holds the files of its samples one after another, so the `webdataset` library
-reads it as well; `SPLIT-000012.json` beside it commits the shard (count, size, checksum, where each
-file begins) and is written last. `index.json` describes the whole: conventions, configuration,
-seed, shards.
+reads it as well; `SPLIT-000012.json` beside it commits the shard: count, size, checksum, where each
+file begins. A commit is made once and never over another one, whoever writes. `index.json`
+describes the whole: conventions, configuration, seed, shards.
 """
 
+import contextlib
 import hashlib
 import io
+import json
 import os
 import tarfile
 from collections.abc import Iterable
@@ -17,7 +19,13 @@ from typing import IO
 from torch.utils.data import Dataset
 
 from perception.cube import check_cube_contract, cube_contract
-from perception.files import read_json, required, write_json, write_whole
+from perception.files import (
+    partial_of,
+    read_json,
+    required,
+    write_json,
+    write_synced,
+)
 from perception.samples import SCHEMA, SUFFIXES, Sample, decode, encode
 
 INDEX = "index.json"
@@ -29,11 +37,42 @@ def shard_name(split: str, shard: int) -> str:
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> dict:
-    """Write a shard so that it is there completely or not at all; returns its record.
+    """Commit a shard unless that is done already; returns its record.
+
+    The record is the commit: it appears with all of its content, and only where there is none. It
+    names the file that gets the shard's name after it, so that who was killed in between needs not
+    come back. Of two processes that make the same shard, the second finds the first one's.
 
     Raises:
         ValueError: If there is no sample, or two have the same key.
+        RuntimeError: If somebody removes files of the shard meanwhile.
     """
+    if (known := committed(path)) is not None:
+        return known
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record_path(path).unlink(missing_ok=True)  # of a shard that was removed or damaged
+    staged, staged_record = partial_of(path), partial_of(record_path(path))
+    try:
+        record = _write_tar(path, staged, samples) | {"staged": staged.name}
+        write_synced(
+            staged_record,
+            lambda file: file.write(f"{json.dumps(record, allow_nan=False)}\n".encode()),
+        )
+        os.link(staged_record, record_path(path))
+    except FileExistsError:
+        staged.unlink(missing_ok=True)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+    finally:
+        staged_record.unlink(missing_ok=True)
+    if (there := committed(path)) is None:
+        raise RuntimeError(f"{path} was removed by another process while it was made; go on again")
+    return there
+
+
+def _write_tar(path: Path, staged: Path, samples: Iterable[Sample]) -> dict:
+    """Write the samples of the shard `path` to `staged`; returns what is to be committed."""
     offsets: dict[str, list[list[int]]] = {}
     fractions = []
 
@@ -48,17 +87,21 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> dict:
         if not offsets:
             raise ValueError(f"{path}: no samples to write")
 
-    write_whole(path, fill)
-    record = {
+    write_synced(staged, fill)
+    return {
         "name": path.name,
         "count": len(offsets),
-        "bytes": path.stat().st_size,
-        "sha256": _sha256(path),
+        "bytes": staged.stat().st_size,
+        "sha256": _sha256(staged),
         "visible_fraction": fractions,
         "offsets": offsets,
     }
-    write_json(record_path(path), record)
-    return record
+
+
+def _give_its_name(shard: Path, record: dict) -> None:
+    """What follows a commit; may be done by anyone, and twice."""
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(shard.with_name(record["staged"]), shard)
 
 
 def record_path(shard: Path) -> Path:
@@ -69,11 +112,13 @@ def record_path(shard: Path) -> Path:
 def committed(shard: Path) -> dict | None:
     """The record of a complete shard, None if there is none or its tar has another size."""
     record = record_path(shard)
-    if not record.is_file() or not shard.is_file():
+    if not record.is_file():
         return None
     content = read_json(record)
     (size,) = required(content, ("bytes",), f"{record}")
-    return content if size == shard.stat().st_size else None
+    if not shard.is_file() and "staged" in content:
+        _give_its_name(shard, content)
+    return content if shard.is_file() and size == shard.stat().st_size else None
 
 
 def write_index(folder: Path, description: dict, records: list[dict]) -> None:

@@ -3,22 +3,22 @@
 python scripts/render_keypoints.py --renderer twin --train 20000 --heldout 2000 --processes 2
 python scripts/render_keypoints.py --backgrounds ~/places365/val_256 --out runs/keypoints/places
 python scripts/render_keypoints.py --renderer isaac --device cuda:0 --num_envs 200 --train 4000000
+python scripts/render_keypoints.py --train 4000000 --processes 64 --on slurm \\
+  --engine partition=cpu --out /shared/keypoints
 python scripts/render_keypoints.py --out runs/keypoints/places --verify      # after it was copied
+
+Processes share the shards, wherever they run: the same command may also be started by hand on
+several machines that see --out.
 """
 
 import argparse
 import os
-from dataclasses import asdict
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, run_main
 from sernf_isaac.flags import ScriptParser
 from tasks.assets import DEFAULT_TEACHER
-
-if TYPE_CHECKING:
-    from perception.synthetic.pictures import PictureConfig
-    from tasks.cube_spin.eyes.painters import IsaacPainters, TwinPainters
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
@@ -29,6 +29,8 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     add("--train", type=int, default=20000, help="training pictures")
     add("--heldout", type=int, default=2000, help="pictures to evaluate on")
     add("--per_shard", type=int, default=500, help="pictures per file")
+    add("--on", default="local")
+    add("--engine", default=[])
     add("--processes", default=1)
     add("--num_envs", default=64, help="pictures at once (isaac)")
     add("--device", default="auto", help="device of Isaac Lab")
@@ -41,13 +43,12 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
 
 def main() -> None:
     args, overrides = parse()
-    from tqdm import tqdm
-
     from perception.contact_sheet import write_sheets
-    from perception.shards import verify
-    from perception.synthetic.generate import generate, plan_shards
+    from perception.shards import read_index, verify
+    from perception.synthetic.generate import missing, plan_shards
     from perception.synthetic.pictures import PictureConfig
-    from perception.synthetic.views import SPLITS
+    from sernf_isaac.sweep.engines import engine_named
+    from tasks.cube_spin.eyes import rendering
 
     config = apply_overrides(PictureConfig(), overrides)
     config.backgrounds = str(args.backgrounds) if args.backgrounds else config.backgrounds
@@ -57,41 +58,28 @@ def main() -> None:
         print(f"{verify(args.out)} samples of {args.out} are as they were written")
         return
     os.environ.setdefault("LP_NUM_THREADS", "0")  # software rendering without threads of its own
-    plans = plan_shards(args.out, {"train": args.train, "heldout": args.heldout}, args.per_shard)
-    painters = make_painters(args, config)
-    description = {"renderer": args.renderer, "seed": args.seed, "per_shard": args.per_shard}
-    description |= {"policy": args.policy.name, "config": asdict(config)}
-    with tqdm(total=args.train + args.heldout, unit="picture") as bar:
-        rate = generate(
-            *(args.out, plans, painters, description),
-            defaults={"config": asdict(PictureConfig())},
-            workers=args.processes,
-            report=bar.update,
-        )
-    print(f"{bar.total} pictures -> {args.out} ({rate:.1f} new ones per second)")
-    for split in (split for split in SPLITS if getattr(args, split)):
-        for path in write_sheets(args.out, split, args.backgrounds):
+    out, pictures = args.out.resolve(), {"train": args.train, "heldout": args.heldout}
+    plans = plan_shards(out, pictures, args.per_shard)
+    painters = rendering.painters_of(
+        *(args.renderer, config, args.policy, args.seed),
+        num_envs=args.num_envs,
+        device=args.device if args.renderer == "twin" else resolve_device(args.device),
+    )
+    data = rendering.DataSet(out, plans, painters, args.per_shard)
+    if args.processes > 1 or args.on != "local":
+        limits = {"at_once": args.processes, "threads": 1}
+        engine = engine_named(args.on, args.engine, logs=out, **limits)
+        gpus = rendering.gpus_for(args.device) if args.on == "local" else ()
+        command = (str(Path(__file__).resolve()), *sys.argv[1:])
+        rendering.render_on(engine, command, data, workers=args.processes, gpus=gpus)
+    rendering.render_here(data)
+    counts = read_index(out)["counts"]
+    print(f"{sum(counts.values())} of {sum(pictures.values())} pictures -> {out}")
+    if missing(plans):
+        return print("other processes are at the rest")
+    for split in (split for split, count in pictures.items() if count):
+        for path in write_sheets(out, split, args.backgrounds):
             print(f"look at {path}")
-
-
-def make_painters(
-    args: argparse.Namespace, config: "PictureConfig"
-) -> "TwinPainters | IsaacPainters":
-    """Tried here once, because errors of other processes are hard to read."""
-    from perception.synthetic.backgrounds import Backgrounds
-    from perception.synthetic.views import SPLITS
-    from tasks.cube_spin.eyes.painters import IsaacPainters, TwinPainters
-    from tasks.cube_spin.teacher.policy import load_teacher
-    from tasks.rendering import choose_gl_backend
-
-    load_teacher(args.policy)
-    for split in SPLITS:
-        Backgrounds(split, Path(config.backgrounds) if config.backgrounds else None)
-    if args.renderer == "twin":
-        choose_gl_backend()
-        return TwinPainters(config, args.policy, args.seed)
-    device = resolve_device(args.device)
-    return IsaacPainters(config, args.policy, args.seed, args.num_envs, device)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,35 @@
-"""Fills a data set shard by shard, in parallel; run again after any interruption to go on."""
+"""Fills a data set shard by shard, together with whoever else does; run again to go on.
 
-import atexit
+Any number of processes, on any machines that see the folder, may do this at the same time. Each
+claims a shard before it makes it, and a shard is committed once.
+"""
+
 import json
-import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from perception.files import PARTIAL
+from perception.files import remove_partials
 from perception.samples import Sample
 from perception.shards import (
     INDEX,
     committed,
     read_index,
+    record_path,
     shard_name,
     write_index,
     write_shard,
 )
+
+CLAIMS = "claims"
+"""Folder in which a file says that a shard is being made."""
+INDEX_S = 20.0
+"""How old the index may be while shards are being made."""
+Claim = Callable[[Path], AbstractContextManager[bool]]
+"""Takes a claim's file; gives whether it is ours, until the context ends or its process dies."""
 
 
 class Painter(Protocol):
@@ -71,46 +80,103 @@ def generate(
     make_painter: Callable[[], Painter],
     description: dict,
     *,
+    claim: Claim = lambda _: nullcontext(True),
     defaults: dict | None = None,
-    workers: int = 1,
     report: Callable[[int], object] = lambda count: None,
 ) -> float:
-    """Make the shards that are not there yet; returns new samples per second.
+    """Make the shards that are not there and that nobody else makes; returns samples per second.
+
+    When this returns, all others have somebody who is at them.
 
     Args:
         folder: Of the data set.
         plans: All shards it should have.
-        make_painter: Called once per process; picklable.
+        make_painter: Called once, if there is anything to do.
         description: What made the data set, as plain values; compared when going on.
+        claim: Keeps several processes from the same shard; without one, this must be the only one.
         defaults: What counts where an older data set does not name a setting; those that came later
             do nothing by default.
-        workers: Processes.
-        report: Told the size of every finished shard.
+        report: Told the size of every shard that is there or has been finished here.
 
     Raises:
         OSError: If the folder cannot be written.
         ValueError: If the folder holds a data set made in another way; names what differs.
-        RuntimeError: If a process dies.
     """
-    if workers < 1:
-        raise ValueError(f"workers ({workers}) must be at least 1")
     folder.mkdir(parents=True, exist_ok=True)
-    _check_same(folder, description, defaults or {})
-    for leftover in folder.glob(PARTIAL):
-        leftover.unlink()
-    done = {plan.path.name: committed(plan.path) for plan in plans}
-    records = [record for record in done.values() if record is not None]
-    report(sum(record["count"] for record in records))
-    missing = [plan for plan in plans if done[plan.path.name] is None]
-    write_index(folder, description, records)
-    started, made = time.monotonic(), 0
-    for record in _results(missing, make_painter, workers):
-        records.append(record)
-        records.sort(key=lambda entry: entry["name"])
-        write_index(folder, description, records)
-        made += record["count"]
-        report(record["count"])
+    index = _Index(folder, plans, description, claim)
+    with index.alone():
+        _check_same(folder, description, defaults or {})
+        index.write()
+    report(sum(record["count"] for record in index.records.values()))
+    started, made, painter = time.monotonic(), 0, None
+    todo = [plan for plan in plans if plan.path.name not in index.records]
+    damaged = {plan for plan in todo if record_path(plan.path).is_file()}
+    try:
+        for plan in todo:
+            if plan not in damaged and record_path(plan.path).is_file():
+                continue  # another's, meanwhile
+            with claim(folder / CLAIMS / plan.path.name) as is_mine:
+                if not is_mine or committed(plan.path) is not None:
+                    continue
+                for file in (plan.path, record_path(plan.path)):
+                    remove_partials(file)
+                painter = painter or make_painter()
+                record = write_shard(plan.path, painter.shard(plan.split, plan.shard, plan.count))
+            made += record["count"]
+            report(record["count"])
+            index.refresh()
+    finally:
+        if painter:
+            painter.close()
+        with index.alone():
+            index.write()
     return made / max(time.monotonic() - started, 1e-9)
+
+
+def missing(plans: Iterable[ShardPlan]) -> list[ShardPlan]:
+    """The shards that are not committed, or whose files are gone or cut."""
+    return [plan for plan in plans if committed(plan.path) is None]
+
+
+class _Index:
+    """The index of a data set that several processes fill; the last one to finish sees all."""
+
+    def __init__(
+        self, folder: Path, plans: list[ShardPlan], description: dict, claim: Claim
+    ) -> None:
+        self._folder, self._plans, self._description = folder, plans, description
+        self._claim, self._written_s = claim, 0.0
+        self.records: dict[str, dict] = {}
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else checks or writes the index meanwhile."""
+        is_mine = False
+        while not is_mine:
+            with self._claim(self._folder / CLAIMS / INDEX) as is_mine:
+                if is_mine:
+                    yield
+            if not is_mine:
+                time.sleep(0.05)
+
+    def refresh(self) -> None:
+        """Write it if that was long ago."""
+        if time.monotonic() - self._written_s > INDEX_S:
+            with self.alone():
+                self.write()
+
+    def write(self) -> None:
+        """Write what is committed now."""
+        for plan in self._plans:
+            name = plan.path.name
+            if name not in self.records and (record := committed(plan.path)) is not None:
+                self.records[name] = {
+                    key: record[key] for key in ("name", "count", "bytes", "sha256")
+                }
+        remove_partials(self._folder / INDEX)
+        records = sorted(self.records.values(), key=lambda record: record["name"])
+        write_index(self._folder, self._description, records)
+        self._written_s = time.monotonic()
 
 
 def _check_same(folder: Path, description: dict, defaults: dict) -> None:
@@ -137,48 +203,3 @@ def _completed(found: dict, defaults: dict) -> dict:
         name: _completed(value, defaults.get(name, {})) if isinstance(value, dict) else value
         for name, value in found.items()
     }
-
-
-def _results(
-    plans: list[ShardPlan], make_painter: Callable[[], Painter], workers: int
-) -> Iterator[dict]:
-    """Records of shards as they are finished."""
-    if workers == 1 and plans:
-        painter = make_painter()
-        try:
-            yield from (_make(painter, plan) for plan in plans)
-        finally:
-            painter.close()
-        return
-    context = multiprocessing.get_context("spawn")  # graphics contexts do not survive a fork
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start, initargs=(make_painter,)
-    ) as pool:
-        waiting = {pool.submit(_make_here, plan) for plan in plans}
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in finished)
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                "a rendering process died: out of memory, or it cannot draw (its own words are "
-                "above); run the same command to go on"
-            ) from error
-
-
-_painter: Painter | None = None  # of a worker process, whose only job it is
-
-
-def _start(make_painter: Callable[[], Painter]) -> None:
-    global _painter
-    _painter = make_painter()
-    atexit.register(_painter.close)
-
-
-def _make_here(plan: ShardPlan) -> dict:
-    assert _painter is not None, "the pool runs the initialiser first"
-    return _make(_painter, plan)
-
-
-def _make(painter: Painter, plan: ShardPlan) -> dict:
-    return write_shard(plan.path, painter.shard(plan.split, plan.shard, plan.count))

@@ -98,6 +98,7 @@ def _run(folder: Path, lock: InodeLock) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            cwd=run["cwd"],
             env=os.environ | limits,
             pass_fds=(lock.fileno(),),
         )

@@ -33,7 +33,7 @@ class Run:
     folder: Path
     """Absolute; on a file system that all machines of the engine see."""
     command: tuple[str, ...]
-    """Program and arguments, none of them relative to a folder."""
+    """Program and arguments; executed in the folder that the driver was started in."""
     resume: tuple[str, ...] = ()
     """What is executed instead where the folder has a resume point (`child.has_resume_point`)."""
     facts: Mapping[str, object] = field(default_factory=dict)
@@ -131,7 +131,7 @@ def _prepare(run: Run, threads: int, is_done: Callable[[Run], bool]) -> str:
         # Another driver's engine may start this run, too: both must find the ticket they know.
         content = {"command": list(run.command), "resume": list(run.resume), "threads": threads}
         content |= {"ticket": known.get("ticket", uuid.uuid4().hex), "machine": platform.node()}
-        content |= run.facts
+        content |= {"cwd": str(Path.cwd()), **run.facts}
         if content != known:
             publish(write_json(staged, content), file)
         return "ready"

@@ -6,7 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,12 +20,20 @@ from perception.cube_art import atlas
 from perception.files import PARTIAL
 from perception.geometry import apply_homography, intrinsics, inverse, look_at, project, transform
 from perception.samples import Sample
-from perception.shards import ShardDataset, read_index, shard_name, verify
+from perception.shards import (
+    ShardDataset,
+    committed,
+    read_index,
+    shard_name,
+    verify,
+    write_shard,
+)
 from perception.synthetic.backgrounds import Backgrounds, find_pictures, is_held_out
-from perception.synthetic.generate import generate, plan_shards
+from perception.synthetic.generate import CLAIMS, generate, missing, plan_shards
 from perception.synthetic.looks import LookConfig, draw_look, printed_cube
 from perception.synthetic.views import ViewConfig, draw_view
 from perception.synthetic.views import is_held_out as is_held_out_direction
+from sernf_isaac.data.store.lock import claimed
 
 # Cameras ------------------------------------------------------------------------------------------
 
@@ -152,14 +163,21 @@ class FakePainter:
 PLAN = {"train": 7, "heldout": 3}
 
 
-def fill(folder: Path, pause_s: float = 0.0, workers: int = 1) -> None:
+def fill(folder: Path, pause_s: float = 0.0) -> None:
     generate(
         folder,
         plan_shards(folder, PLAN, per_shard=2),
         FakePainter if not pause_s else lambda: FakePainter(pause_s),
         {"seed": 1},
-        workers=workers,
+        claim=claimed,
     )
+
+
+def start_filling(folder: Path, pause_s: float) -> subprocess.Popen:
+    """A process of its own that does it."""
+    code = f"from test_synthetic import *; fill(Path({str(folder)!r}), pause_s={pause_s})"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), "."])}
+    return subprocess.Popen([sys.executable, "-c", code], env=environment)
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -176,9 +194,7 @@ def test_plans_cover_every_sample_once(tmp_path: Path) -> None:
 def test_a_killed_generation_goes_on_and_ends_up_the_same(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     fill(whole)
-    code = f"from test_synthetic import *; fill(Path({str(killed)!r}), pause_s=0.05)"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), "."])}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    process = start_filling(killed, 0.05)
     deadline = time.monotonic() + 120
     while not list(killed.glob("train-*.tar")) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -192,10 +208,71 @@ def test_a_killed_generation_goes_on_and_ends_up_the_same(tmp_path: Path) -> Non
     assert len(ShardDataset(killed, "train")) == PLAN["train"]
 
 
-def test_parallel_workers_make_the_same_data_set(tmp_path: Path) -> None:
+class SharedPainter(FakePainter):
+    """Writes down which shard it makes."""
+
+    made: ClassVar[list[tuple[str, int]]] = []
+
+    def shard(self, split: str, shard: int, count: int) -> Iterator[Sample]:
+        self.made.append((split, shard))
+        return super().shard(split, shard, count)
+
+
+def test_several_workers_make_each_shard_once(tmp_path: Path) -> None:
+    """Threads stand for machines: a claim belongs to who has opened its file."""
     fill(tmp_path / "one")
-    fill(tmp_path / "two", workers=2)
-    assert checksums(tmp_path / "one") == checksums(tmp_path / "two")
+    folder = tmp_path / "two"
+    SharedPainter.made.clear()
+    plans = plan_shards(folder, PLAN, per_shard=2)
+    work = partial(generate, folder, plans, lambda: SharedPainter(0.01), {"seed": 1})
+    with ThreadPoolExecutor(4) as pool:
+        rates = [pool.submit(work, claim=claimed) for _ in range(4)]
+    assert all(rate.result() >= 0 for rate in rates) and not missing(plans)
+    assert sorted(SharedPainter.made) == sorted((plan.split, plan.shard) for plan in plans)
+    assert checksums(folder) == checksums(tmp_path / "one")
+    assert read_index(folder)["counts"] == PLAN and not list((folder / CLAIMS).iterdir())
+
+
+def test_what_another_makes_is_left_to_it_until_it_dies(tmp_path: Path) -> None:
+    plans = plan_shards(tmp_path, PLAN, per_shard=2)
+    with claimed(tmp_path / CLAIMS / plans[0].path.name) as mine:
+        assert mine
+        fill(tmp_path)
+        assert missing(plans) == plans[:1]
+    fill(tmp_path)
+    assert not missing(plans) and read_index(tmp_path)["counts"] == PLAN
+
+
+def test_a_shard_is_committed_once_whoever_writes(tmp_path: Path) -> None:
+    """Without claims: the second to finish takes the first one's and leaves nothing."""
+    path = tmp_path / shard_name("train", 0)
+
+    def slow() -> Iterator[Sample]:
+        yield from FakePainter().shard("train", 0, 2)
+        before.append(write_shard(path, FakePainter().shard("train", 7, 3)))
+
+    before: list[dict] = []
+    assert write_shard(path, slow()) == before[0] == committed(path)
+    assert before[0]["count"] == 3 and not list(tmp_path.glob(PARTIAL))
+
+
+def test_a_commit_is_completed_by_whoever_finds_it(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / shard_name("train", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("perception.shards._give_its_name", lambda *_: None)  # killed in between
+        with pytest.raises(RuntimeError, match="removed by another process while it was made"):
+            write_shard(path, FakePainter().shard("train", 0, 2))
+    assert not path.exists() and not (tmp_path / "index.json").exists()
+    record = committed(path)
+    assert record is not None and record["count"] == 2 and path.is_file()
+
+
+def test_a_shard_that_was_cut_is_made_again(tmp_path: Path) -> None:
+    fill(tmp_path)
+    before, path = checksums(tmp_path), tmp_path / shard_name("train", 1)
+    path.write_bytes(path.read_bytes()[:-1])
+    fill(tmp_path)
+    assert checksums(tmp_path) == before and verify(tmp_path) == sum(PLAN.values())
 
 
 def test_a_folder_made_in_another_way_is_not_continued(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -55,3 +57,23 @@ class InodeLock:
             return os.path.samestat(os.fstat(self._file), os.stat(self._path))
         except FileNotFoundError:
             return False
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Whether this process has the lock of a piece of work; its file is removed at the end.
+
+    Args:
+        path: Of the lock; its folder is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = InodeLock(path)
+    except RuntimeError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)  # while it is held: who waits for it makes a new one
+        lock.close()

@@ -1,5 +1,6 @@
 """Engines: a worker is killed, a driver is killed, two drivers meet; each run is counted once."""
 
+import json
 import os
 import platform
 import signal
@@ -136,10 +137,8 @@ def test_a_run_that_is_killed_again_and_again_is_given_up(tmp_path: Path) -> Non
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A run that another machine has prepared."""
-    content = (
-        '{"ticket": "a", "machine": "driver", "command": ["true"], "resume": [], "threads": 1}'
-    )
-    (tmp_path / RUN_FILE).write_text(content)
+    content = {"ticket": "a", "machine": "driver", "command": ["true"], "resume": []}
+    (tmp_path / RUN_FILE).write_text(json.dumps(content | {"threads": 1, "cwd": str(tmp_path)}))
     return tmp_path
 
 

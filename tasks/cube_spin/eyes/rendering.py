@@ -1,0 +1,158 @@
+"""Renders a data set in this process, or has an engine start many that share the shards."""
+
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from perception.shards import record_path
+from perception.synthetic.backgrounds import Backgrounds
+from perception.synthetic.generate import Painter, ShardPlan, generate, missing
+from perception.synthetic.pictures import PictureConfig
+from perception.synthetic.views import SPLITS
+from sernf_isaac.data.store.lock import claimed
+from sernf_isaac.sweep.child import LOG_FILE
+from sernf_isaac.sweep.engines import Engine
+from sernf_isaac.sweep.runs import Run, how_it_ended, run_all
+from tasks.cube_spin.eyes.painters import IsaacPainters, TwinPainters
+from tasks.cube_spin.teacher.policy import load_teacher
+from tasks.rendering import choose_gl_backend
+
+WORKERS = "workers"
+"""Folder, below the data set's, with the log of each process."""
+LOOK_S = 1.0
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What is to be rendered."""
+
+    folder: Path
+    """Absolute."""
+    plans: list[ShardPlan]
+    painters: TwinPainters | IsaacPainters
+    per_shard: int
+
+    @property
+    def description(self) -> dict:
+        """What decides the pictures."""
+        made = self.painters
+        renderer = "twin" if isinstance(made, TwinPainters) else "isaac"
+        known = {"renderer": renderer, "seed": made.seed, "per_shard": self.per_shard}
+        return known | {"policy": made.policy.name, "config": asdict(made.config)}
+
+
+def painters_of(
+    renderer: str, config: PictureConfig, policy: Path, seed: int, *, num_envs: int, device: str
+) -> TwinPainters | IsaacPainters:
+    """Who draws; what they need is tried here, because errors of other processes are hard to read.
+
+    Raises:
+        OSError: If a file is missing.
+        RuntimeError: If nothing can be drawn on this machine.
+        ValueError: If a file holds something else.
+    """
+    load_teacher(policy)
+    for split in SPLITS:
+        Backgrounds(split, Path(config.backgrounds) if config.backgrounds else None)
+    if renderer == "isaac":
+        return IsaacPainters(config, policy, seed, num_envs, device)
+    choose_gl_backend()
+    return TwinPainters(config, policy, seed)
+
+
+def render_here(data: DataSet) -> None:
+    """Make the shards that nobody makes, in this process; errors as `generate`."""
+    with tqdm(total=sum(plan.count for plan in data.plans), unit="picture") as bar:
+        make_painter: Callable[[], Painter] = data.painters
+        rate = generate(
+            *(data.folder, data.plans, make_painter, data.description),
+            defaults={"config": asdict(PictureConfig())},
+            claim=claimed,
+            report=bar.update,
+        )
+    if rate:
+        print(f"{rate:.1f} new pictures per second")
+
+
+def render_on(
+    engine: Engine, script: Sequence[str], data: DataSet, *, workers: int, gpus: Sequence[str] = ()
+) -> None:
+    """Have processes fill a data set together; returns when it is complete.
+
+    Each is the same script with one process. A shard is made by whoever claims it first, so that
+    machines may differ in speed, and a process that dies leaves one shard to the others.
+
+    Args:
+        engine: Starts the processes; closed here.
+        script: With its arguments; fills the data set by `render_here`.
+        data: What is to be there in the end.
+        workers: Processes.
+        gpus: For the processes in turn; none: the device that the script was given.
+
+    Raises:
+        RuntimeError: If shards are missing when all processes have ended; says why.
+        ValueError: If a machine does not see the folder.
+    """
+    stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{uuid.uuid4().hex[:4]}"
+    given = [argument for argument in script if argument != "--"]
+    runs = []
+    for number in range(min(workers, len(missing(data.plans)))):
+        own = ["--on", "local", "--processes", "1"]
+        own += ["--device", gpus[number % len(gpus)]] if gpus else []
+        folder = data.folder / WORKERS / f"{stamp}_{number}"
+        runs.append(Run(folder, (sys.executable, *given, *own)))
+    with _counted(data.plans):
+        run_all(runs, engine, threads=1, is_done=lambda _: True, report=lambda *_: None)
+    if left := missing(data.plans):
+        raise RuntimeError(f"{len(left)} of {len(data.plans)} shards are missing: {_why(runs)}")
+
+
+def gpus_for(device: str) -> list[str]:
+    """All GPUs of this machine, unless a device is named."""
+    if device not in ("auto", "cuda"):
+        return []
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+
+
+def _why(runs: Sequence[Run]) -> str:
+    ends = {run.folder: how_it_ended(run.folder) for run in runs}
+    failed = {place: end["reason"] for place, end in ends.items() if end and end["code"]}
+    place, reason = next(iter(failed.items()), (runs[0].folder, "processes were killed"))
+    return (
+        f"{len(failed)} of {len(runs)} processes failed: {reason} (see {place / LOG_FILE}); "
+        "run the same command to go on"
+    )
+
+
+@contextmanager
+def _counted(plans: Sequence[ShardPlan]) -> Iterator[None]:
+    """A bar that grows while others commit shards."""
+    done, waiting = threading.Event(), list(plans)
+    bar = tqdm(total=sum(plan.count for plan in plans), unit="picture")
+
+    def look() -> None:
+        for plan in [plan for plan in waiting if record_path(plan.path).is_file()]:
+            waiting.remove(plan)
+            bar.update(plan.count)
+
+    def watch() -> None:
+        while not done.wait(LOOK_S):
+            look()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        look()
+        bar.close()
