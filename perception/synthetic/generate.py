@@ -112,25 +112,34 @@ def generate(
     todo = [plan for plan in plans if plan.path.name not in index.records]
     damaged = {plan for plan in todo if record_path(plan.path).is_file()}
     try:
-        for plan in todo:
-            if plan not in damaged and record_path(plan.path).is_file():
-                continue  # another's, meanwhile
-            with claim(folder / CLAIMS / plan.path.name) as is_mine:
-                if not is_mine or committed(plan.path) is not None:
-                    continue
-                for file in (plan.path, record_path(plan.path)):
-                    remove_partials(file)
-                painter = painter or make_painter()
-                record = write_shard(plan.path, painter.shard(plan.split, plan.shard, plan.count))
-            made += record["count"]
-            report(record["count"])
-            index.refresh()
+        while todo:
+            before = made
+            for plan in todo:
+                if plan not in damaged and record_path(plan.path).is_file():
+                    continue  # another's, meanwhile
+                with claim(folder / CLAIMS / plan.path.name) as is_mine:
+                    if not is_mine or committed(plan.path) is not None:
+                        continue
+                    painter = painter or make_painter()
+                    record = _make(painter, plan)
+                made += record["count"]
+                report(record["count"])
+                index.refresh()
+            if made == before:
+                break
+            todo = missing(todo)  # who was at one of them may have died
     finally:
         if painter:
             painter.close()
         with index.alone():
             index.write()
     return made / max(time.monotonic() - started, 1e-9)
+
+
+def _make(painter: Painter, plan: ShardPlan) -> dict:
+    for file in (plan.path, record_path(plan.path)):
+        remove_partials(file)
+    return write_shard(plan.path, painter.shard(plan.split, plan.shard, plan.count))
 
 
 def missing(plans: Iterable[ShardPlan]) -> list[ShardPlan]:

@@ -52,7 +52,7 @@ def run_all(
 
     Args:
         runs: In the order in which they should start.
-        engine: Starts them; closed here.
+        engine: Starts them.
         threads: Of each run, for PyTorch and its libraries.
         is_done: Whether a run that ended with exit code 0 needs nothing more.
         report: Hears of each run when it has ended or was done before; with it, what was said about
@@ -63,29 +63,25 @@ def run_all(
         KeyboardInterrupt: After all runs here have ended.
     """
     waiting, killed = list(runs), dict.fromkeys(runs, 0)
-    try:
-        while waiting:
-            ready = []
-            for run in list(waiting):
-                state = _prepare(run, threads, is_done)
-                if state == "ready":
-                    ready.append(run)
-                elif state == "done":
+    while waiting:
+        ready = []
+        for run in list(waiting):
+            state = _prepare(run, threads, is_done)
+            if state == "ready":
+                ready.append(run)
+            elif state == "done":
+                waiting.remove(run)
+                report(run, "")
+        with closing(each_ended(engine, [_command(run) for run in ready])) as all_ended:
+            for number, ended in all_ended:
+                run = ready[number]
+                killed[run] += ended.code not in (0, BUSY)
+                last = killed[run] == TRIES
+                if (words := _what_became_of(run, ended, is_last=last)) is not None:
                     waiting.remove(run)
-                    report(run, "")
-            commands = [_command(run) for run in ready]
-            with closing(each_ended(engine, commands)) as all_ended:
-                for number, ended in all_ended:
-                    run = ready[number]
-                    killed[run] += ended.code not in (0, BUSY)
-                    last = killed[run] == TRIES
-                    if (words := _what_became_of(run, ended, is_last=last)) is not None:
-                        waiting.remove(run)
-                        report(run, words)
-            if waiting:
-                time.sleep(engine.poll_s)
-    finally:
-        engine.close()
+                    report(run, words)
+        if waiting:
+            time.sleep(engine.poll_s)
 
 
 def is_being_run(folder: Path) -> bool:

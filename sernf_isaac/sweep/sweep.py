@@ -148,7 +148,6 @@ def sweep(
         KeyboardInterrupt: After all runs here have ended.
     """
     if not plan.script.is_file():
-        engine.close()
         raise ValueError(f"no script at {plan.script}")
     found: dict[Job, Outcome] = {}
     runs = {_run_of(root, plan, job): job for job in jobs}
@@ -162,7 +161,10 @@ def sweep(
     def is_done(run: Run) -> bool:
         return outcome_of(root, plan, runs[run]).state == "done"
 
-    run_all(list(runs), engine, threads=threads, is_done=is_done, report=ended)
+    try:
+        run_all(list(runs), engine, threads=threads, is_done=is_done, report=ended)
+    finally:
+        engine.close()
     return [found[job] for job in jobs]
 
 

@@ -85,6 +85,19 @@ def start_sweeper(
     return subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths})
 
 
+def processes_of(*words: str) -> list[int]:
+    """Processes whose command lines have all the words."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if int(entry.name) != os.getpid() and all(word in line for word in words):
+            found.append(int(entry.name))
+    return found
+
+
 def wait_for(condition: Callable[[], object], limit_s: float = 60.0) -> None:
     """Until it holds."""
     end = time.monotonic() + limit_s

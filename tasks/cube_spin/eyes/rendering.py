@@ -101,18 +101,30 @@ def render_on(
         RuntimeError: If shards are missing when all processes have ended; says why.
         ValueError: If a machine does not see the folder.
     """
+    try:
+        while left := missing(data.plans):
+            runs = _runs(script, data, min(workers, len(left)), gpus)
+            with _counted(data.plans):
+                run_all(runs, engine, threads=1, is_done=lambda _: True, report=lambda *_: None)
+            still = missing(data.plans)
+            if len(still) == len(left):  # else somebody died beside others
+                raise RuntimeError(
+                    f"{len(still)} of {len(data.plans)} shards are missing: {_why(runs)}"
+                )
+    finally:
+        engine.close()
+
+
+def _runs(script: Sequence[str], data: DataSet, workers: int, gpus: Sequence[str]) -> list[Run]:
     stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{uuid.uuid4().hex[:4]}"
     given = [argument for argument in script if argument != "--"]
     runs = []
-    for number in range(min(workers, len(missing(data.plans)))):
+    for number in range(workers):
         own = ["--on", "local", "--processes", "1"]
         own += ["--device", gpus[number % len(gpus)]] if gpus else []
         folder = data.folder / WORKERS / f"{stamp}_{number}"
         runs.append(Run(folder, (sys.executable, *given, *own)))
-    with _counted(data.plans):
-        run_all(runs, engine, threads=1, is_done=lambda _: True, report=lambda *_: None)
-    if left := missing(data.plans):
-        raise RuntimeError(f"{len(left)} of {len(data.plans)} shards are missing: {_why(runs)}")
+    return runs
 
 
 def gpus_for(device: str) -> list[str]:

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from fake_runs import make_script, notes, run, start_sweeper, wait_for
+from fake_runs import make_script, notes, processes_of, run, start_sweeper, wait_for
 
 from sernf_isaac.data.store.files import read_json
 from sernf_isaac.sweep import child
@@ -30,19 +30,6 @@ def plan(tmp_path: Path) -> Plan:
 
 def quick(plan: Plan) -> Plan:
     return Plan(plan.script, plan.options[:2])
-
-
-def processes_of(*words: str) -> list[int]:
-    """Processes whose command lines have all the words."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (entry / "cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        if int(entry.name) != os.getpid() and all(word in line for word in words):
-            found.append(int(entry.name))
-    return found
 
 
 def kill(pids: list[int]) -> None:
