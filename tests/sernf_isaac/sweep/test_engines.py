@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import signal
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -109,13 +110,37 @@ def test_a_run_that_is_killed_again_and_again_is_given_up(tmp_path: Path) -> Non
     folder, told = tmp_path / "run", []
     engine = engine_named("local", at_once=1, threads=1, logs=tmp_path)
     run_all(
-        [Run(folder, (child.sys.executable, "-c", kill_parent))],
+        [Run(folder, (sys.executable, "-c", kill_parent))],
         engine,
         threads=1,
         is_done=lambda _: True,
         report=lambda _, words: told.append(words),
     )
     assert len(told) == 1 and told[0].startswith("killed (") and not (folder / EXIT_FILE).exists()
+
+
+@pytest.mark.slow
+def test_a_job_whose_time_is_over_may_save_and_is_queued_again(tmp_path: Path) -> None:
+    """The signal is the one that Slurm is asked to send before the end."""
+    script, begun, saved = tmp_path / "long.py", tmp_path / "begun", tmp_path / "saved"
+    script.write_text(
+        "import pathlib, sys, time\n"
+        "begun, saved = map(pathlib.Path, sys.argv[1:])\n"
+        "if saved.exists():\n"
+        "    sys.exit(print('went on'))\n"
+        "try:\n"
+        "    begun.touch()\n"
+        "    time.sleep(120)\n"
+        "except KeyboardInterrupt:\n"
+        "    saved.touch()\n"
+    )
+    engine = engine_named("slurm", ["cluster=local"], at_once=1, threads=1, logs=tmp_path)
+    (job,) = engine.submit([[sys.executable, str(script), str(begun), str(saved)]], 0)
+    wait_for(begun.exists)
+    for pid in processes_of(WORKERS["slurm"], str(tmp_path)):
+        os.kill(pid, signal.SIGUSR2)
+    wait_for(job.done, 100)
+    assert job.result() == Ended(0, "went on")
 
 
 # A file system that all machines see --------------------------------------------------------------
