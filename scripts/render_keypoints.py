@@ -60,16 +60,18 @@ def main() -> None:
     os.environ.setdefault("LP_NUM_THREADS", "0")  # software rendering without threads of its own
     out, pictures = args.out.resolve(), {"train": args.train, "heldout": args.heldout}
     plans = plan_shards(out, pictures, args.per_shard)
+    device, here = args.device, args.on == "local"
+    if here and args.renderer == "isaac":
+        device = resolve_device(args.device)
     painters = rendering.painters_of(
         *(args.renderer, config, args.policy, args.seed),
-        num_envs=args.num_envs,
-        device=args.device if args.renderer == "twin" else resolve_device(args.device),
+        **{"num_envs": args.num_envs, "device": device, "here": here},
     )
     data = rendering.DataSet(out, plans, painters, args.per_shard)
-    if args.processes > 1 or args.on != "local":
+    if args.processes > 1 or not here:
         limits = {"at_once": args.processes, "threads": 1}
         engine = engine_named(args.on, args.engine, logs=out, **limits)
-        gpus = rendering.gpus_for(args.device) if args.on == "local" else ()
+        gpus = rendering.gpus_for(args.device) if here and args.renderer == "isaac" else ()
         command = (str(Path(__file__).resolve()), *sys.argv[1:])
         rendering.render_on(engine, command, data, workers=args.processes, gpus=gpus)
     rendering.render_here(data)

@@ -76,7 +76,7 @@ def run_all(
             for number, ended in all_ended:
                 run = ready[number]
                 killed[run] += ended.code not in (0, BUSY)
-                last = killed[run] == TRIES
+                last = killed[run] >= TRIES
                 if (words := _what_became_of(run, ended, is_last=last)) is not None:
                     waiting.remove(run)
                     report(run, words)

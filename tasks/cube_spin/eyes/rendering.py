@@ -50,9 +50,25 @@ class DataSet:
 
 
 def painters_of(
-    renderer: str, config: PictureConfig, policy: Path, seed: int, *, num_envs: int, device: str
+    renderer: str,
+    config: PictureConfig,
+    policy: Path,
+    seed: int,
+    *,
+    num_envs: int,
+    device: str,
+    here: bool = True,
 ) -> TwinPainters | IsaacPainters:
-    """Who draws; what they need is tried here, because errors of other processes are hard to read.
+    """Who draws; what they need is tried now, because errors of other processes are hard to read.
+
+    Args:
+        renderer: "twin" or "isaac".
+        config: Ranges of everything random.
+        policy: Teacher file.
+        seed: Of the data set.
+        num_envs: Pictures at once (isaac).
+        device: Of Isaac Lab.
+        here: Whether this machine draws; else it only describes the data set.
 
     Raises:
         OSError: If a file is missing.
@@ -64,7 +80,8 @@ def painters_of(
         Backgrounds(split, Path(config.backgrounds) if config.backgrounds else None)
     if renderer == "isaac":
         return IsaacPainters(config, policy, seed, num_envs, device)
-    choose_gl_backend()
+    if here:
+        choose_gl_backend()
     return TwinPainters(config, policy, seed)
 
 
