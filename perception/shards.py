@@ -116,9 +116,13 @@ def committed(shard: Path) -> dict | None:
         return None
     content = read_json(record)
     (size,) = required(content, ("bytes",), f"{record}")
-    if not shard.is_file() and "staged" in content:
+    if not _has_size(shard, size) and "staged" in content:
         _give_its_name(shard, content)
-    return content if shard.is_file() and size == shard.stat().st_size else None
+    return content if _has_size(shard, size) else None
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
 
 
 def write_index(folder: Path, description: dict, records: list[dict]) -> None:

@@ -98,7 +98,7 @@ def processes_of(*words: str) -> list[int]:
     return found
 
 
-def wait_for(condition: Callable[[], object], limit_s: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], limit_s: float = 200.0) -> None:
     """Until it holds."""
     end = time.monotonic() + limit_s
     while not condition():

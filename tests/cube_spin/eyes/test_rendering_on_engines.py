@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PICTURES = {"train": 10, "heldout": 3}
 SCRIPT = """
 import sys, time
+if "fail" in sys.argv:
+    sys.exit("error: nothing can be drawn here")
 sys.path[:0] = {paths!r}
 from pathlib import Path
 from fake_samples import fake_sample
@@ -38,8 +40,6 @@ class Painter:
             file.write(f"{{split}} {{shard}}\\n")
     def close(self):
         pass
-if "fail" in sys.argv:
-    sys.exit("error: nothing can be drawn here")
 generate(folder, plan_shards(folder, {pictures}, 2), Painter, {{"seed": 1}}, claim=claimed)
 """
 
