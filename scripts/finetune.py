@@ -6,6 +6,7 @@
     python scripts/finetune.py --run runs/hand/first --pin NAME          # the robot drives with it
     python scripts/finetune.py --run runs/hand/first minutes_per_iteration=5
     python scripts/finetune.py --run runs/hand/first --preset paper      # its sizes, on a GPU
+    torchrun --nproc_per_node 2 scripts/finetune.py --run runs/hand/first --preset paper
 
 Each iteration waits until the robot has recorded enough. Policies are published from the end of the
 warm-up on; the robot takes them between episodes. Everything else is a `group.key=value` setting;
@@ -13,14 +14,11 @@ warm-up on; the robot takes them between episodes. Everything else is a `group.k
 """
 
 import argparse
-import time
 from dataclasses import replace
 from functools import partial
 
 from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, run_main
 from sernf_isaac.flags import ScriptParser
-
-LOOK_EVERY_S = 1.0
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
@@ -44,12 +42,11 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
 
 def main() -> None:
     args, overrides = parse()
-    from tqdm import tqdm
-
-    from sernf_isaac.data.store.channel import beat
     from sernf_isaac.deploy.status import status_page
     from sernf_isaac.learning.finetune.presets import preset
     from sernf_isaac.learning.finetune.run import finetune, load_settings
+    from sernf_isaac.learning.finetune.waiting import waiting
+    from sernf_isaac.learning.workers import together
 
     if move_pointer(args) or args.status:
         print(status_page(args.run))
@@ -66,15 +63,13 @@ def main() -> None:
     if args.print_config:
         return print_settings(settings)
 
-    def wait(there: float, needed: float) -> None:
-        tqdm.write(f"waiting for data: {there:.1f} of {needed:.1f} minutes", end="\r")
-        beat(args.run, "learner", {"waiting_for_minutes": needed, "data/minutes": there}, keep=True)
-        time.sleep(LOOK_EVERY_S)
-
     device = resolve_device(args.device)
-    policy = finetune(settings, args.run, device=device, resume=bool(args.resume), wait=wait)
-    print(f"policy -> {policy}")
-    print(f"curves -> tensorboard --logdir {policy.parent}")
+    with together(device) as workers:
+        how = {"device": device, "resume": bool(args.resume), "workers": workers}
+        policy = finetune(settings, args.run, wait=waiting(args.run, workers), **how)
+    if workers.writes:
+        print(f"policy -> {policy}")
+        print(f"curves -> tensorboard --logdir {policy.parent}")
 
 
 def move_pointer(args: argparse.Namespace) -> bool:

@@ -5,6 +5,7 @@
     python scripts/train_offline.py --task scissors_tape --data runs/demos \\
       architecture.vision.weights=dinov2_vitl14_reg4_pretrain.pth
     python scripts/train_offline.py --kind act --data runs/demos control_rate_hz=10
+    torchrun --nproc_per_node 4 scripts/train_offline.py --data runs/demos      # a GPU each
     python scripts/train_offline.py --resume latest
 
 Data are folders of an episode store, OGBench files (.npz) or robomimic files (.hdf5, with --keys);
@@ -66,6 +67,7 @@ def main() -> None:
     args, overrides = parse()
     run_dir = resumed_run_dir(args.out, args.resume) if args.resume else None
     from sernf_isaac.learning.offline import run as offline
+    from sernf_isaac.learning.workers import together
 
     if run_dir:
         given = (args.data, args.keys, args.task, args.kind)
@@ -78,11 +80,14 @@ def main() -> None:
         return print_settings(run)
     device = resolve_device(args.device)
     use_tensor_cores(device)
-    run_dir = run_dir or new_run_dir(args.out)
-    policy_file = offline.train(run, run_dir, device=device, resume=bool(args.resume))
-    print(f"policy     -> {policy_file}")
-    print(f"numbers    -> {run_dir / 'metrics.csv'}")
-    print(f"curves     -> tensorboard --logdir {run_dir}")
+    with together(device) as workers:
+        run_dir = workers.once(lambda: run_dir or new_run_dir(args.out))
+        resume = bool(args.resume)
+        policy_file = offline.train(run, run_dir, device=device, resume=resume, workers=workers)
+    if workers.writes:
+        print(f"policy     -> {policy_file}")
+        print(f"numbers    -> {run_dir / 'metrics.csv'}")
+        print(f"curves     -> tensorboard --logdir {run_dir}")
 
 
 if __name__ == "__main__":

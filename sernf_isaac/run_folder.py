@@ -69,9 +69,14 @@ def resumed_run_dir(root: Path, name: str) -> Path:
     if name != "latest" and not Path(name).is_dir():
         raise FileNotFoundError(f"--resume {name}: no such folder; give a run's, or none")
     run_dir = latest_run_dir(root) if name == "latest" else Path(name)
-    if os.environ.get("RANK", "0") == "0":  # the process of a group that will write
+    if _is_first():
         _lock(run_dir).close()
     return run_dir
+
+
+def _is_first() -> bool:
+    """Whether this is the process that writes, among those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _lock(run_dir: Path) -> InodeLock:
@@ -95,11 +100,15 @@ def writing(run_dir: Path) -> Iterator[None]:
     """Nobody else writes this run meanwhile; makes the folder. Ctrl-C then says how to go on.
 
     A folder that was made here and got nothing but its lock is removed: the run could not begin.
-    The lock belongs to the process, so that one which died does not block the next.
+    The lock belongs to the process, so that one which died does not block the next. Among the
+    processes of torchrun the first holds it for all; the others write nothing.
 
     Raises:
         RunInUseError: If another process writes the run; names the process.
     """
+    if not _is_first():
+        yield
+        return
     made_here = not run_dir.exists()
     run_dir.mkdir(parents=True, exist_ok=True)
     lock = _lock(run_dir)

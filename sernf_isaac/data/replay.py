@@ -104,15 +104,20 @@ class Replay:
         self._episodes[name] = len(windows)
         return len(windows)
 
-    def sample(self, batch_size: int) -> ChunkBatch:
+    def sample(self, batch_size: int, rows: Tensor | None = None) -> ChunkBatch:
         """A batch of B windows; offline rows come first under the rule "fixed".
+
+        Args:
+            batch_size: B.
+            rows: Numbers of the rows to return; the others are drawn as well. None: all.
 
         Raises:
             ValueError: If there are no windows.
         """
         if not len(self):
             raise ValueError("the replay holds no windows")
-        return gather(self._joined(), self._choose(batch_size), self.spec)
+        chosen = self._choose(batch_size)
+        return gather(self._joined(), chosen if rows is None else chosen[rows], self.spec)
 
     def state_dict(self) -> dict:
         """What resuming needs besides the episodes themselves: tensors and plain values."""

@@ -15,13 +15,17 @@ from sernf_isaac.config import LearnerConfig, given
 from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.learning import losses
 from sernf_isaac.learning.losses import Metrics
+from sernf_isaac.learning.workers import Workers, seed_noise, seed_of
 from sernf_isaac.models.actor_critic import Actor, Critics, seen
+from sernf_isaac.models.draws import SharedGenerator, Source
 from sernf_isaac.models.flow import FlowContext
 from sernf_isaac.models.selection import Choice, choose_by_value
 
 
 class Learner:
     """Actor, critics, target critics and their optimisers.
+
+    Several processes may learn together, see `join`.
 
     Args:
         actor: The policy.
@@ -46,10 +50,27 @@ class Learner:
         self.target = copy.deepcopy(self.critics).requires_grad_(False).eval()
         self._on_gpu = self.device.type == "cuda"
         self.generator = torch.Generator(self.device).manual_seed(seed)
+        self._seed, self.workers = seed, Workers()
         optimizer = config.optimizer
         self.actor_optimizer = self._adamw(self.actor, optimizer.imitation_learning_rate)
         self.critic_optimizer = self._adamw(self.critics, optimizer.rl_learning_rate)
         self._skipped: dict[str, Tensor] = {}  # by optimiser: how many steps were not finite
+
+    def join(self, workers: Workers) -> None:
+        """From now on, every update is of the batches of all these processes.
+
+        They begin with the weights of process 0 and stay in step: gradients are averaged, and noise
+        is drawn for the rows of all, which are dealt out in turn (`Workers.rows`). So N processes
+        with batches of B rows learn what one learns with N B rows, up to rounding; only dropout
+        differs, of which each process has its own.
+
+        Args:
+            workers: The same processes; each must make the same updates in the same order.
+        """
+        self.workers = workers
+        for network in (self.actor, self.critics, self.target):
+            workers.share_weights(network)
+        seed_noise(self._seed, workers.rank)
 
     def update_imitation(self, batch: ChunkBatch, *, rate_share: float = 1.0) -> Metrics:
         """One step of stage I: raise the likelihood of the batch's chunks (eq. 8).
@@ -131,8 +152,7 @@ class Learner:
             "actor_optimizer": self.actor_optimizer.state_dict(),
             "critic_optimizer": self.critic_optimizer.state_dict(),
             "generator": self.generator.get_state().cpu(),
-            "torch_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state(self.device) if self._on_gpu else None,
+            **self.noise_state(),
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -155,9 +175,27 @@ class Learner:
         self.actor_optimizer.load_state_dict(state["actor_optimizer"])
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         self.generator.set_state(state["generator"])
+        self.load_noise(state)
+
+    def noise_state(self) -> dict:
+        """Where this process's dropout stands; what `load_noise` takes."""
+        cuda = torch.cuda.get_rng_state(self.device) if self._on_gpu else None
+        return {"torch_rng": torch.get_rng_state(), "cuda_rng": cuda}
+
+    def load_noise(self, state: dict) -> None:
+        """Continue this process's dropout."""
         torch.set_rng_state(state["torch_rng"])
         if self._on_gpu and state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
+
+    def fresh_noise(self, step: int) -> None:
+        """Dropout of its own for a process that was not there when the state was saved."""
+        torch.manual_seed(seed_of(self._seed, self.workers.rank) + step)
+
+    @property
+    def _draws(self) -> Source:
+        rank, count = self.workers.rank, self.workers.count
+        return SharedGenerator(self.generator, rank, count) if count > 1 else self.generator
 
     def _executed(self, latent: Tensor, context: FlowContext) -> tuple[Tensor, Tensor]:
         """The chunk (B, H, A) of a latent as it is executed, and the clipped share of its numbers.
@@ -184,7 +222,7 @@ class Learner:
             critic_tokens,
             candidates=improvement.candidates,
             sigma=self._sigma,
-            generator=self.generator,
+            generator=self._draws,
         )
         self.actor.train()
         return choice
@@ -205,18 +243,17 @@ class Learner:
             tokens,
             candidates=improvement.target_candidates,
             sigma=self._sigma,
-            generator=self.generator,
+            generator=self._draws,
         )
         return losses.bootstrap_target(batch.reward, batch.discount, choice.value)
 
     def _imitation(
         self, chunk: Tensor, context: FlowContext, rows: Tensor
     ) -> tuple[Tensor, Metrics]:
-        log_prob = self.actor.flow.log_prob(
-            chunk, context, add_noise=True, generator=self.generator
-        )
+        log_prob = self.actor.flow.log_prob(chunk, context, add_noise=True, generator=self._draws)
         summed = self.config.improvement.likelihood == "sum"
-        return losses.imitation_loss(log_prob, rows, 1 if summed else chunk[0].numel())
+        count = self.workers.average(rows.sum().float())
+        return losses.imitation_loss(log_prob, rows, 1 if summed else chunk[0].numel(), count)
 
     def _prepare_actor(self, dropout: float, learning_rate: float) -> None:
         for group in self.actor_optimizer.param_groups:
@@ -238,9 +275,11 @@ class Learner:
         """
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.workers.average_gradients(module)
         bound = self.config.optimizer.max_grad_norm
         norm = nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
         broken = 1.0 - (torch.isfinite(loss) & torch.isfinite(norm)).float()
+        broken = self.workers.average(broken).ceil()  # of one is of all
         if bound is not None:
             nn.utils.clip_grads_with_norm_(module.parameters(), bound, norm)
         optimizer.found_inf = broken  # type: ignore[attr-defined]  # fused optimisers look for it

@@ -10,17 +10,22 @@ Metrics = dict[str, Tensor]
 """Detached scalars by name; tensors, so that a GPU is not waited for."""
 
 
-def imitation_loss(log_prob: Tensor, rows: Tensor, per_number: int = 1) -> tuple[Tensor, Metrics]:
+def imitation_loss(
+    log_prob: Tensor, rows: Tensor, per_number: int = 1, count: Tensor | None = None
+) -> tuple[Tensor, Metrics]:
     """Negative log-likelihood of data chunks (eq. 8), over the rows that may be imitated.
 
     Args:
         log_prob: (B,) exact log-likelihood of each row's chunk.
         rows: (B,) bool; the mean is taken over these. None of them: the loss is 0.
         per_number: Divide by this; H·A gives nats per number instead of per chunk.
+        count: How many rows to divide by; None: those of this batch. Processes that share a batch
+            give their mean, so that the mean of their losses is that of the whole.
     """
-    count = rows.sum()
-    loss = -torch.where(rows, log_prob, 0.0).sum() / count.clamp(min=1) / per_number
-    return loss, {"actor/bc": loss.detach(), "actor/bc_rows": count.float()}
+    count = rows.sum().float() if count is None else count
+    some = count.where(count > 0, 1.0)
+    loss = -torch.where(rows, log_prob, 0.0).sum() / some / per_number
+    return loss, {"actor/bc": loss.detach(), "actor/bc_rows": count}
 
 
 def bootstrap_target(reward: Tensor, discount: Tensor, next_value: Tensor) -> Tensor:

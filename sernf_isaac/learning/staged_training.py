@@ -1,11 +1,13 @@
 """Runs stages one after the other on a store's data; may be interrupted anywhere and continued."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from torch import Tensor
 from tqdm import tqdm
 
 from sernf_isaac.checkpoint import read_whole, write_whole
@@ -47,10 +49,12 @@ class StagedTraining:
 
     A run that is killed and resumed ends with the same weights as one that was not, bit for bit on
     a CPU: networks, optimisers, random numbers and the sampler are part of the resume point.
+    Where the learner is one of several processes, process 0 alone writes, and any number of
+    processes may go on from what it wrote.
 
     Args:
         learner: Its updates are the steps.
-        sampler: Gives the batches.
+        sampler: Gives the batches; each process its own rows of one batch.
         legs: Stages in order.
         run_dir: Where metrics and resume points go.
         log_every: Steps whose mean is one logged number.
@@ -78,15 +82,25 @@ class StagedTraining:
         if not sum(leg.steps for leg in legs):
             raise ValueError("no steps to train: all stages have 0")
         self.learner, self.sampler, self.legs, self.run_dir = learner, sampler, legs, run_dir
+        self.workers = learner.workers
         self.log_every, self.save_every, self.after_leg = log_every, save_every, after_leg
         self.step = 0
         """Steps done, over all legs."""
 
     def run(self) -> None:
-        """Train from where this run stands to the end of the last leg."""
+        """Train from where this run stands to the end of the last leg.
+
+        Raises:
+            ValueError: If processes that learn together do not begin with the same.
+        """
+        if self.workers.count > 1:
+            plan = repr((self.step, self.legs, self.log_every, self.save_every))
+            self.workers.check_same({"settings": plan, "data": _mark(self.sampler.state_dict())})
         if not self.step:
             self.save()  # a run that dies early can be resumed too
-        writer = MetricsWriter(self.run_dir, first_step=self.step + 1)
+        writer = None
+        if self.workers.writes:
+            writer = MetricsWriter(self.run_dir, first_step=self.step + 1)
         try:
             first = 0
             for leg in self.legs:
@@ -94,7 +108,8 @@ class StagedTraining:
                     self._walk(leg, first, writer)
                 first += leg.steps
         finally:
-            writer.close()
+            if writer:
+                writer.close()
 
     def resume(self) -> None:
         """Go back to the last resume point.
@@ -112,21 +127,31 @@ class StagedTraining:
         self.learner.load_state_dict(state["learner"])
         self.sampler.load_state_dict(state["sampler"])
         self.step = state["step"]
+        others = state.get("noise_of_others", [])
+        if rank := self.workers.rank:
+            if rank <= len(others):
+                self.learner.load_noise(others[rank - 1])
+            else:
+                self.learner.fresh_noise(self.step)
 
     def save(self) -> None:
         """Write the resume point."""
-        state = {
-            "learner": self.learner.state_dict(),
-            "sampler": self.sampler.state_dict(),
-            "step": self.step,
-        }
-        write_whole(self.run_dir / STATE_FILE, state)
+        _, *others = self.workers.gather(self.learner.noise_state())
+        if self.workers.writes:
+            state = {
+                "learner": self.learner.state_dict(),
+                "sampler": self.sampler.state_dict(),
+                "step": self.step,
+                "noise_of_others": others,
+            }
+            write_whole(self.run_dir / STATE_FILE, state)
 
-    def _walk(self, leg: Leg, first: int, writer: MetricsWriter) -> None:
+    def _walk(self, leg: Leg, first: int, writer: MetricsWriter | None) -> None:
         sums: Metrics = {}
         started = time.monotonic()
         done, end = self.step - first, first + leg.steps
-        with tqdm(total=leg.steps, initial=done, desc=leg.stage.name, unit="step") as bar:
+        name, quiet = leg.stage.name, writer is None
+        with tqdm(total=leg.steps, initial=done, desc=name, unit="step", disable=quiet) as bar:
             while self.step < end:
                 metrics = leg.stage.update(self.learner, self.sampler.draw(leg.stage))
                 sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
@@ -136,16 +161,28 @@ class StagedTraining:
                 if counted == self.log_every or self.step == end:
                     self.learner.check()
                     means = {name: float(value) / counted for name, value in sums.items()}
-                    rate = counted / (time.monotonic() - started)
-                    writer.write(self.step, means | {"time/updates_per_s": rate})
+                    means["time/updates_per_s"] = counted / (time.monotonic() - started)
+                    means = self.workers.mean(means)
+                    if writer:
+                        writer.write(self.step, means)
                     bar.set_postfix({k: f"{v:.3g}" for k, v in means.items() if k in _SHOWN})
                     sums = {}
                     started = time.monotonic()
-                if self.step == end:
+                if self.step == end and writer:
                     writer.write(self.step, self.after_leg(leg))
                 if self.step == end or (self.step - first) % self.save_every == 0:
-                    writer.flush()
+                    if writer:
+                        writer.flush()
                     self.save()
+
+
+def _mark(state: object) -> str:
+    """The same for states that hold the same tensors and plain values."""
+    if isinstance(state, dict):
+        content = "".join(f"{name}:{_mark(value)}" for name, value in state.items()).encode()
+    else:
+        content = state.numpy().tobytes() if isinstance(state, Tensor) else repr(state).encode()
+    return hashlib.sha256(content).hexdigest()
 
 
 _SHOWN = ("actor/bc", "actor/value", "critic/loss")

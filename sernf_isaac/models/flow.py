@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from sernf_isaac.models.attention import rotary_table
 from sernf_isaac.models.coupling import Coupling, CouplingContext, CouplingNet, draw_partitions
+from sernf_isaac.models.draws import Source, normal
 
 
 @dataclass(frozen=True)
@@ -112,11 +113,11 @@ class FlowPolicy(nn.Module):
         tokens: Tensor | FlowContext,
         *,
         add_noise: bool = False,
-        generator: torch.Generator | None = None,
+        generator: Source = None,
     ) -> Tensor:
         """Exact log density of chunks in nats (Eq. 6), (B,) or (B, K); `add_noise` for training."""
         if add_noise:
-            noise = torch.empty_like(chunk).normal_(generator=generator)
+            noise = normal(torch.empty_like(chunk), generator)
             chunk = chunk + self.noise_std * noise
         latent, log_det = self._encode(self.range * chunk, self.context(tokens))
         return _standard_normal(latent) + log_det
@@ -135,12 +136,12 @@ class FlowPolicy(nn.Module):
         tokens: Tensor | FlowContext,
         num_samples: int,
         sigma: float = 0.7,
-        generator: torch.Generator | None = None,
+        generator: Source = None,
     ) -> Tensor:
         """Latents (B, K, H, A) with standard deviation `sigma`, for `decode`."""
         batch = tokens.batch if isinstance(tokens, FlowContext) else len(tokens)
         latent = self.rotation.new_empty(batch, num_samples, self.horizon, self.action_dim)
-        return sigma * latent.normal_(generator=generator)
+        return sigma * normal(latent, generator)
 
     def decode(self, latent: Tensor, tokens: Tensor | FlowContext) -> tuple[Tensor, Tensor]:
         """Latents to chunks clipped to [-1, 1] and log-probabilities under the unit-variance base.
@@ -156,7 +157,7 @@ class FlowPolicy(nn.Module):
         tokens: Tensor | FlowContext,
         num_samples: int,
         sigma: float = 0.7,
-        generator: torch.Generator | None = None,
+        generator: Source = None,
     ) -> tuple[Tensor, Tensor]:
         """K chunks (B, K, H, A) per observation and their log-probabilities (B, K), see `decode`.
 

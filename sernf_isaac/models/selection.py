@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.models.critic import ChunkCritic
+from sernf_isaac.models.draws import Source
 from sernf_isaac.models.flow import FlowContext, FlowPolicy
 
 
@@ -32,7 +33,7 @@ def choose_by_value(
     *,
     candidates: int,
     sigma: float,
-    generator: torch.Generator | None = None,
+    generator: Source = None,
 ) -> Choice:
     """The candidate with the greatest minimum over critics (Alg. 2).
 

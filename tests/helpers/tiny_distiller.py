@@ -12,7 +12,7 @@ from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.learning.distill.distiller import Distiller
-from sernf_isaac.learning.distill.workers import Workers
+from sernf_isaac.learning.workers import Workers
 from sernf_isaac.models.layout import PolicyLayout
 from sernf_isaac.policy import ChunkPolicy
 

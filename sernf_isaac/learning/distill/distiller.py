@@ -22,8 +22,8 @@ from sernf_isaac.chunk_queue import ChunkActor
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.learning.distill.memory import RolloutMemory
 from sernf_isaac.learning.distill.turns import Turns
-from sernf_isaac.learning.distill.workers import Workers, seed_noise, seed_of
 from sernf_isaac.learning.learner import Learner
+from sernf_isaac.learning.workers import Workers, seed_of
 from sernf_isaac.metrics import MetricsWriter
 from sernf_isaac.policy import ChunkPolicy
 
@@ -113,11 +113,7 @@ class Distiller:
             ),
             policy.layout.spec,
         )
-        self.workers.share_weights(learner.actor)
-        self.workers.share_gradients(learner.actor)
-        if rank:
-            learner.generator.manual_seed(seed_of(seed, rank))
-        seed_noise(seed, rank)
+        learner.join(self.workers)
         self.iteration, self.wall_s = 0, 0.0
         """Iterations done, and the time they took."""
         self.after_save: Callable[[Distiller, bool], dict[str, float]] = lambda *_: {}

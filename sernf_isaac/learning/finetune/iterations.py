@@ -15,10 +15,11 @@ from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import Normalizer
 from sernf_isaac.data.replay import Mixing, Replay
-from sernf_isaac.data.store.labels import read_label, revisions
+from sernf_isaac.data.store.labels import label_path, read_label, revisions
 from sernf_isaac.data.store.reader import Commit, RunReader
 from sernf_isaac.learning.per_step import PerStepReplay
 from sernf_isaac.learning.stages import Stage
+from sernf_isaac.learning.workers import Workers
 
 ROUNDING_MINUTES = 1e-6
 Manifest = list[tuple[str, int]]
@@ -51,6 +52,10 @@ class IterationSampler:
         seed: Of all draws.
         wait: Called with the minutes there are and those needed until there are enough; returns
             when it is time to look again.
+        workers: Processes among which batches are dealt out; `plan` says how many rows each gets.
+            Process 0 decides what an iteration's data are; the others wait until they see them.
+        together: Neighbouring rows of a batch that one process gets: as many as the parts into
+            which an update deals its batch out.
     """
 
     def __init__(
@@ -65,7 +70,10 @@ class IterationSampler:
         mixing: Mixing,
         seed: int,
         wait: Callable[[float, float], None],
+        workers: Workers | None = None,
+        together: int = 1,
     ) -> None:
+        self._workers, self._together = workers or Workers(), together
         self._reader, self._keys, self._spec = RunReader(run), keys, spec
         self._normalizer, self._plan, self._mixing = normalizer, plan, mixing
         self._wait = wait
@@ -96,12 +104,12 @@ class IterationSampler:
         if self._drawn % self._plan.updates == 0:
             self._begin(self._drawn // self._plan.updates)
         self._drawn += 1
-        return self._normalizer.normalize_batch(self._replay.sample(self._plan.batch_size))
+        return self._own(self._replay, self._plan.batch_size, self._together)
 
     def draw_steps(self, count: int) -> ChunkBatch:
         """Single steps of the current iteration's data, scaled."""
         assert isinstance(self._replay, PerStepReplay), "only critics per step ask"
-        return self._normalizer.normalize_batch(self._replay.transitions.sample(count))
+        return self._own(self._replay.transitions, count, 1)
 
     def state_dict(self) -> dict:
         """What the next batches depend on."""
@@ -123,14 +131,35 @@ class IterationSampler:
 
     def _begin(self, number: int) -> None:
         needed = (number + 1) * self._plan.minutes
-        while (there := self._minutes(self._usable())) < needed - ROUNDING_MINUTES:
+        while (there := self._minutes_for_all()) < needed - ROUNDING_MINUTES:
             self._wait(there, needed)
         labelled = [
             (c.id, max(revisions(self._reader.run, c.id), default=0)) for c in self._usable()
         ]
+        labelled = self._workers.agree(labelled)
+        while any(self._workers.gather(self._unseen(labelled))[1:]):  # network disks may be slow
+            self._wait(there, needed)
         self._fill(labelled)
         if not len(self._replay):
             raise ValueError(f"{self._reader.run}: {len(labelled)} episodes, none long enough")
+
+    def _own(self, replay: Replay, size: int, together: int) -> ChunkBatch:
+        """This process's rows of a batch for all, scaled."""
+        whole = size * self._workers.count
+        drawn = replay.sample(whole, self._workers.rows(whole, together))
+        return self._normalizer.normalize_batch(drawn)
+
+    def _minutes_for_all(self) -> float:
+        return self._workers.agree(self._minutes(self._usable()))
+
+    def _unseen(self, manifest: Manifest) -> bool:
+        """Whether this process lacks something of what process 0 has seen."""
+        known, run = {commit.id: commit for commit in self._reader.commits()}, self._reader.run
+        if any(eid not in known for eid, _ in manifest):
+            return True
+        files = [run / file.path for eid, _ in manifest for file in known[eid].files]
+        files += [label_path(run, eid, revision) for eid, revision in manifest if revision]
+        return not all(path.is_file() for path in files)
 
     def _usable(self) -> list[Commit]:
         return [commit for commit in self._reader.commits() if self._reader.may_train(commit)]

@@ -23,6 +23,7 @@ from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSam
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.staged_training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, unequal
+from sernf_isaac.learning.workers import Workers
 from sernf_isaac.models.actor_critic import Critics
 from sernf_isaac.models.build import build_critics
 from sernf_isaac.policy import ChunkPolicy, load_policy
@@ -122,6 +123,7 @@ def finetune(
     device: str = "cpu",
     resume: bool = False,
     wait: Callable[[float, float], None],
+    workers: Workers | None = None,
 ) -> Path:
     """Learn until the last iteration; returns the newest policy file.
 
@@ -131,6 +133,7 @@ def finetune(
         device: Where to learn.
         resume: Go on from the last resume point.
         wait: Called while there are too few data; see `IterationSampler`.
+        workers: Processes that learn together; None: this one alone.
 
     Raises:
         FileNotFoundError: If there is nothing to resume.
@@ -144,7 +147,8 @@ def finetune(
             raise ValueError(
                 f"{folder} holds a learner already: go on with --resume, or move that folder"
             )
-        return _learn(settings, run, *first, device=device, resume=resume, wait=wait)
+        how = {"device": device, "resume": resume, "wait": wait}
+        return _learn(settings, run, *first, workers or Workers(), **how)
 
 
 def _learn(
@@ -152,13 +156,15 @@ def _learn(
     run: Path,
     first: ChunkPolicy,
     contract: Contract,
+    workers: Workers,
     *,
     device: str,
     resume: bool,
     wait: Callable[[float, float], None],
 ) -> Path:
-    sampler = _sampler(settings, run, first, contract, wait)
+    sampler = _sampler(settings, run, first, contract, wait, workers)
     learner, policy = _build(settings, first, sampler.draw_steps, device)
+    learner.join(workers)
     folder = run / FOLDER
 
     def after_leg(leg: Leg) -> dict[str, float]:
@@ -182,7 +188,7 @@ def _learn(
     )
     if resume:
         training.resume()
-    else:
+    elif workers.writes:
         run_folder.save_settings(folder, settings)
     training.run()
     return folder / "policy.pt"
@@ -245,6 +251,7 @@ def _sampler(
     policy: ChunkPolicy,
     contract: Contract,
     wait: Callable[[float, float], None],
+    workers: Workers,
 ) -> IterationSampler:
     rate_hz = agreed_rate([run], contract.control_rate_hz)
     plan = IterationPlan(
@@ -263,4 +270,6 @@ def _sampler(
         mixing=settings.mixing,
         seed=settings.seed,
         wait=wait,
+        workers=workers,
+        together=settings.critic_updates,
     )

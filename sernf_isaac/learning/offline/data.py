@@ -16,6 +16,7 @@ from sernf_isaac.data.replay import Replay
 from sernf_isaac.data.windows import actions_as_learned
 from sernf_isaac.learning.offline.config import OfflineStages
 from sernf_isaac.learning.stages import IMITATION, Stage
+from sernf_isaac.learning.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class OfflineSampler:
         episodes: By name; cameras are groups (T, 3, h, w) of bytes.
         normalizer: Of actions and all groups of numbers.
         bank: Where images go; None: into a new one, as they are.
+        workers: Processes among which batches are dealt out; each gets as many rows as `run` says.
 
     Raises:
         ValueError: If there is nothing to imitate.
@@ -48,8 +50,9 @@ class OfflineSampler:
         episodes: dict[str, Episode],
         normalizer: Normalizer,
         bank: ImageBank | None = None,
+        workers: Workers | None = None,
     ) -> None:
-        self._run, self._normalizer = run, normalizer
+        self._run, self._normalizer, self._workers = run, normalizer, workers or Workers()
         self._bank = bank or ImageBank({c: None for e in episodes.values() for c in cameras_of(e)})
         draw = torch.Generator().manual_seed(run.seed)
         self._all = Replay(run.spec, draw)
@@ -70,7 +73,9 @@ class OfflineSampler:
         """A fresh batch for this stage."""
         imitation = stage is IMITATION
         replay = self._demonstrations if imitation else self._all
-        drawn = replay.sample(self._run.batch_size if imitation else self._run.rl_batch_size)
+        own = self._run.batch_size if imitation else self._run.rl_batch_size
+        whole = own * self._workers.count
+        drawn = replay.sample(whole, self._workers.rows(whole))
         scaled = self._normalizer.normalize_batch(self._bank.split(drawn))
         return self._bank.fill(scaled, drawn)
 

@@ -22,6 +22,7 @@ from sernf_isaac.learning.offline.config import OfflineRun, load_run
 from sernf_isaac.learning.offline.data import OfflineSampler, Sizes, fit_normalizer, sizes_of
 from sernf_isaac.learning.staged_training import Leg, StagedTraining
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, WARM_UP
+from sernf_isaac.learning.workers import Workers
 from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.models.build import encoder_of
 from sernf_isaac.models.eyes import compute_features, eye_of, untrained_warning
@@ -38,8 +39,22 @@ SHOWN = 5
 
 
 @one_at_a_time
-def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool = False) -> Path:
+def train(
+    run: OfflineRun,
+    run_dir: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    workers: Workers | None = None,
+) -> Path:
     """Train, or continue training, and return the policy file; one more is written per stage.
+
+    Args:
+        run: Settings; batch sizes are those of one process.
+        run_dir: The same for all processes.
+        device: Of this process.
+        resume: Go on from the resume point in `run_dir`, with any number of processes.
+        workers: Processes that learn together; None: this one alone.
 
     Raises:
         FileNotFoundError: If data, weights of a backbone or a resume point are missing.
@@ -48,16 +63,19 @@ def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool =
     rate_hz = agreed_rate(run.data, run.control_rate_hz, run.keys)
     run = replace(run, control_rate_hz=rate_hz)
     run.check()
+    workers = workers or Workers()
     episodes = load_episodes(run.data, run.keys)
-    _remark(run, episodes)
+    if workers.writes:
+        _remark(run, episodes)
     sizes = sizes_of(episodes)
     normalizer = fit_normalizer(episodes.values(), sizes.features, run.min_range, run.spec)
     config = _with_support(run, episodes)
     layout = layout_of(run, sizes, config)
     learner = _build_learner(layout, config, device)
+    learner.join(workers)
     bank = make_bank(layout.architecture, learner)
-    sampler = OfflineSampler(run, episodes, normalizer, bank)
-    if bank.cameras:
+    sampler = OfflineSampler(run, episodes, normalizer, bank, workers)
+    if bank.cameras and workers.writes:
         print(f"images     {bank.num_bytes / 1e9:.2f} GB of {', '.join(bank.cameras)}")
     names = (run.name, run.control_rate_hz, run.action_names)
     contract = contract_of(layout, normalizer, *names)
@@ -83,7 +101,7 @@ def train(run: OfflineRun, run_dir: Path, *, device: str = "cpu", resume: bool =
     )
     if resume:
         training.resume()
-    else:
+    elif workers.writes:
         save_settings(run_dir, run)
     training.run()
     return run_dir / POLICY_FILE

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sernf_isaac.models.baselines.context import TokenContext
+from sernf_isaac.models.draws import Source, normal
 from sernf_isaac.models.encoders import sine_embedding
 
 
@@ -76,7 +77,7 @@ class ActPolicy(nn.Module):
         tokens: Tensor | TokenContext,
         *,
         add_noise: bool = False,
-        generator: torch.Generator | None = None,
+        generator: Source = None,
     ) -> Tensor:
         """Minus ACT's loss, (B,) or (B, K): what imitation raises. It is no likelihood.
 
@@ -91,7 +92,7 @@ class ActPolicy(nn.Module):
         mean, log_variance = self.posterior(rows, context)
         style = mean
         if add_noise:
-            noise = torch.empty_like(mean).normal_(generator=generator)
+            noise = normal(torch.empty_like(mean), generator)
             style = mean + noise * (0.5 * log_variance).exp()
         error = (self._decode(style, context) - rows).abs().mean(dim=(-2, -1))
         loss = error + self.kl_weight * divergence(mean, log_variance)
@@ -113,7 +114,7 @@ class ActPolicy(nn.Module):
         tokens: Tensor | TokenContext,
         num_samples: int,
         sigma: float = 0.7,
-        generator: torch.Generator | None = None,
+        generator: Source = None,
     ) -> Tensor:
         """The mean style (B, 1, L): ACT has one candidate, however many are asked for."""
         del num_samples, sigma, generator

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sernf_isaac.models.actor_critic import PREFIX
 from sernf_isaac.models.baselines.dit import DitContext, VelocityNet
+from sernf_isaac.models.draws import Source, normal, uniform
 
 LATEST_TIME = 0.999
 """s of pi-zero: training stops short of pure data, where the velocity says nothing."""
@@ -116,7 +117,7 @@ class FlowMatchingPolicy(nn.Module):
         seen: Conditions | FlowMatchingContext,
         *,
         add_noise: bool = False,
-        generator: torch.Generator | None = None,
+        generator: Source = None,
     ) -> Tensor:
         """Minus the loss at one random time per chunk, (B,) or (B, K). It is no likelihood.
 
@@ -129,7 +130,7 @@ class FlowMatchingPolicy(nn.Module):
         del add_noise
         data = chunk if chunk.ndim == 4 else chunk[:, None]  # (B, K, H, A)
         time = training_times(data.shape[:2], data, generator)
-        noise = torch.empty_like(data).normal_(generator=generator)
+        noise = normal(torch.empty_like(data), generator)
         part = time[..., None, None]
         velocity = self._velocity(part * data + (1 - part) * noise, time, self.context(seen))
         error = (velocity - (data - noise)).square().mean(dim=(-2, -1))
@@ -140,13 +141,13 @@ class FlowMatchingPolicy(nn.Module):
         seen: Tensor | Conditions | FlowMatchingContext,
         num_samples: int,
         sigma: float = 1.0,
-        generator: torch.Generator | None = None,
+        generator: Source = None,
     ) -> Tensor:
         """Noise (B, K, H, A) with standard deviation `sigma`, for `decode`; it was trained on 1."""
         rows = seen.tokens if isinstance(seen, Conditions) else seen
         batch = len(rows) if isinstance(rows, Tensor) else rows.batch
         noise = self.net.out.bias.new_empty(batch, num_samples, self.horizon, self.action_dim)
-        return sigma * noise.normal_(generator=generator)
+        return sigma * normal(noise, generator)
 
     def decode(
         self, latent: Tensor, seen: Conditions | FlowMatchingContext
@@ -179,9 +180,7 @@ class FlowMatchingPolicy(nn.Module):
         return self.net(actions, times, context.net)[:, :, self.prefix :]
 
 
-def training_times(
-    shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None
-) -> Tensor:
+def training_times(shape: tuple[int, ...], like: Tensor, generator: Source) -> Tensor:
     """Times in [0, s], more of them near the noise at 0: 1 - t / s ~ Beta(1.5, 1), as pi-zero.
 
     Args:
@@ -189,5 +188,5 @@ def training_times(
         like: Its device and type.
         generator: Source.
     """
-    uniform = like.new_empty(shape).uniform_(generator=generator)
-    return LATEST_TIME * (1 - uniform ** (1 / 1.5))
+    drawn = uniform(like.new_empty(shape), generator)
+    return LATEST_TIME * (1 - drawn ** (1 / 1.5))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sernf_isaac.models.draws import Source, normal
+
 LOG_STD_RANGE = (-4.0, 1.0)
 HIDDEN_LAYERS = 2
 
@@ -78,12 +80,12 @@ class GaussianPolicy(nn.Module):
         tokens: Tensor | GaussianContext,
         *,
         add_noise: bool = False,
-        generator: torch.Generator | None = None,
+        generator: Source = None,
     ) -> Tensor:
         """Log density of chunks in nats, (B,) or (B, K)."""
         mean, log_std = self._parameters_for(chunk, tokens)
         if add_noise:
-            chunk = chunk + self.noise_std * torch.empty_like(chunk).normal_(generator=generator)
+            chunk = chunk + self.noise_std * normal(torch.empty_like(chunk), generator)
         return _standard_normal((chunk - mean) / log_std.exp()) - log_std.sum(dim=(-2, -1))
 
     def draw_latents(
@@ -91,13 +93,13 @@ class GaussianPolicy(nn.Module):
         tokens: Tensor | GaussianContext,
         num_samples: int,
         sigma: float = 0.7,
-        generator: torch.Generator | None = None,
+        generator: Source = None,
     ) -> Tensor:
         """Latents (B, K, H, A) with standard deviation `sigma`, for `decode`."""
         batch = tokens.batch if isinstance(tokens, GaussianContext) else len(tokens)
         parameter = next(self.parameters())
         latent = parameter.new_empty(batch, num_samples, self.horizon, self.action_dim)
-        return sigma * latent.normal_(generator=generator)
+        return sigma * normal(latent, generator)
 
     def decode(self, latent: Tensor, tokens: Tensor | GaussianContext) -> tuple[Tensor, Tensor]:
         """Latents to chunks clipped to [-1, 1] and log-probabilities before clipping."""
@@ -116,7 +118,7 @@ class GaussianPolicy(nn.Module):
         tokens: Tensor | GaussianContext,
         num_samples: int,
         sigma: float = 0.7,
-        generator: torch.Generator | None = None,
+        generator: Source = None,
     ) -> tuple[Tensor, Tensor]:
         """K chunks (B, K, H, A) per observation and their log-probabilities (B, K)."""
         return self.decode(self.draw_latents(tokens, num_samples, sigma, generator), tokens)

@@ -10,7 +10,7 @@ import torch
 from sernf_isaac.config import given
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.distill.distiller import Distiller
-from sernf_isaac.learning.distill.workers import Workers, seed_of
+from sernf_isaac.learning.workers import Workers, seed_of
 from sernf_isaac.metrics import read_metrics
 from sernf_isaac.policy import ChunkPolicy
 from sernf_isaac.run_folder import git_commit, new_run_dir, save_settings, writing

@@ -7,91 +7,40 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from tiny_finetune import CRITIC, FEATURES, MINUTES, SPEC, begin, commit, quick
 from unused_settings import unused_settings
 
 from sernf_isaac.checkpoint import load_checkpoint
 from sernf_isaac.cli import apply_overrides
-from sernf_isaac.config import CriticConfig, ImprovementConfig, LearnerConfig, PolicyConfig
-from sernf_isaac.data.chunks import ChunkSpec
-from sernf_isaac.data.episode import Episode
+from sernf_isaac.config import ImprovementConfig
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.replay import Mixing
 from sernf_isaac.data.store.channel import publish_checkpoint, silent_for_s, wanted_checkpoint
 from sernf_isaac.data.store.labels import Label, add_label
-from sernf_isaac.data.store.writer import RunWriter, create_run
+from sernf_isaac.data.store.writer import create_run
 from sernf_isaac.deploy.status import status_page
 from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSampler
 from sernf_isaac.learning.finetune.presets import preset
 from sernf_isaac.learning.finetune.run import FinetuneRun, _build, finetune, load_settings
 from sernf_isaac.learning.stages import ONLINE
 from sernf_isaac.metrics import read_metrics
-from sernf_isaac.models.build import build_actor, build_critics
-from sernf_isaac.models.layout import PolicyLayout
-from sernf_isaac.policy import KIND, ChunkPolicy, load_policy
+from sernf_isaac.models.build import build_critics
+from sernf_isaac.policy import load_policy
 from sernf_isaac.run_folder import save_settings
-from sernf_isaac.spec import Contract
-
-SPEC = ChunkSpec(history=2, prefix=1, horizon=4, history_keys=("state",))
-FEATURES = {"state": 3, "goal": 1}
-STEPS = 30
-MINUTES = STEPS / 20 / 60
-CRITIC = CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16, num_bins=11)
 
 
 def no_wait(there: float, needed: float) -> None:
     raise AssertionError(f"waits with {there} of {needed} minutes")
 
 
-def commit(run, number: int, *, is_offline: bool) -> str:
-    """An episode of which every number tells where it comes from."""
-    rng = np.random.default_rng(number)
-    state = rng.normal(0, 0.3, (STEPS, 3))
-    episode = Episode(
-        observation={"state": state, "goal": np.ones((STEPS, 1)), "log_pose": np.ones((STEPS, 7))},
-        action=rng.uniform(-0.9, 0.9, (STEPS, 2)),
-        reward=(rng.random(STEPS) < 0.2).astype(float),
-        terminated=np.arange(STEPS) == STEPS - 1,
-        is_offline=is_offline,
-        outcome="failure",
-    )
-    with RunWriter(run, f"robot{number}") as writer:
-        return writer.commit(episode)
-
-
 @pytest.fixture
 def run(tmp_path):
-    """A run with a first policy and three episodes of it."""
-    run = tmp_path / "run"
-    create_run(run, {"task": "test", "control_rate_hz": 20.0})
-    torch.manual_seed(1)
-    layout = PolicyLayout(
-        FEATURES, 2, SPEC, PolicyConfig(16, 16, 2, 2, imitation_dropout=0.0), CRITIC, 0
-    )
-    ones = {name: (-np.ones(size), np.ones(size)) for name, size in FEATURES.items()}
-    normalizer = Normalizer(ones | {ACTION: (-np.ones(2), np.ones(2))})
-    actor = build_actor(layout)
-    contract = Contract(KIND, "test", ("a", "b"), (-1, -1), (1, 1), 20.0, "xyzw", FEATURES, {})
-    first = ChunkPolicy(layout, actor, None, normalizer, sigma=0.3)
-    first.save(tmp_path / "first.pt", contract, {})
-    publish_checkpoint(run, tmp_path / "first.pt", 0)
-    for number in range(3):
-        commit(run, number, is_offline=True)
-    return run
+    return begin(tmp_path)
 
 
 @pytest.fixture
 def settings():
-    return FinetuneRun(
-        minutes_per_iteration=MINUTES,
-        updates_per_iteration=4,
-        warm_up_iterations=1,
-        offline_iterations=1,
-        online_iterations=1,
-        rl_batch_size=8,
-        learner=LearnerConfig(critic=CRITIC, improvement=ImprovementConfig(sigma=None)),
-        log_every=2,
-        save_every=2,
-    )
+    return quick()
 
 
 def weights(path) -> dict[str, torch.Tensor]:

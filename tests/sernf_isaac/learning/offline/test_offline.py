@@ -13,11 +13,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tiny_offline import STEPS, TINY, episode, tiny_run
 from unused_settings import unused_settings
 
-from sernf_isaac.config import CriticConfig, LearnerConfig, PolicyConfig
-from sernf_isaac.data.chunks import ChunkSpec
-from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.sources import load_episodes, return_range
 from sernf_isaac.data.store.writer import RunWriter, create_run
 from sernf_isaac.learning.offline import run as offline
@@ -26,25 +24,18 @@ from sernf_isaac.learning.staged_training import STATE_FILE
 from sernf_isaac.metrics import read_metrics
 from sernf_isaac.policy import load_policy
 
-STEPS = 6
 KILLED_AT = [
     pytest.param(3, marks=pytest.mark.slow),
     STEPS + 1,
     pytest.param(2 * STEPS + 6, marks=pytest.mark.slow),
 ]
 """Updates, one in each stage."""
-TINY = LearnerConfig(
-    policy=PolicyConfig(token_dim=16, width=16, num_couplings=4, num_heads=2),
-    critic=CriticConfig(
-        support=None, token_dim=16, num_heads=2, num_layers=1, feedforward=16, num_bins=21
-    ),
-)
 KILLED_RUN = """
 import os, signal, sys, torch
 from pathlib import Path
 sys.path[:0] = {paths!r}
 torch.set_num_threads(1)
-import test_offline
+import tiny_offline
 from sernf_isaac.learning.offline import run as offline
 from sernf_isaac.learning.stages import Stage
 update, calls = Stage.update, []
@@ -54,35 +45,8 @@ def update_until_killed(stage, learner, batch):
         os.kill(os.getpid(), signal.SIGKILL)
     return update(stage, learner, batch)
 Stage.update = update_until_killed
-offline.train(test_offline.tiny_run(sys.argv[1]), Path(sys.argv[2]))
+offline.train(tiny_offline.tiny_run(sys.argv[1]), Path(sys.argv[2]))
 """
-
-
-def tiny_run(data: str) -> offline.OfflineRun:
-    return offline.OfflineRun(
-        data=[data],
-        control_rate_hz=20.0,
-        batch_size=8,
-        rl_batch_size=8,
-        imitation_steps=STEPS,
-        warm_up_steps=STEPS,
-        offline_steps=STEPS,
-        spec=ChunkSpec(history=2, prefix=1, horizon=4, history_keys=("state",)),
-        learner=TINY,
-        log_every=2,
-        save_every=4,
-    )
-
-
-def episode(seed: int, *, outcome: str = "success", steps: int = 20) -> Episode:
-    draw = np.random.default_rng(seed)
-    return Episode(
-        observation={"state": draw.normal(size=(steps, 3)), "goal": draw.normal(size=(steps, 1))},
-        action=draw.uniform(-2, 5, (steps, 2)),
-        reward=np.arange(steps) == steps - 1,
-        terminated=np.arange(steps) == steps - 1,
-        outcome=outcome,
-    )
 
 
 @pytest.fixture(scope="module")
