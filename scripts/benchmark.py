@@ -6,6 +6,7 @@ python scripts/benchmark.py safety              # guard, watchdog, loop, killed 
 python scripts/benchmark.py imports             # ROS 2 bags into a store, times real time
 python scripts/benchmark.py learner             # at the paper's size; --device cuda --compile
 python scripts/benchmark.py baselines           # parameters and cost of every kind of policy
+python scripts/benchmark.py growth              # with episodes, candidates, cameras, processes
 """
 
 import argparse
@@ -13,11 +14,12 @@ import argparse
 from sernf_isaac.cli import resolve_device, run_main, save_numbers, use_tensor_cores
 from sernf_isaac.flags import ScriptParser
 
+KINDS = ("twin", "isaac", "learner", "baselines", "safety", "imports", "growth")
+
 
 def parse() -> argparse.Namespace:
     add = (parser := ScriptParser(__doc__)).add_argument
-    kinds = ("twin", "isaac", "learner", "baselines", "safety", "imports")
-    add("what", choices=kinds, help="what to measure")
+    add("what", choices=KINDS, help="what to measure")
     add("--num_envs", default=256, help="environments side by side (twin, isaac)")
     add("--steps", type=int, default=200, help="timed control steps (twin, isaac)")
     add("--threads", default=None, help="physics threads (twin); default: all")
@@ -33,6 +35,7 @@ def parse() -> argparse.Namespace:
     add("--trials", type=int, default=50, help="actors killed and stalled (safety)")
     add("--pairs", type=int, default=3, help="robots, learners killed (safety)")
     add("--json", default=None)
+    add("--figure", default=None, help="picture to draw the curves in (growth)")
     return parser.parse()
 
 
@@ -41,14 +44,16 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    measure = {"safety": hand_figures, "imports": import_figures}
-    measure |= dict.fromkeys(("learner", "baselines"), learner_figures)
-    save_numbers(args.json, measure.get(args.what, environment_figures)(args))
+    by_kind = {"safety": hand_figures, "imports": import_figures}
+    by_kind |= {"learner": learner_figures, "baselines": learner_figures}
+    save_numbers(args.json, by_kind.get(args.what, environment_figures)(args))
 
 
-def environment_figures(args: argparse.Namespace) -> dict[str, float]:
-    from tasks.cube_spin.runs.benchmark import environment_speed
+def environment_figures(args: argparse.Namespace) -> dict:
+    from tasks.cube_spin.runs.benchmark import environment_speed, growth_curves
 
+    if args.what == "growth":
+        return growth_curves(args.figure)
     names = ("num_envs", "steps", "threads", "isaac_envs", "device")
     return shown(environment_speed(args.what, args.isaac, **{n: getattr(args, n) for n in names}))
 

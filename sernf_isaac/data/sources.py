@@ -75,7 +75,8 @@ def _check_named_once(sources: list[str]) -> None:
 def _load(source: Path, keys: list[str]) -> Iterable[tuple[str, Episode]]:
     if (source / "run.json").is_file():
         reader = RunReader(source)
-        return [(c.id, reader.load(c)) for c in reader.commits() if reader.may_train(c)]
+        usable = (commit for commit in reader.commits() if reader.may_train(commit))
+        return [(commit.id, reader.load(commit, groups=keys)) for commit in usable]
     if source.suffix == ".npz":
         return [(str(i), episode) for i, episode in enumerate(load_ogbench(source))]
     if source.suffix in (".hdf5", ".h5"):

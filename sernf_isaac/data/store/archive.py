@@ -1,6 +1,7 @@
 """One episode as one immutable file: a Zarr v3 group in a zip archive, readable by any Zarr."""
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,13 @@ def write_archive(path: Path, episode: Episode, images: str = RAW) -> None:
                 group.create_array(name, data=value, chunks=value.shape, compressors=None)
 
 
-def read_archive(path: Path) -> Episode:
+def read_archive(path: Path, groups: Collection[str] = ()) -> Episode:
     """Read an episode.
+
+    Args:
+        path: Of the file.
+        groups: Observation groups to read, the others stay in the file; none: all. Also all if one
+            of them is not there, so that the caller can say what is.
 
     Raises:
         ValueError: If the file is damaged, of another schema or no valid episode; names the file.
@@ -59,7 +65,10 @@ def read_archive(path: Path) -> Episode:
         with ZipStore(path, mode="r") as store:
             group = zarr.open_group(store, mode="r")
             attributes = dict(group.attrs)
-            arrays = {name: _values(group, name) for name in group.array_keys()}
+            names = list(group.array_keys())
+            if set(groups) <= {found for name in names if (found := _group_of(name))}:
+                names = [n for n in names if not groups or _group_of(n) in ("", *groups)]
+            arrays = {name: _values(group, name) for name in names}
         if attributes.get("schema") not in (SCHEMA, PACKED_SCHEMA):
             raise ValueError(f"schema {attributes.get('schema')!r} is unknown")
         for name in [name for name in arrays if name.startswith(PACKED)]:
@@ -73,6 +82,12 @@ def read_archive(path: Path) -> Episode:
         )
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _group_of(name: str) -> str:
+    """The observation group that an array is of; empty if of none."""
+    kind, _, group = name.removeprefix(PACKED).removeprefix(ENDS).partition(".")
+    return group if kind in ("observation", "final_observation") else ""
 
 
 def _values(group: zarr.Group, name: str) -> Array:

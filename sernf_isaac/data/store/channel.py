@@ -28,6 +28,10 @@ POINTERS = ("pinned", "blessed", "latest")
 """In the order in which a robot looks."""
 SHOWN = 10
 """Names in an error."""
+LEARNER = "learner"
+"""Who is no robot among those that give signs of life."""
+THERE = "time_there_s"
+"""When a sign of life was given, by the clock of a machine that is not this one."""
 
 
 @dataclass(frozen=True)

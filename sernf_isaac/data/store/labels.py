@@ -139,6 +139,13 @@ def revisions(run: Path, eid: str) -> list[int]:
     return sorted(int(name) for name in names if re.fullmatch(r"\d{4,}", name))
 
 
+def newest_revisions(run: Path) -> dict[str, int]:
+    """The revision that counts, of every episode that has one; looks at labelled ones only."""
+    folders = (path.parent.name for path in (run / "labels").glob("*/0001.json"))
+    found = {eid: revisions(run, eid) for eid in folders}
+    return {eid: numbers[-1] for eid, numbers in found.items() if numbers}
+
+
 def label_path(run: Path, eid: str, revision: int) -> Path:
     """Where a revision is stored."""
     return run / "labels" / eid / f"{revision:04d}.json"

@@ -35,6 +35,7 @@ from sernf_isaac.data.store.files import (
     read_json,
     write_json,
 )
+from sernf_isaac.data.store.index import refresh_index
 from sernf_isaac.data.store.lock import InodeLock
 from sernf_isaac.data.store.packed_images import FORMATS, RAW
 from sernf_isaac.data.store.steps import Ending, Step, StepLayout, episodes_from_log
@@ -49,16 +50,7 @@ from sernf_isaac.data.store.wal import (
 
 RECORD = "imports.json"
 """Beside `run.json`: where imported episodes come from, and what was noted about each."""
-FOLDERS = (
-    "wal",
-    "staging",
-    "episodes",
-    "commits",
-    "labels",
-    "checkpoints",
-    "channel",
-    "heartbeat",
-)
+FOLDERS = ("wal", "staging", "episodes", "commits", "labels", "checkpoints", "channel", "heartbeat")
 
 
 def create_run(run: Path | str, info: Mapping[str, object]) -> None:
@@ -68,8 +60,7 @@ def create_run(run: Path | str, info: Mapping[str, object]) -> None:
         ValueError: If a run with other information is there; names the differing fields.
     """
     run = Path(run)
-    for folder in FOLDERS:
-        (run / folder).mkdir(parents=True, exist_ok=True)
+    make_folders(run)
     content = {"schema": SCHEMA, **info}
     staged = write_json(run / "staging" / f"run.{os.getpid()}.json", content)
     if publish_new(staged, run / "run.json"):
@@ -77,6 +68,12 @@ def create_run(run: Path | str, info: Mapping[str, object]) -> None:
     known = read_json(run / "run.json")
     if differing := sorted(k for k in known | content if known.get(k) != content.get(k)):
         raise ValueError(f"{run} is another run: {', '.join(differing)} differ")
+
+
+def make_folders(run: Path) -> None:
+    """Those of a run that are missing, such as empty ones that were not copied."""
+    for folder in FOLDERS:
+        (run / folder).mkdir(parents=True, exist_ok=True)
 
 
 class RunWriter:
@@ -129,6 +126,7 @@ class RunWriter:
             episode.close()
         self._open.clear()
         self._lock.close()
+        refresh_index(self.run)
 
     def begin(self, layout: StepLayout) -> "OpenEpisode":
         """Open an episode that is logged step by step.

@@ -15,7 +15,7 @@ from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.normalizer import Normalizer
 from sernf_isaac.data.replay import Mixing, Replay
-from sernf_isaac.data.store.labels import label_path, read_label, revisions
+from sernf_isaac.data.store.labels import label_path, newest_revisions, read_label
 from sernf_isaac.data.store.reader import Commit, RunReader
 from sernf_isaac.learning.per_step import PerStepReplay
 from sernf_isaac.learning.stages import Stage
@@ -133,9 +133,8 @@ class IterationSampler:
         needed = (number + 1) * self._plan.minutes
         while (there := self._minutes_for_all()) < needed - ROUNDING_MINUTES:
             self._wait(there, needed)
-        labelled = [
-            (c.id, max(revisions(self._reader.run, c.id), default=0)) for c in self._usable()
-        ]
+        newest = newest_revisions(self._reader.run)
+        labelled = [(commit.id, newest.get(commit.id, 0)) for commit in self._usable()]
         labelled = self._workers.agree(labelled)
         while any(self._workers.gather(self._unseen(labelled))[1:]):  # network disks may be slow
             self._wait(there, needed)
@@ -177,7 +176,7 @@ class IterationSampler:
             self._replay.add(self._load(commits[eid], revision), eid)
 
     def _load(self, commit: Commit, revision: int) -> Episode:
-        episode = self._reader.load(commit, labelled=False)
+        episode = self._reader.load(commit, labelled=False, groups=self._keys)
         if revision:
             label = read_label(self._reader.run, commit.id, revision)
             assert label is not None, "a revision that was listed"

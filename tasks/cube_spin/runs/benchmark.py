@@ -3,10 +3,18 @@
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
+from sernf_isaac.benchmarks.growth import (
+    Curves,
+    GrowthRequest,
+    draw_growth,
+    growth,
+    growth_table,
+)
 from tasks.cube_spin.config import tuned_task
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.orca.joints import NUM_JOINTS
@@ -34,6 +42,25 @@ def environment_speed(
     if "twin_steps_per_s" in result and "isaac_steps_per_s" in result:
         result["twin_over_isaac"] = result["twin_steps_per_s"] / result["isaac_steps_per_s"]
     return result
+
+
+def growth_curves(figure: Path | None) -> Curves:
+    """How cost grows, printed, and drawn if a file is given."""
+    print(growth_table(curves := growth(GrowthRequest(), step_ms)))
+    if figure:
+        draw_growth(curves, figure)
+    return curves
+
+
+def step_ms(num_envs: int, steps: int = 5) -> float:
+    """Time that this process computes for one step of so many twins, on one thread."""
+    env = CubeSpinTwin(num_envs, tuned_task(), seed=0, threads=1)
+    with closing(env):
+        env.step(torch.zeros(num_envs, NUM_JOINTS))
+        started = time.process_time()
+        for _ in range(steps):
+            env.step(torch.zeros(num_envs, NUM_JOINTS))
+        return 1e3 * (time.process_time() - started) / steps
 
 
 def twin_speed(num_envs: int, steps: int, threads: int | None) -> dict[str, float]:
