@@ -29,6 +29,7 @@ EXTRAS = {
     "ogbench": "ogbench",
     "submitit": "cluster",
     "ray": "cluster",
+    "obstore": "sync",
     "onnx": "dev",
     "onnxruntime": "dev",
 }

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sernf_isaac.data.store.channel import (
+    LEARNER,
     POINTERS,
+    THERE,
     last_words,
     published,
     silent_for_s,
@@ -27,11 +29,12 @@ SHOWN = (
     ("time/updates_per_s", "updates per second"),
 )
 """Metrics of the learner and what they are called here."""
-LEARNER = "learner"
 FIRST = "actor"
 """What robots call themselves unless told otherwise."""
 BRIEF = ("policy", "runs", "turns_per_run", "rpm_in_hand", "last_end")
 """What is shown of each robot if there are several."""
+UNSHOWN = ("time_s", THERE, "pid")
+"""What a sign of life says beside what is shown."""
 LISTED = 3
 """Names of the newest checkpoints."""
 
@@ -89,7 +92,9 @@ def _life(
         return [("sign of life", "never")]
     info = last_words(run, who)
     rows = [("sign of life", f"{silent_s:.0f} s ago")]
-    names = [name for name in shown or info if name in info and name not in ("time_s", "pid")]
+    names = [
+        name for name in shown or info if name in info and name not in ("time_s", THERE, "pid")
+    ]
     return rows + [(name, _value(info[name])) for name in names]
 
 

@@ -18,6 +18,7 @@ from sernf_isaac.config import ImprovementConfig, LearnerConfig, refuse_unused
 from sernf_isaac.data.replay import Mixing
 from sernf_isaac.data.source_info import agreed_rate
 from sernf_isaac.data.store.channel import beat, first_checkpoint, publish_checkpoint
+from sernf_isaac.data.store.writer import make_folders
 from sernf_isaac.learning.build import DrawSteps, learner_of
 from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSampler
 from sernf_isaac.learning.learner import Learner
@@ -148,6 +149,7 @@ def finetune(
                 f"{folder} holds a learner already: go on with --resume, or move that folder"
             )
         how = {"device": device, "resume": resume, "wait": wait}
+        make_folders(run)  # rsync has not copied those that are empty
         return _learn(settings, run, *first, workers or Workers(), **how)
 
 
