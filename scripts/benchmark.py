@@ -11,7 +11,7 @@ python scripts/benchmark.py growth              # with episodes, candidates, cam
 
 import argparse
 
-from sernf_isaac.cli import resolve_device, run_main, save_numbers, use_tensor_cores
+from sernf_isaac.cli import resolve_device, run_main, save_numbers
 from sernf_isaac.flags import ScriptParser
 
 KINDS = ("twin", "isaac", "learner", "baselines", "safety", "imports", "growth")
@@ -62,7 +62,7 @@ def learner_figures(args: argparse.Namespace) -> dict[str, float]:
     from sernf_isaac.benchmarks.baselines import baseline_speed, baseline_table
     from sernf_isaac.benchmarks.learner import SpeedRequest, learner_speed, speed_table
 
-    use_tensor_cores(device := resolve_device(args.device))
+    device = resolve_device(args.device)
     if args.what == "baselines":
         result = baseline_speed(args.imitation_batch, args.repetitions, device)
         print(baseline_table(result))

@@ -24,7 +24,6 @@ from sernf_isaac.cli import (
     print_settings,
     resolve_device,
     run_main,
-    use_tensor_cores,
 )
 from sernf_isaac.flags import ScriptParser
 from sernf_isaac.models.architecture import KINDS
@@ -79,7 +78,6 @@ def main() -> None:
     if args.print_config:
         return print_settings(run)
     device = resolve_device(args.device)
-    use_tensor_cores(device)
     with together(device) as workers:
         run_dir = workers.once(lambda: run_dir or new_run_dir(args.out))
         resume = bool(args.resume)

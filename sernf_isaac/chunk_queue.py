@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.data.chunks import ChunkSpec
+from sernf_isaac.devices import sent_to
 
 Observation = dict[str, Tensor]
 Decide = Callable[[Observation, Tensor], Tensor]
@@ -82,11 +83,11 @@ class ChunkQueue:
         """
         envs = self._everywhere if envs is None else envs
         self._check("chunk", chunk, (len(envs), self.horizon, self._plan.shape[2]))
-        begun = self._begun[envs]
-        if (begun < 0).any():
-            raise ValueError(f"no decision was begun for {envs[begun < 0].tolist()}")
-        if not torch.isfinite(chunk).all():
-            bad = envs[~torch.isfinite(chunk).flatten(1).all(dim=1)]
+        begun, finite = self._begun[envs], torch.isfinite(chunk).to(self._begun.device)
+        if not torch.stack([(begun >= 0).all(), finite.all()]).all():  # a GPU is waited for once
+            if early := envs[begun < 0].tolist():
+                raise ValueError(f"no decision was begun for {early}")
+            bad = envs[~finite.flatten(1).all(dim=1)]
             raise ValueError(f"the chunk for {bad.tolist()} is not finite")
         self._plan[envs] = torch.cat([self._ahead(envs, begun), chunk.to(self._plan)], dim=1)
         self._next[envs] -= begun
@@ -144,7 +145,9 @@ class ChunkActor:
         self.queue: ChunkQueue | None = None
         """Made by the first call, and anew whenever all machines begin an episode."""
         self.decided = torch.zeros(0, dtype=torch.bool)
-        """(N,) bool: who decided in the last call."""
+        """(N,) bool, on the CPU: who decided in the last call."""
+        self.fresh = torch.zeros(0, dtype=torch.bool)
+        """The same of who began an episode."""
 
     def __call__(self, observation: Observation, hold: Tensor, fresh: Tensor) -> Tensor:
         """Actions (N, A) for this step.
@@ -154,14 +157,16 @@ class ChunkActor:
             hold: (N, A) actions that keep still, queued where `fresh`.
             fresh: (N,) bool: an episode has just begun.
         """
-        if self.queue is None or fresh.all():
+        due = fresh if self.queue is None else self.queue.due | fresh
+        self.fresh, self.decided = torch.stack([fresh, due]).cpu()  # a GPU is waited for once
+        if self.queue is None or self.fresh.all():
             self.queue = ChunkQueue(self._spec, hold)
-        elif fresh.any():
-            envs = fresh.nonzero()[:, 0]
+            self.decided = torch.ones_like(self.fresh)
+        elif self.fresh.any():
+            envs = sent_to(self.fresh.nonzero()[:, 0], hold.device)
             self.queue.reset(hold[envs], envs)
-        self.decided = self.queue.due
-        envs = self.decided.nonzero()[:, 0]
-        if len(envs):
+        if self.decided.any():
+            envs = sent_to(self.decided.nonzero()[:, 0], hold.device)
             prefix = self.queue.begin(envs)
             seen = {name: value[envs] for name, value in observation.items()}
             self.queue.push(self._decide(seen, prefix), envs)
@@ -177,7 +182,10 @@ class ChunkActor:
         return self.queue.state_dict() if self.queue else {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Continue from `state_dict()`."""
+        """Continue from `state_dict()`, where the state is.
+
+        A queue of a GPU that was read from a file must be put there before.
+        """
         self.queue = None
         if state:
             self.queue = ChunkQueue(self._spec, state["plan"][:, 0])

@@ -68,7 +68,8 @@ def resolve_sim(choice: str) -> str:
 def resolve_device(choice: str | None) -> str:
     """A device name that exists; None and "auto" take the GPU if there is one.
 
-    Without a number, each process of torchrun takes the GPU of its own.
+    Without a number, each process of torchrun takes the GPU of its own. Matrix products on a GPU
+    run in TF32 from then on, see `use_tensor_cores`.
 
     Raises:
         ValueError: If a GPU is asked for and there is none, or torchrun started more processes
@@ -78,15 +79,12 @@ def resolve_device(choice: str | None) -> str:
         choice = "cuda" if _has_gpu() else "cpu"
     if choice.startswith("cuda") and not _has_gpu():
         raise ValueError(f"--device {choice}: no CUDA GPU found; pass --device cpu")
+    if not choice.startswith("cuda"):
+        return choice
+    from sernf_isaac.devices import use_tensor_cores
+
+    use_tensor_cores(choice)
     return f"cuda:{_own_gpu()}" if choice == "cuda" else choice
-
-
-def use_tensor_cores(device: str) -> None:
-    """Let matrix products on a GPU run in TF32; everything else stays in single precision."""
-    import torch
-
-    if device.startswith("cuda"):
-        torch.set_float32_matmul_precision("high")
 
 
 def say_if_interrupted(tell: Callable[[], str]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from sernf_isaac.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.pose_frame import absolute_from, pose_in, relative_to
+from sernf_isaac.devices import sent_to
 from sernf_isaac.models.actor_critic import Actor, Critics, Observation, seen
 from sernf_isaac.models.build import build_actor, build_critics
 from sernf_isaac.models.layout import PolicyLayout
@@ -55,7 +56,7 @@ class ChunkPolicy:
 
         The first decision of each number of observations and candidates then takes a minute.
         """
-        on_gpu = next(self.actor.parameters()).is_cuda and backend == "inductor"
+        on_gpu = self.device.type == "cuda" and backend == "inductor"
         self._best = torch.compile(
             self._best_of,
             fullgraph=True,
@@ -63,6 +64,11 @@ class ChunkPolicy:
             backend=backend,
             mode="reduce-overhead" if on_gpu else None,
         )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are, and so the generator of candidates must be."""
+        return next(self.actor.parameters()).device
 
     @torch.no_grad()
     def decide(
@@ -74,15 +80,17 @@ class ChunkPolicy:
         rank: str | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Chunks (B, H, A) in the units of the data.
+        """Chunks (B, H, A) in the units of the data, on the device of `prefix`.
+
+        A GPU is waited for once, after all of its work was handed over.
 
         Args:
             observation: Groups (B, O, F) or (B, F), in the units of the data; cameras
-                (B, 3, h, w) of bytes.
+                (B, 3, h, w) of bytes. On any device.
             prefix: (B, P, A) actions already queued, in the units of the data.
             candidates: K chunks drawn per observation; 1 executes what was drawn.
             rank: "value" or "likelihood"; None: by value if the policy has critics.
-            generator: Source of the candidates.
+            generator: Source of the candidates, on the policy's device.
 
         Raises:
             ValueError: For another rank, for "value" without critics, for a group or camera that is
@@ -94,6 +102,8 @@ class ChunkPolicy:
             raise ValueError(f"rank must be one of {RANKS}, not '{rank}'")
         if rank == "value" and self.critics is None:
             raise ValueError("this policy has no critics yet; rank by likelihood")
+        observation = {name: sent_to(value, self.device) for name, value in observation.items()}
+        asked, prefix = prefix.device, sent_to(prefix, self.device)
         frame = self.layout.spec.pose_frame
         pose = None if frame is None else pose_in(observation, frame)
         queued = prefix if pose is None else relative_to(pose, prefix)
@@ -101,7 +111,7 @@ class ChunkPolicy:
         scaled = seen(
             {name: self._scaled(name, observation) for name in self.layout.features}
             | {name: _images(name, observation, size) for name, size in cameras.items()},
-            self.normalizer.normalize(ACTION, _finite("prefix", queued).float()),
+            self.normalizer.normalize(ACTION, queued.float()),
         )
         self.actor.eval()
         if self.critics is not None:
@@ -110,7 +120,8 @@ class ChunkPolicy:
         latents = self.actor.flow.draw_latents(prefix, candidates, self.sigma, generator)
         chunk = self._best(scaled, latents, by_value=by_value)
         chunk = self.normalizer.denormalize(ACTION, chunk)
-        return chunk if pose is None else absolute_from(pose, chunk)
+        _require_finite({name: observation[name] for name in self.layout.features}, queued)
+        return (chunk if pose is None else absolute_from(pose, chunk)).to(asked)
 
     def describe(self) -> str:
         """What the policy takes and gives, a line per group, for a person."""
@@ -136,11 +147,10 @@ class ChunkPolicy:
             generator: Source of the numbers, on the CPU.
         """
         layout, spec = self.layout, self.layout.spec
-        device = next(self.actor.parameters()).device
 
         def uniform(group: str, *shape: int) -> Tensor:
             unit = 2.0 * torch.rand((batch, *shape), generator=generator) - 1.0
-            return self.normalizer.denormalize(group, unit.to(device))
+            return self.normalizer.denormalize(group, unit.to(self.device))
 
         observation = {
             name: uniform(name, *((spec.history,) if name in spec.history_keys else ()), size)
@@ -148,7 +158,7 @@ class ChunkPolicy:
         }
         for name, size in layout.architecture.vision.cameras.items():
             image = torch.randint(256, (batch, *size), generator=generator, dtype=torch.uint8)
-            observation[name] = image.to(device)
+            observation[name] = image.to(self.device)
         prefix = uniform(ACTION, spec.prefix, layout.action_dim)
         if spec.pose_frame is not None:  # the range is that of relative poses, the queue's are not
             prefix = absolute_from(pose_in(observation, spec.pose_frame), prefix)
@@ -180,8 +190,7 @@ class ChunkPolicy:
         return best_by_likelihood(flow, context, latents)
 
     def _scaled(self, name: str, observation: Observation) -> Tensor:
-        values = _entry(name, observation)
-        return self.normalizer.normalize(name, _finite(name, values).float())
+        return self.normalizer.normalize(name, _entry(name, observation).float())
 
 
 def load_policy(
@@ -239,8 +248,12 @@ def _images(name: str, observation: Observation, size: list[int]) -> Tensor:
     return images
 
 
-def _finite(name: str, value: Tensor) -> Tensor:
-    if not torch.isfinite(value).all():
-        index = tuple((~torch.isfinite(value)).nonzero()[0].tolist())
-        raise ValueError(f"{name} is {float(value[index])} at index {index}")
-    return value
+def _require_finite(observation: Observation, prefix: Tensor) -> None:
+    """All in one question, since a GPU has to be waited for to answer it."""
+    given = observation | {"prefix": prefix}
+    if torch.stack([torch.isfinite(value).all() for value in given.values()]).all():
+        return
+    for name, value in given.items():
+        if len(bad := (~torch.isfinite(value)).nonzero()):
+            index = tuple(bad[0].tolist())
+            raise ValueError(f"{name} is {float(value[index])} at index {index}")

@@ -61,12 +61,13 @@ def _moments(near: Tensor, bins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     mass = near.sum(dim=(2, 3))
     near = near / mass.clamp_min(1e-12)[..., None, None]
     by_column, by_row = near.sum(dim=2), near.sum(dim=3)  # (B, K, S)
-    mean = torch.stack([by_column @ bins, by_row @ bins], dim=-1)
+    # Sums rather than matrix products, which a GPU may round to three decimals.
+    mean = torch.stack([(by_column * bins).sum(dim=-1), (by_row * bins).sum(dim=-1)], dim=-1)
     x = bins - mean[..., :1]  # (B, K, S)
     y = bins - mean[..., 1:]
     xx = (by_column * x**2).sum(dim=-1) + MIN_VARIANCE_BINS
     yy = (by_row * y**2).sum(dim=-1) + MIN_VARIANCE_BINS
-    xy = ((near @ x[..., None]).squeeze(-1) * y).sum(dim=-1)
+    xy = ((near * x[..., None, :]).sum(dim=-1) * y).sum(dim=-1)
     return mean, torch.stack([xx, xy, xy, yy], dim=-1).unflatten(-1, (2, 2)), mass
 
 

@@ -82,13 +82,17 @@ class DetectorTraining:
         if torch.distributed.is_initialized():
             self._parallel = DistributedDataParallel(network)
         trained = [p for p in network.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=weight_decay)
+        self._optimizer = torch.optim.AdamW(
+            trained, lr=learning_rate, weight_decay=weight_decay, fused=True
+        )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
             self._optimizer,
             lambda step: learning_rate_factor(step, len(batches), warm_up_steps),
         )
         self.step = 0
         """Steps done."""
+        self._checked = 0
+        self._broken = torch.zeros(2, device=self._device)  # losses, gradients
 
     def run(self) -> None:
         """Train from where this run stands to the last batch."""
@@ -118,30 +122,45 @@ class DetectorTraining:
     def update(self, examples: list[Example]) -> dict[str, Tensor]:
         """One step; the losses by name.
 
-        Raises:
-            FloatingPointError: If the loss or its gradient is not finite; the weights are those
-                before the step.
+        If the loss or its gradient is not finite, the weights stay as they are; `check` tells.
         """
         self._parallel.train()
         # torchvision draws from torch's global generator; from the step, so that runs can resume.
         torch.manual_seed(self._seed * 1_000_003 + self.step)
         images = [image.to(self._device, non_blocking=True).float() / 255 for image, _ in examples]
-        targets = [{k: v.to(self._device) for k, v in target.items()} for _, target in examples]
+        targets = [
+            {k: v.to(self._device, non_blocking=True) for k, v in target.items()}
+            for _, target in examples
+        ]
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
             losses = self._parallel(images, targets)
         total = torch.stack([loss.float() for loss in losses.values()]).sum()
-        if not torch.isfinite(total):
-            values = {name: float(loss.detach()) for name, loss in losses.items()}
-            raise FloatingPointError(f"the loss at step {self.step} is not finite: {values}")
         self._optimizer.zero_grad(set_to_none=True)
         total.backward()
         norm = nn.utils.clip_grad_norm_(self._parallel.parameters(), self._max_grad_norm)
-        if not torch.isfinite(norm):
-            raise FloatingPointError(f"the gradient at step {self.step} is not finite: {norm}")
+        broken = 1.0 - torch.stack([torch.isfinite(total), torch.isfinite(norm)]).float()
+        self._broken += broken
+        self._optimizer.found_inf = broken.amax()  # type: ignore[attr-defined]  # fused ones look
         self._optimizer.step()
         self._schedule.step()
         self.step += 1
         return {name: loss.detach() for name, loss in losses.items()} | {"loss": total.detach()}
+
+    def check(self) -> None:
+        """Ask whether every step since the last call was finite; a GPU is waited for here alone.
+
+        Raises:
+            FloatingPointError: If one was not; no weight has changed with it.
+        """
+        losses, gradients = self._broken.int().tolist()
+        since, self._checked = self._checked, self.step
+        self._broken.zero_()
+        if losses or gradients:
+            what = "loss" if losses else "gradient"
+            raise FloatingPointError(
+                f"the {what} of {max(losses, gradients)} steps after step {since} is not finite; "
+                "no weight has changed with them; look at the images and the learning rate"
+            )
 
     def save(self) -> None:
         """Write the resume point."""
@@ -169,15 +188,18 @@ class DetectorTraining:
             raise ValueError(f"{path} is no resume point of a detector training")
         try:
             self.network.load_state_dict(state["network"])
+            for group in state["optimizer"]["param_groups"]:
+                group |= {"fused": True, "foreach": False}  # earlier versions were not
             self._optimizer.load_state_dict(state["optimizer"])
             self._schedule.load_state_dict(state["schedule"])
         except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{path} is of another network: {error}") from error
-        self.step = state["step"]
+        self.step = self._checked = state["step"]
 
     def _after_step(self, log: "_Log", bar: tqdm) -> None:
         saves = self.step % self._save_every == 0 or self.step == len(self.batches)
         if self.step % self._log_every == 0 or saves:
+            self.check()
             rate = self._optimizer.param_groups[0]["lr"]
             bar.set_postfix(log.flush(self.step, {"learning_rate": rate}))
         if saves:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sernf_isaac.devices import sent_to
+
 
 @dataclass
 class ChunkSpec:
@@ -73,17 +75,14 @@ class ChunkBatch:
         return len(self.reward)
 
     def to(self, device: torch.device | str) -> "ChunkBatch":
-        """The same batch on another device."""
+        """The same batch on another device; a GPU gets it while the program goes on."""
         return ChunkBatch(
-            observation={name: value.to(device) for name, value in self.observation.items()},
-            prefix=self.prefix.to(device),
-            chunk=self.chunk.to(device),
-            reward=self.reward.to(device),
-            discount=self.discount.to(device),
-            next_observation={k: value.to(device) for k, value in self.next_observation.items()},
-            next_prefix=self.next_prefix.to(device),
-            imitate=self.imitate.to(device),
-            is_offline=self.is_offline.to(device),
+            **{
+                name: {key: sent_to(group, device) for key, group in value.items()}
+                if isinstance(value, dict)
+                else sent_to(value, device)
+                for name, value in vars(self).items()
+            }
         )
 
     @classmethod

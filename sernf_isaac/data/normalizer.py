@@ -79,6 +79,11 @@ class Normalizer:
         """Names of the groups it can scale."""
         return tuple(self._centre)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its ranges are."""
+        return next(iter(self._centre.values())).device
+
     def normalize(self, group: str, value: Tensor) -> Tensor:
         """Units to [-1, 1]: (..., F) -> (..., F).
 
@@ -98,11 +103,14 @@ class Normalizer:
         return value * half + centre
 
     def normalize_batch(self, batch: ChunkBatch) -> ChunkBatch:
-        """The batch with its actions and observations scaled; images (uint8) stay as they are.
+        """The batch with its actions and observations scaled, on the normalizer's device.
+
+        Images (uint8) stay as they are.
 
         Raises:
             ValueError: If a group of the batch has no range.
         """
+        batch = batch.to(self.device)
         return replace(
             batch,
             observation=self._observation(batch.observation),

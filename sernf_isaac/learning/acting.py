@@ -56,7 +56,7 @@ def act(policy: ChunkPolicy, candidates: int, seed: int) -> Decide:
         policy.decide,
         candidates=candidates,
         rank="value" if policy.critics else "likelihood",
-        generator=torch.Generator().manual_seed(seed),
+        generator=torch.Generator(policy.device).manual_seed(seed),
     )
 
 

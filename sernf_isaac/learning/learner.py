@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sernf_isaac.config import LearnerConfig, given
 from sernf_isaac.data.chunks import ChunkBatch
+from sernf_isaac.devices import restore_generator
 from sernf_isaac.learning import losses
 from sernf_isaac.learning.losses import Metrics
 from sernf_isaac.learning.workers import Workers, seed_noise, seed_of
@@ -174,7 +175,7 @@ class Learner:
                 raise ValueError(f"this state has another '{name}': {error}") from error
         self.actor_optimizer.load_state_dict(state["actor_optimizer"])
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
-        self.generator.set_state(state["generator"])
+        restore_generator(self.generator, state["generator"])
         self.load_noise(state)
 
     def noise_state(self) -> dict:
@@ -185,7 +186,7 @@ class Learner:
     def load_noise(self, state: dict) -> None:
         """Continue this process's dropout."""
         torch.set_rng_state(state["torch_rng"])
-        if self._on_gpu and state["cuda_rng"] is not None:
+        if self._on_gpu and state["cuda_rng"] is not None:  # it was on a GPU before, too
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
 
     def fresh_noise(self, step: int) -> None:

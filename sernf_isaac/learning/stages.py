@@ -27,6 +27,7 @@ class Stage:
 
     def update(self, learner: Learner, batch: ChunkBatch) -> Metrics:
         """One step: the critics first, then the policy against them."""
+        batch = batch.to(learner.device)
         metrics = learner.update_critic(batch) if self.critic else {}
         if self.policy is PolicyUpdate.IMITATE:
             metrics |= learner.update_imitation(batch)

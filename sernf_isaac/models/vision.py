@@ -36,7 +36,7 @@ class ResNet18Tokens(nn.Module):
             _fill(network, _read_weights(weights, "torchvision's resnet18"), weights)
         self.backbone = nn.Sequential(*list(network.children())[:-2])  # neither pooling nor fc
         _set_tuning(self.backbone, tuning)
-        self.tuning = tuning
+        self.tuning, self.scale = tuning, ImageNetScale()
 
     def train(self, mode: bool = True) -> "ResNet18Tokens":
         """As usual, but a frozen backbone keeps its batch statistics."""
@@ -47,7 +47,7 @@ class ResNet18Tokens(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, h, w), bytes or floats in [0, 1], to (B, h / 32, w / 32, 512)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.tuning != "frozen"):
-            return self.backbone(normalised(images)).movedim(1, -1)
+            return self.backbone(self.scale(images)).movedim(1, -1)
 
 
 class Dinov2Tokens(nn.Module):
@@ -90,11 +90,11 @@ class Dinov2Tokens(nn.Module):
         width = self.backbone.embed_dim
         self.projector = nn.Identity() if token_dim is None else nn.Linear(width, token_dim)
         _set_tuning(self.backbone, tuning)
-        self.tuning = tuning
+        self.tuning, self.scale = tuning, ImageNetScale()
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, h, w), bytes or floats in [0, 1], to (B, 16, 16, D)."""
-        images = normalised(images)
+        images = self.scale(images)
         size = (self.IMAGE_SIZE, self.IMAGE_SIZE)
         if images.shape[-2:] != size:
             images = functional.interpolate(images, size, mode="bilinear", align_corners=False)
@@ -111,18 +111,28 @@ class Dinov2Tokens(nn.Module):
         return self.projector(patches).unflatten(1, self.backbone.patch_embed.grid_size)
 
 
-def normalised(images: Tensor) -> Tensor:
-    """Bytes or floats in [0, 1] to ImageNet's mean 0 and deviation 1, (B, 3, h, w).
+class ImageNetScale(nn.Module):
+    """Bytes or floats in [0, 1] to ImageNet's mean 0 and deviation 1, (B, 3, h, w)."""
 
-    Raises:
-        ValueError: If images have another shape.
-    """
-    if images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(f"images must be (B, 3, h, w), not of shape {tuple(images.shape)}")
-    if images.dtype == torch.uint8:
-        images = images.float() / 255
-    mean, std = (images.new_tensor(v)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_STD))
-    return (images - mean) / std
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """In the type of the images, or single precision for bytes.
+
+        Raises:
+            ValueError: If images have another shape.
+        """
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"images must be (B, 3, h, w), not of shape {tuple(images.shape)}")
+        if images.dtype == torch.uint8:
+            images = images.float() / 255
+        return (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
 
 
 def _set_tuning(backbone: nn.Module, tuning: str) -> None:

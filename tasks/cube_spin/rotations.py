@@ -27,20 +27,21 @@ def spin_between(previous_quat: Tensor, quat: Tensor, dt_s: float = CONTROL_DT_S
 
 
 @cache
-def _cube_symmetries() -> Tensor:
-    """The 24 rotations (24, 4) that map a cube onto itself."""
-    return torch.from_numpy(Rotation.create_group("O").as_quat())
+def _cube_symmetries(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The 24 rotations (24, 4) that map a cube onto itself; a GPU gets them once."""
+    return torch.from_numpy(Rotation.create_group("O").as_quat()).to(device, dtype)
 
 
 def random_symmetry(count: int, generator: torch.Generator) -> Tensor:
     """Random members (count, 4) of the cube's 24 symmetries: which face is where."""
     index = torch.randint(24, (count,), generator=generator, device=generator.device)
-    return _cube_symmetries().float().to(generator.device)[index]
+    return _cube_symmetries(generator.device, torch.float32)[index]
 
 
 def reduced_rotation(quat: Tensor) -> Tensor:
     """The smallest rotation (N, 4), w >= 0, that looks like `quat` (N, 4) on an unmarked cube."""
-    alike = roma.quat_product(quat[:, None], _cube_symmetries().to(quat)[None])  # (N, 24, 4)
+    symmetries = _cube_symmetries(quat.device, quat.dtype)
+    alike = roma.quat_product(quat[:, None], symmetries[None])  # (N, 24, 4)
     nearest = alike[..., 3].abs().argmax(dim=1)
     chosen = alike[torch.arange(len(quat), device=quat.device), nearest]
     return chosen * torch.where(chosen[:, 3:] < 0, -1.0, 1.0)

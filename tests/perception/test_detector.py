@@ -187,8 +187,12 @@ def test_a_loss_that_is_not_finite_stops_before_it_does_harm(network, tmp_path):
     training = training_of(network, tmp_path)
     with torch.no_grad():
         network.roi_heads.box_predictor.cls_score.bias.fill_(torch.nan)
-    with pytest.raises(FloatingPointError, match="step 0"):
-        training.update(training.batches[0])
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    training.update(training.batches[0])
+    with pytest.raises(FloatingPointError, match="the loss of 1 steps after step 0 is not finite"):
+        training.check()
+    unchanged = (before[name].equal(value) for name, value in network.named_parameters())
+    assert sum(not same for same in unchanged) == 1  # the one that is not a number
 
 
 def test_a_gradient_that_is_not_finite_changes_no_weights(network, tmp_path):
@@ -196,10 +200,10 @@ def test_a_gradient_that_is_not_finite_changes_no_weights(network, tmp_path):
     weight = network.roi_heads.box_predictor.cls_score.weight
     weight.register_hook(lambda gradient: gradient * torch.inf)  # of a loss that is finite
     before = {name: value.clone() for name, value in network.named_parameters()}
-    with pytest.raises(FloatingPointError, match="the gradient at step 0 is not finite"):
-        training.update(training.batches[0])
+    training.update(training.batches[0])
+    with pytest.raises(FloatingPointError, match="the gradient of 1 steps after step 0 is not"):
+        training.check()
     assert all(torch.equal(before[name], value) for name, value in network.named_parameters())
-    assert training.step == 0
 
 
 def test_resuming_nothing_is_refused(network, tmp_path):

@@ -196,15 +196,14 @@ class LocalPolicy:
         settings = self._settings
         best = "likelihood" if policy.critics is None else "value"
         rank = best if settings.rank == "auto" else settings.rank
-        seen = {k: torch.from_numpy(v)[None].to(settings.device) for k, v in observation.items()}
         chunk = policy.decide(
-            seen,
-            torch.from_numpy(prefix)[None].to(settings.device, torch.float32),
+            {name: torch.from_numpy(value)[None] for name, value in observation.items()},
+            torch.from_numpy(prefix)[None].float(),
             candidates=_candidates(settings, policy),
             rank=rank,
             generator=self._generator,
         )
-        return chunk[0].cpu().double().numpy()
+        return chunk[0].double().numpy()
 
     def _try_out(self, policy: ChunkPolicy, path: Path, lower: Array, upper: Array) -> list[float]:
         """Seconds per warm decision on random inputs of the scale the policy knows.

@@ -16,6 +16,7 @@ import torch
 
 from sernf_isaac.deploy.policy.local import Check, DecisionSettings, LoadReport, LocalPolicy
 from sernf_isaac.deploy.protocols import Array
+from sernf_isaac.devices import use_tensor_cores
 
 LOAD_TIMEOUT_S = 120.0
 
@@ -41,7 +42,7 @@ class WorkerPolicy:
             args=(
                 theirs,
                 partial(LocalPolicy, settings, check, control_rate_hz, limits),
-                settings.threads,
+                settings,
             ),
             daemon=True,
         )
@@ -140,9 +141,12 @@ class WorkerPolicy:
         return None
 
 
-def _work(pipe: Connection, make_policy: Callable[[], LocalPolicy], threads: int) -> None:
+def _work(
+    pipe: Connection, make_policy: Callable[[], LocalPolicy], settings: DecisionSettings
+) -> None:
     """The process: answers until the other end is closed."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(settings.threads)
+    use_tensor_cores(settings.device)
     policy = make_policy()
     while True:
         try:

@@ -6,7 +6,6 @@ likelihood of the teacher's actions under what the student saw.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from sernf_isaac.checkpoint import read_whole, write_whole
 from sernf_isaac.chunk_queue import ChunkActor
+from sernf_isaac.devices import restore_generator, sent_to
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.learning.distill.memory import RolloutMemory
 from sernf_isaac.learning.distill.turns import Turns
@@ -168,24 +168,28 @@ class Distiller:
         """One rollout; returns the means of what the environment logged, and how it was played."""
         started, share = time.monotonic(), self.config.teacher_share_at(self.iteration)
         groups = self.policy.layout.features
-        sums: dict[str, list[float]] = defaultdict(list)
-        error_rad, by_student = torch.zeros(len(self._names)), 0.0
+        sums: dict[str, Tensor | float] = {}
+        counts: dict[str, int] = {}
         seen = self.env.get_observations()
+        error_rad = seen[HOLD].new_zeros(len(self._names))
+        by_student = 0.0
         for _ in range(self.config.rollout_steps):
             observation = {name: seen[name] for name in groups}
             wanted = self.label(seen)
             action = self._actor(observation, seen[HOLD], seen[FRESH])
-            error_rad += (action - wanted).abs().mean(dim=0).cpu()
-            by_teacher, starts = self._turns(self._actor.decided, seen[FRESH], share)
+            error_rad += (action - wanted).abs().mean(dim=0)
+            by_teacher, starts = self._turns(self._actor.decided, self._actor.fresh, share)
             by_student += 1.0 - float(by_teacher.float().mean())
-            executed = torch.where(by_teacher.to(wanted.device)[:, None], wanted, action)
+            by_teacher, starts = (sent_to(who, wanted.device) for who in (by_teacher, starts))
+            executed = torch.where(by_teacher[:, None], wanted, action)
             seen, _, dones, extras = self.env.step(executed)
-            self._memory.add(observation, executed, wanted, dones > 0, starts.to(wanted.device))
+            self._memory.add(observation, executed, wanted, dones > 0, starts)
             for name, value in extras.get("log", {}).items():
-                sums[f"rollout/{name}"].append(float(value))
-        error_rad /= self.config.rollout_steps
+                sums[name] = sums.get(name, 0.0) + value
+                counts[name] = counts.get(name, 0) + 1
+        error_rad = error_rad.cpu() / self.config.rollout_steps  # a GPU is done by now
         seconds = time.monotonic() - started
-        means = {name: sum(values) / len(values) for name, values in sums.items()}
+        means = {f"rollout/{name}": float(value) / counts[name] for name, value in sums.items()}
         errors = zip(self._names, error_rad.tolist(), strict=True)
         means |= {f"action_error/{name}": error for name, error in errors}
         return means | {
@@ -263,11 +267,12 @@ class Distiller:
             raise ValueError(f"{path} is no resume point of a distillation")
         self.env.load_state_dict(state["env"])
         if state["env"]:  # the queues belong to the episodes that go on
-            self._actor.load_state_dict(state["actor"])
+            there = self.env.get_observations()[HOLD].device
+            self._actor.load_state_dict({k: v.to(there) for k, v in state["actor"].items()})
             self._turns.load_state_dict(state["turns"])
         self._memory.load_state_dict(state["memory"])
         for generator, saved in zip((self._draw, self._sampling), state["generators"], strict=True):
-            generator.set_state(saved)
+            restore_generator(generator, saved)
         self.iteration, self.wall_s = state["iteration"], state["wall_s"]
         self.learner.load_state_dict(state["learner"])
         iterations = self.workers.gather(self.iteration)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
 from sernf_isaac.data.windows import steps_of, unbroken
+from sernf_isaac.devices import sent_to
 
 Observation = dict[str, Tensor]
 
@@ -66,6 +67,9 @@ class RolloutMemory:
         if not self._rows:
             shape = (self._rollouts, self._steps)
             self._rows = {name: v.new_zeros(*shape, *v.shape) for name, v in row.items()}
+        if self._rows["done"].device != done.device:  # they were read from a file
+            self._rows = {name: value.to(done.device) for name, value in self._rows.items()}
+            self._starts = [starts.to(done.device) for starts in self._starts]
         rollout, step = divmod(self._written, self._steps)
         slot = rollout % self._rollouts
         for name, value in row.items():
@@ -87,7 +91,7 @@ class RolloutMemory:
             )
         starts = torch.cat(self._starts)
         draw = torch.randint(len(starts), (batch_size,), generator=generator)
-        return self.gather(starts[draw.to(starts.device)])
+        return self.gather(starts[sent_to(draw, starts.device)])
 
     def gather(self, start: Tensor) -> ChunkBatch:
         """The windows that start at flat rows (B,)."""

@@ -39,14 +39,13 @@ class Turns:
         """This step's drivers and starts, (N,) bool each: True is the teacher's, True may start.
 
         Args:
-            decided: (N,) bool: a decision of the student was due.
-            fresh: (N,) bool: an episode has just begun; its first P actions keep still.
+            decided: (N,) bool, on the CPU: a decision of the student was due.
+            fresh: (N,) bool, on the CPU: an episode has just begun; its first P actions keep still.
             share: Probability of the teacher.
         """
         drawn = torch.rand(len(decided), generator=self._draw) < share
         if self._mode == "steps":
             return drawn, torch.ones_like(drawn)
-        decided, fresh = decided.cpu(), fresh.cpu()
         if len(self._planned) != len(decided):
             self._planned = torch.zeros_like(drawn)
             self._coming.extend([self._planned] * self._prefix)

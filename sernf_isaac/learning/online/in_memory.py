@@ -129,6 +129,7 @@ class FourStages:
         problem: Demonstrations and their sizes.
         run_dir: Where metrics and resume points go.
         report: Hears of the end of every stage, and of stage IV now and then.
+        device: Where networks learn and decide.
     """
 
     def __init__(
@@ -137,6 +138,8 @@ class FourStages:
         problem: Problem,
         run_dir: Path,
         report: Callable[[Milestone], None],
+        *,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.run, self.problem, self.run_dir, self.report = run, problem, run_dir, report
         draw = torch.Generator().manual_seed(run.seed)
@@ -153,7 +156,7 @@ class FourStages:
             run.seed,
             run.architecture,
         )
-        self.learner = build_learner(self._layout, run.learner, self._draw_steps)
+        self.learner = build_learner(self._layout, run.learner, self._draw_steps, device=device)
         self.imitator, self.policy = (self._policy(with_critics) for with_critics in (False, True))
 
     def train_offline(self, *, resume: bool = False) -> None:
@@ -230,5 +233,5 @@ class FourStages:
     def _policy(self, with_critics: bool) -> ChunkPolicy:
         critics = self.learner.critics if with_critics else None
         sigma = given(self.run.learner.improvement.sigma, "learner.improvement.sigma")
-        scale = self.problem.normalizer
+        scale = self.problem.normalizer.to(self.learner.device)
         return ChunkPolicy(self._layout, self.learner.actor, critics, scale, sigma=sigma)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.replay import Replay
+from sernf_isaac.devices import restore_generator
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.losses import Metrics
 from sernf_isaac.learning.online.rollout import Environment, collect
@@ -75,7 +76,7 @@ class OnlineTraining:
         self.learner, self.policy, self.env, self.replay = learner, policy, env, replay
         self.schedule, self.stage, self._hold = schedule, stage, hold
         self._batch_size = batch_size
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator(policy.device).manual_seed(seed)
         self.env_steps, self.updates = 0, 0
         """Taken so far."""
         self.episodes: list[Episode] = []
@@ -123,7 +124,7 @@ class OnlineTraining:
         self.replay.load_state_dict(state["replay"])
         self.learner.load_state_dict(state["learner"])
         self.env.load_state_dict(state["env"])
-        self._generator.set_state(state["generator"])
+        restore_generator(self._generator, state["generator"])
         self.env_steps, self.updates = state["counts"]
 
     def _remember(self, episodes: list[Episode]) -> None:

@@ -97,18 +97,24 @@ def evaluate_policy(
     return settings | summarise(records) | {"by_speed": by_speed}, records
 
 
-def load_any(path: Path, **acting: object) -> TeacherPolicy | Student:
+def load_any(path: Path, device: str = "cpu", **acting: object) -> TeacherPolicy | Student:
     """A teacher or a student, whatever the file holds; `acting` goes to a `Student`.
 
     Raises:
         FileNotFoundError, ValueError: As `load_teacher` and `load_student`.
     """
-    return load_student(path, **acting) if is_student(path) else load_teacher(path)
+    if is_student(path):
+        return load_student(path, device, **acting)
+    return load_teacher(path).to(device)
 
 
 def _load(request: EvaluationRequest) -> TeacherPolicy | Student:
     policy = load_any(
-        request.policy, candidates=request.candidates, rank=request.rank, seed=request.seed
+        request.policy,
+        _device_of(request),
+        candidates=request.candidates,
+        rank=request.rank,
+        seed=request.seed,
     )
     if isinstance(policy, Student) and request.sigma is not None:
         policy.policy.sigma = request.sigma
@@ -126,7 +132,12 @@ def _environment(
     inner = _simulator(request, task, constants, student=True)
     camera = policy.observation.pose_noise if request.pose_noise else PoseNoiseConfig.none()
     observation = replace(policy.observation, pose_noise=camera)
-    return StudentEnv(inner, observation, seed=request.seed, device=request.device)
+    return StudentEnv(inner, observation, seed=request.seed, device=_device_of(request))
+
+
+def _device_of(request: EvaluationRequest) -> str:
+    """Where the simulator's tensors are; the twin's are on the CPU."""
+    return request.device if request.sim == "isaac" else "cpu"
 
 
 def _simulator(

@@ -11,6 +11,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from sernf_isaac.devices import restore_generator
 from tasks.cube_spin import rotations
 from tasks.cube_spin.config import HISTORY, TaskConfig
 from tasks.cube_spin.episodes import EpisodeEnv, EpisodeRecords
@@ -122,9 +123,11 @@ class StudentEnv:
             )
         getattr(self.inner, "load_state_dict")(state["inner"])  # noqa: B009  # the twin has it
         self._camera.load_state_dict(state["camera"])
-        self._history = state["history"].clone()
-        self._observations = TensorDict(state["observations"], batch_size=[self.num_envs])
-        self._generator.set_state(state["generator"])
+        there = self._history.device
+        self._history = state["history"].to(there, copy=True)
+        seen = {name: value.to(there) for name, value in state["observations"].items()}
+        self._observations = TensorDict(seen, batch_size=[self.num_envs])
+        restore_generator(self._generator, state["generator"])
 
     def _begin(self) -> None:
         fresh = torch.ones(self.num_envs, dtype=torch.bool, device=self._history.device)

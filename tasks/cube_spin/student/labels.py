@@ -14,14 +14,15 @@ from torch import Tensor
 from tasks.cube_spin.config import ObservationConfig
 from tasks.cube_spin.observations import observation_sizes
 from tasks.cube_spin.teacher.policy import OBSERVATION_GROUP, TeacherPolicy
-from tasks.cube_spin.terms import actions_of, targets_of
+from tasks.cube_spin.terms import TaskConstants, actions_of, targets_of
 
 LAST = "previous_action"
 
 
 def label_with(teacher: TeacherPolicy) -> Callable[[Mapping[str, Tensor]], Tensor]:
     """The teacher as the distiller asks it: observation groups to joint targets (N, 17) [rad]."""
-    constants, columns = teacher.constants, columns_of(LAST, teacher.task.observation)
+    there, columns = teacher.action_centre.device, columns_of(LAST, teacher.task.observation)
+    constants = TaskConstants(**{n: v.to(there) for n, v in vars(teacher.constants).items()})
 
     def label(observations: Mapping[str, Tensor]) -> Tensor:
         seen = observations[OBSERVATION_GROUP].clone()

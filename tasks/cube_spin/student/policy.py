@@ -149,7 +149,7 @@ class Student:
         seed: int = 0,
     ) -> None:
         self.policy, self.task, self.observation = policy, task, observation
-        generator = torch.Generator(next(policy.actor.parameters()).device).manual_seed(seed)
+        generator = torch.Generator(policy.device).manual_seed(seed)
         decide = partial(policy.decide, candidates=candidates, rank=rank, generator=generator)
         self._act = ChunkActor(decide, policy.layout.spec)
 
@@ -178,7 +178,9 @@ def save_student(
     policy.save(path, contract, notes | kept)
 
 
-def load_student(path: Path | str = DEFAULT_STUDENT, **acting: object) -> Student:
+def load_student(
+    path: Path | str = DEFAULT_STUDENT, device: torch.device | str = "cpu", **acting: object
+) -> Student:
     """Read a student's file and hold it against this task; `acting` goes to `Student`.
 
     Raises:
@@ -186,7 +188,7 @@ def load_student(path: Path | str = DEFAULT_STUDENT, **acting: object) -> Studen
         ValueError: If it is no student's file, or joints, limits, rate or observations differ; the
             message names each difference.
     """
-    policy, contract = load_policy(path)
+    policy, contract = load_policy(path, device)
     notes = load_checkpoint(path).config["notes"]
     if missing := {"task", "observation"} - set(notes):
         raise ValueError(f"{path} is no student of the cube spin: its notes lack {sorted(missing)}")

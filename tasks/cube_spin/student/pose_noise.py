@@ -102,7 +102,7 @@ class PoseNoise:
     def load_state_dict(self, saved: dict[str, Tensor]) -> None:
         """Continue from `state_dict()`."""
         for name in _MEMORY:
-            setattr(self, name, saved[name].clone())
+            setattr(self, name, saved[name].to(self._everywhere.device, copy=True))
 
     def _wrong(self, pose: Tensor) -> Tensor:
         """Poses (N, 7) nearby with any rotation."""

@@ -9,7 +9,7 @@ from torch import nn
 pytest.importorskip("torchvision", reason="needs the extra 'vision'")
 timm = pytest.importorskip("timm", reason="needs the extra 'vision'")
 
-from sernf_isaac.models.vision import Dinov2Tokens, ResNet18Tokens, normalised  # noqa: E402
+from sernf_isaac.models.vision import Dinov2Tokens, ImageNetScale, ResNet18Tokens  # noqa: E402
 
 SMALL = "vit_small_patch14_reg4_dinov2"
 
@@ -59,7 +59,7 @@ def test_resnet_reads_torchvisions_file(tmp_path: Path) -> None:
     tokens = ResNet18Tokens(tmp_path / "resnet18.pth").eval()
     images = torch.rand(1, 3, 64, 64)
     expected = network.fc(tokens(images).mean(dim=(1, 2)))
-    torch.testing.assert_close(expected, network(normalised(images)))
+    torch.testing.assert_close(expected, network(ImageNetScale()(images)))
 
 
 @pytest.mark.parametrize(("tuning", "share"), [("frozen", 0.0), ("norm", 0.001), ("all", 1.0)])
@@ -83,7 +83,7 @@ def test_published_dino_weights_give_the_published_features(published, weights_f
     reference.load_state_dict(filtered)
     images = torch.rand(1, 3, 224, 224)
     with torch.no_grad():
-        penultimate = reference.get_intermediate_layers(normalised(images), n=2)[0]
+        penultimate = reference.get_intermediate_layers(ImageNetScale()(images), n=2)[0]
         expected = mine.projector(penultimate).unflatten(1, (16, 16))
         torch.testing.assert_close(mine(images), expected, rtol=1e-3, atol=1e-4)
 
@@ -150,4 +150,4 @@ def test_wrong_settings_and_images_are_refused() -> None:
     with pytest.raises(ValueError, match="tuning must be one of"):
         ResNet18Tokens(tuning="some")
     with pytest.raises(ValueError, match=r"images must be \(B, 3, h, w\)"):
-        normalised(torch.rand(2, 32, 32, 3))
+        ImageNetScale()(torch.rand(2, 32, 32, 3))
