@@ -51,10 +51,14 @@ class ChunkPolicy:
         self.normalizer, self.sigma = normalizer, sigma
         self._best: Callable[..., Tensor] = self._best_of
 
-    def compile(self, backend: str = "inductor") -> None:
-        """Let `torch.compile` fuse decisions, on a GPU with CUDA graphs; equal to within 1e-5.
+    def compile(self, backend: str = "inductor", *, graphs: bool = True) -> None:
+        """Let `torch.compile` fuse decisions; equal to within 1e-5.
 
         The first decision of each number of observations and candidates then takes a minute.
+
+        Args:
+            backend: Of `torch.compile`.
+            graphs: On a GPU, replay each decision as one CUDA graph instead of launching its parts.
         """
         on_gpu = self.device.type == "cuda" and backend == "inductor"
         self._best = torch.compile(
@@ -62,7 +66,7 @@ class ChunkPolicy:
             fullgraph=True,
             dynamic=False,
             backend=backend,
-            mode="reduce-overhead" if on_gpu else None,
+            mode="reduce-overhead" if on_gpu and graphs else None,
         )
 
     @property

@@ -10,26 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from sernf_isaac.benchmarks.full_size import full_size, policy_of, random_batch, sigma_of
 from sernf_isaac.benchmarks.replay import replay_speed
-from sernf_isaac.config import LearnerConfig
-from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
-from sernf_isaac.data.normalizer import ACTION, Normalizer
-from sernf_isaac.learning.build import build_learner
+from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.losses import imitation_loss, improvement_loss
 from sernf_isaac.learning.stages import OFFLINE
 from sernf_isaac.models.actor_critic import Observation, seen
 from sernf_isaac.models.critic import ChunkCritic
-from sernf_isaac.models.layout import PolicyLayout
-from sernf_isaac.policy import ChunkPolicy
 
-FEATURES, ACTION_DIM = {"history": 48, "last_action": 17, "goal": 4}, 17
-"""Sizes that give the paper's cube task: 17 joints, and 8 tokens with the default `ChunkSpec`."""
 MANY = 24
 """Candidates of an RL step (paper G)."""
 WAYS = ("plain", "fast", "compiled")
@@ -57,7 +50,7 @@ def learner_speed(request: SpeedRequest) -> dict[str, float]:
     On a CPU it is the time the process was computing, on a GPU the time until results are there.
     Also how many batches of 512 windows per second replay gives.
     """
-    learner = _full_size(request.device)
+    learner = full_size(request.device)
     measure = _Stopwatch(request.device)
     ways = WAYS if request.compile else WAYS[:2]
     for count in request.candidates:
@@ -66,7 +59,7 @@ def learner_speed(request: SpeedRequest) -> dict[str, float]:
         measure(calls, request.decision_repetitions)
         difference = (chunks - chunks[0]).abs().max()
         measure.result[f"decision_{count}_difference"] = float(difference)
-    batch = _random_batch(request.imitation_batch, request.device)
+    batch = random_batch(request.imitation_batch, request.device)
     measure(
         {
             "imitation_plain": lambda: _imitate_unfused(learner, batch),
@@ -74,7 +67,7 @@ def learner_speed(request: SpeedRequest) -> dict[str, float]:
         },
         request.step_repetitions,
     )
-    rows = _random_batch(request.rl_batch, request.device)
+    rows = random_batch(request.rl_batch, request.device)
     measure(
         {
             "rl_1_fast": lambda: _improve(learner, rows, 1),
@@ -118,7 +111,7 @@ def choose_plainly(
     rows = {name: value.expand(candidates, *value.shape[1:]) for name, value in observation.items()}
     flow, critic = learner.actor.flow, learner.critics.critic
     tokens = learner.actor.encoder(rows)
-    sigma = _sigma_of(learner.config)
+    sigma = sigma_of(learner.config)
     latents = flow.draw_latents(tokens[:1], candidates, sigma, generator)
     chunks, _ = flow.decode(latents[0], tokens)
     with _unpruned(critic):
@@ -135,7 +128,7 @@ def improve_through_all(learner: Learner, batch: ChunkBatch, candidates: int) ->
     critics.eval().requires_grad_(False)
     observation = seen(batch.observation, batch.prefix)
     context = flow.context(learner.actor.encoder(observation))
-    latents = flow.draw_latents(context, candidates, _sigma_of(learner.config), learner.generator)
+    latents = flow.draw_latents(context, candidates, sigma_of(learner.config), learner.generator)
     chunks, _ = flow.decode(latents, context)
     values = critics.critic.value_of_candidates(chunks, critics.encoder(observation))  # (E, B, K)
     best = values.amin(dim=0).amax(dim=1, keepdim=True).T  # (1, B)
@@ -159,10 +152,10 @@ class _Decision:
 
     def __init__(self, learner: Learner, candidates: int, way: str) -> None:
         self._learner, self._candidates, self._plain = learner, candidates, way == "plain"
-        self._policy = _policy_of(learner)
+        self._policy = policy_of(learner)
         if way == "compiled":
             self._policy.compile()
-        self._batch = _random_batch(1, str(learner.device))
+        self._batch = random_batch(1, str(learner.device))
 
     @torch.no_grad()
     def __call__(self) -> Tensor:
@@ -200,51 +193,6 @@ class _Stopwatch:
             return time.process_time()
         torch.cuda.synchronize()
         return time.perf_counter()
-
-
-def _full_size(device: str) -> Learner:
-    """The paper's networks, moved away from their start: fresh couplings are the identity."""
-    config = LearnerConfig()
-    layout = PolicyLayout(FEATURES, ACTION_DIM, ChunkSpec(), config.policy, config.critic, seed=0)
-    learner = build_learner(layout, config, device=device)
-    with torch.no_grad():
-        for parameter in learner.actor.flow.parameters():
-            parameter.add_(0.01 * torch.randn_like(parameter))
-    return learner
-
-
-def _policy_of(learner: Learner) -> ChunkPolicy:
-    """The learner's networks as a machine runs them; units are those of the networks."""
-    config, spec = learner.config, ChunkSpec()
-    layout = PolicyLayout(FEATURES, ACTION_DIM, spec, config.policy, config.critic, seed=0)
-    sizes = FEATURES | {ACTION: ACTION_DIM}
-    ends = {name: (-np.ones(size), np.ones(size)) for name, size in sizes.items()}
-    normalizer = Normalizer(ends).to(learner.device)
-    sigma = _sigma_of(config)
-    return ChunkPolicy(layout, learner.actor, learner.critics, normalizer, sigma=sigma)
-
-
-def _random_batch(size: int, device: str) -> ChunkBatch:
-    spec, draw = ChunkSpec(), torch.Generator().manual_seed(size)
-
-    def uniform(*shape: int) -> Tensor:
-        return 2 * torch.rand(size, *shape, generator=draw) - 1
-
-    def observation() -> Observation:
-        steps = {name: (spec.history,) if name in spec.history_keys else () for name in FEATURES}
-        return {name: uniform(*steps[name], count) for name, count in FEATURES.items()}
-
-    return ChunkBatch(
-        observation=observation(),
-        prefix=uniform(spec.prefix, ACTION_DIM),
-        chunk=uniform(spec.horizon, ACTION_DIM),
-        reward=uniform(),
-        discount=torch.full((size,), spec.discount**spec.horizon),
-        next_observation=observation(),
-        next_prefix=uniform(spec.prefix, ACTION_DIM),
-        imitate=torch.ones(size, dtype=torch.bool),
-        is_offline=torch.ones(size, dtype=torch.bool),
-    ).to(device)
 
 
 def _improve(learner: Learner, batch: ChunkBatch, candidates: int) -> None:
@@ -287,9 +235,3 @@ def _unpruned(critic: ChunkCritic) -> Iterator[None]:
         yield
     finally:
         critic.prune = True
-
-
-def _sigma_of(config: LearnerConfig) -> float:
-    sigma = config.improvement.sigma
-    assert sigma is not None, "the default settings have one"
-    return sigma

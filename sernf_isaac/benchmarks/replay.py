@@ -21,14 +21,20 @@ def replay_speed(batch_size: int = 512, batches: int = 40) -> float:
         batch_size: Windows per batch.
         batches: How many to time.
     """
-    rng, replay = np.random.default_rng(0), Replay(ChunkSpec(), torch.Generator().manual_seed(0))
-    for number in range(EPISODES):
-        replay.add(_episode(rng, is_offline=number % 2 == 0), str(number))
+    replay = full_replay()
     replay.sample(batch_size)
     started = time.process_time()  # of this process, whatever else runs on the machine
     for _ in range(batches):
         replay.sample(batch_size)
     return batches / (time.process_time() - started)
+
+
+def full_replay() -> Replay:
+    """12 minutes of robot data, half of them offline."""
+    rng, replay = np.random.default_rng(0), Replay(ChunkSpec(), torch.Generator().manual_seed(0))
+    for number in range(EPISODES):
+        replay.add(_episode(rng, is_offline=number % 2 == 0), str(number))
+    return replay
 
 
 def _episode(rng: np.random.Generator, *, is_offline: bool) -> Episode:

@@ -83,8 +83,10 @@ class Learner:
         batch = batch.to(self.device)
         rate = rate_share * self.config.optimizer.imitation_learning_rate
         self._prepare_actor(self.config.policy.imitation_dropout, rate)
-        tokens = self.actor.encoder(seen(batch.observation, batch.prefix))
-        loss, metrics = self._imitation(batch.chunk, self.actor.flow.context(tokens), batch.imitate)
+        with self._precision():
+            tokens = self.actor.encoder(seen(batch.observation, batch.prefix))
+            context = self.actor.flow.context(tokens)
+            loss, metrics = self._imitation(batch.chunk, context, batch.imitate)
         return metrics | self._step(self.actor_optimizer, self.actor, loss, "actor")
 
     def update_critic(self, batch: ChunkBatch) -> Metrics:
@@ -92,8 +94,9 @@ class Learner:
         batch = batch.to(self.device)
         target = self._bootstrap(batch)
         self.critics.train()
-        tokens = self.critics.encoder(seen(batch.observation, batch.prefix))
-        loss, metrics = self.critics.critic.loss(batch.chunk, tokens, target)
+        with self._precision():
+            tokens = self.critics.encoder(seen(batch.observation, batch.prefix))
+            loss, metrics = self.critics.critic.loss(batch.chunk, tokens, target)
         metrics |= self._step(self.critic_optimizer, self.critics, loss, "critic")
         self._follow()
         return metrics
@@ -105,21 +108,22 @@ class Learner:
         self._prepare_actor(self.config.policy.rl_dropout, self.config.optimizer.rl_learning_rate)
         self.critics.eval()
         with _frozen(self.critics.critic):
-            with torch.no_grad():
+            with torch.no_grad(), self._precision():
                 critic_tokens = self.critics.encoder(seen(batch.observation, batch.prefix))
             winner = self._winner(batch, critic_tokens)
-            context = self.actor.flow.context(
-                self.actor.encoder(seen(batch.observation, batch.prefix))
-            )
-            chunk, clipped = self._executed(winner.latent, context)
-            imitation, metrics = self._imitation(
-                batch.chunk, context, batch.imitate & batch.is_offline
-            )
-            loss, more = losses.improvement_loss(
-                self.critics.critic.value(chunk, critic_tokens),
-                imitation,
-                imitation_weight=improvement.imitation_weight,
-            )
+            with self._precision():
+                context = self.actor.flow.context(
+                    self.actor.encoder(seen(batch.observation, batch.prefix))
+                )
+                chunk, clipped = self._executed(winner.latent, context)
+                imitation, metrics = self._imitation(
+                    batch.chunk, context, batch.imitate & batch.is_offline
+                )
+                loss, more = losses.improvement_loss(
+                    self.critics.critic.value(chunk, critic_tokens),
+                    imitation,
+                    imitation_weight=improvement.imitation_weight,
+                )
             metrics |= more | self._step(self.actor_optimizer, self.actor, loss, "actor")
         gain = winner.value - winner.candidate_values.mean(dim=1)
         return metrics | {"actor/selection_gain": gain.mean(), "actor/clipped_fraction": clipped}
@@ -211,20 +215,20 @@ class Learner:
     def _winner(self, batch: ChunkBatch, critic_tokens: Tensor) -> Choice:
         """Alg. 2 for the batch, drawn from the policy as it would act: without dropout."""
         self.actor.eval()
-        with torch.no_grad():
+        improvement = self.config.improvement
+        with torch.no_grad(), self._precision():
             context = self.actor.flow.context(
                 self.actor.encoder(seen(batch.observation, batch.prefix))
             )
-        improvement = self.config.improvement
-        choice = choose_by_value(
-            self.actor.flow,
-            self.critics.critic,
-            context,
-            critic_tokens,
-            candidates=improvement.candidates,
-            sigma=self._sigma,
-            generator=self._draws,
-        )
+            choice = choose_by_value(
+                self.actor.flow,
+                self.critics.critic,
+                context,
+                critic_tokens,
+                candidates=improvement.candidates,
+                sigma=self._sigma,
+                generator=self._draws,
+            )
         self.actor.train()
         return choice
 
@@ -233,19 +237,20 @@ class Learner:
         """Targets (B,) of eq. 7: the policy's next chunk, judged by the target critics (eq. 3)."""
         improvement = self.config.improvement
         self.actor.eval()
-        context = self.actor.flow.context(
-            self.actor.encoder(seen(batch.next_observation, batch.next_prefix))
-        )
-        tokens = self.target.encoder(seen(batch.next_observation, batch.next_prefix))
-        choice = choose_by_value(
-            self.actor.flow,
-            self.target.critic,
-            context,
-            tokens,
-            candidates=improvement.target_candidates,
-            sigma=self._sigma,
-            generator=self._draws,
-        )
+        with self._precision():
+            context = self.actor.flow.context(
+                self.actor.encoder(seen(batch.next_observation, batch.next_prefix))
+            )
+            tokens = self.target.encoder(seen(batch.next_observation, batch.next_prefix))
+            choice = choose_by_value(
+                self.actor.flow,
+                self.target.critic,
+                context,
+                tokens,
+                candidates=improvement.target_candidates,
+                sigma=self._sigma,
+                generator=self._draws,
+            )
         return losses.bootstrap_target(batch.reward, batch.discount, choice.value)
 
     def _imitation(
@@ -255,6 +260,14 @@ class Learner:
         summed = self.config.improvement.likelihood == "sum"
         count = self.workers.average(rows.sum().float())
         return losses.imitation_loss(log_prob, rows, 1 if summed else chunk[0].numel(), count)
+
+    def _precision(self) -> torch.autocast:
+        """For what networks compute forwards, in one piece with or without gradients.
+
+        Rounded weights are kept until the end of it, and those made without gradients have none.
+        """
+        bf16 = self.config.optimizer.bf16
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16)
 
     def _prepare_actor(self, dropout: float, learning_rate: float) -> None:
         for group in self.actor_optimizer.param_groups:

@@ -35,6 +35,9 @@ class PretendGpu:
     """How often each place, as `folder/file.py:Class.function`, waited for the GPU."""
     kinds: dict[str, set[str]] = field(default_factory=dict)
     """Why, by place."""
+    nothing_wrong: tuple[str, ...] = ()
+    """Beginnings of places that ask whether `any` of something is wrong: it is not. All others hear
+    that there is some."""
 
     def wait(self, kind: str) -> None:
         """Remember who asks."""
@@ -106,20 +109,22 @@ class _Generator(torch.Generator):
         return self.claimed
 
     def get_state(self) -> Tensor:
-        """On the CPU, as the states of all generators are."""
-        return torch.zeros(16, dtype=torch.uint8)
+        """On the CPU, as the states of all generators are; as long as theirs."""
+        return torch.zeros(16 if self.claimed.type == GPU else 5056, dtype=torch.uint8)
 
     def set_state(self, state: Tensor) -> "_Generator":
-        """Takes what a generator on a GPU takes."""
+        """Takes what such a generator takes."""
         if state.device.type != "cpu" or state.dtype != torch.uint8:
             raise TypeError("RNG state must be a torch.ByteTensor")
+        if len(state) != len(self.get_state()):
+            raise RuntimeError("RNG state is wrong size")
         return self
 
 
 class _Generators(TorchFunctionMode):
     """An error where numbers are drawn on another device than the generator's, as on a GPU."""
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if (generator := kwargs.get("generator")) is not None:
             there = next((a.device for a in args if isinstance(a, Tensor)), kwargs.get("device"))
@@ -138,7 +143,7 @@ class _Waits(TorchDispatchMode):
         super().__init__()
         self._gpu = gpu
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
         if str(kwargs.get("device")) == "meta":
             kwargs["device"] = torch.device(GPU)
@@ -165,12 +170,14 @@ class _Waits(TorchDispatchMode):
         elif func in (aten.index.Tensor, aten.index_put_.default, aten.index_put.default):
             args = (first, self._indices(args[1], on_gpu), *args[2:])
         result = func(*args, **kwargs)
-        if func in (aten.all.default, aten.all.dim) and isinstance(result, Tensor):
+        if func in (aten.all.default, aten.all.dim):
             result.pretends = True
+        elif func in (aten.any.default, aten.any.dim):
+            result.pretends = not _place().startswith(self._gpu.nothing_wrong or "nobody")
         return result
 
     def _number(self, tensor: Tensor, on_gpu: bool) -> bool | int | float:
-        """Checks pass: all of something is as it should be, nothing is less than allowed."""
+        """All of something is right, some of it is there, nothing is less than allowed."""
         if on_gpu:
             self._gpu.wait("a number")
         if tensor.dtype == torch.bool:
@@ -203,14 +210,17 @@ class _Waits(TorchDispatchMode):
 
 
 def _place() -> str:
-    """The innermost function of ours on the stack; tests count where nothing else is ours."""
-    frame, fallback = sys._getframe(1), "?"
+    """The innermost function on the stack that is neither torch's nor of this file."""
+    frame = sys._getframe(1)
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(ROOT) and path.name != "pretend_gpu.py" and ".venv" not in path.parts:
-            name = f"{path.relative_to(ROOT)}:{frame.f_code.co_qualname}"
-            if not name.startswith("tests/"):
-                return name
-            fallback = name if fallback == "?" else fallback
+        parts = Path(frame.f_code.co_filename).parts
+        if "site-packages" in parts:
+            parts = parts[parts.index("site-packages") + 1 :]
+        elif Path(*parts).is_relative_to(ROOT):
+            parts = Path(*parts).relative_to(ROOT).parts
+        else:  # Python's own
+            parts = ("torch",)
+        if parts[0] != "torch" and parts[-1] != Path(__file__).name:
+            return f"{'/'.join(parts)}:{frame.f_code.co_qualname}"
         frame = frame.f_back
-    return fallback
+    return "?"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sernf_isaac.config import refuse_unused
-from sernf_isaac.data.normalizer import ACTION
+from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.learning.distill.config import DistillConfig
 from tasks.cube_spin.config import TaskConfig
 from tasks.cube_spin.runs.distill import make_env
@@ -45,13 +45,12 @@ class MlpStudent:
         self, network: nn.Module, task: TaskConfig, observation: StudentObservationConfig
     ) -> None:
         self.network, self.task, self.observation = network, task, observation
-        self._normalizer = student_normalizer()
+        self._normalizer = student_normalizer().to(next(network.parameters()).device)
 
     def __call__(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Joint targets (N, 17) [rad] before smoothing."""
-        flat = TensorDict(
-            {"student": flat_observation(observations)}, batch_size=[len(observations["goal"])]
-        )
+        seen = flat_observation(observations, self._normalizer)
+        flat = TensorDict({"student": seen}, batch_size=[len(seen)])
         with torch.no_grad():
             return self._normalizer.denormalize(ACTION, self.network(flat).clamp(-1.0, 1.0))
 
@@ -100,9 +99,16 @@ def distil_mlp(run: StudentRun, run_dir: Path, threads: int | None = None) -> Ml
     return MlpStudent(student, task_of(run, teacher), run.observation)
 
 
-def flat_observation(observations: Mapping[str, Tensor]) -> Tensor:
-    """All of the student's numbers, scaled, as one vector (N, 131)."""
-    normalizer = student_normalizer()
+def flat_observation(
+    observations: Mapping[str, Tensor], normalizer: Normalizer | None = None
+) -> Tensor:
+    """All of the student's numbers, scaled, as one vector (N, 131).
+
+    Args:
+        observations: Groups as in `FEATURES`.
+        normalizer: Of the student, on the device of the observations; None: made anew.
+    """
+    normalizer = normalizer or student_normalizer().to(observations["goal"].device)
     parts = [normalizer.normalize(name, observations[name]).flatten(1) for name in FEATURES]
     return torch.cat(parts, dim=1)
 
