@@ -181,6 +181,35 @@ def test_a_decision_waits_once(kind: str, eyes: str) -> None:
             assert gpu.waits.total() == 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_compiled_of_a_decision_is_one_graph_on_the_gpu(kind: str) -> None:
+    """A CUDA graph waits for nobody and holds no tensor of the CPU."""
+    layout, scale = layout_of(kind), normalizer()
+    with pretend_gpu() as gpu, torch.no_grad():
+        policy = policy_there(learner_there(layout), layout, scale)
+        policy.actor.eval()
+        scaled = {k: v.to("cuda") for k, v in observation_of(layout, 2).items()}
+        scaled["prefix"] = torch.rand(2, SPEC.prefix, A, device="cuda")
+        latents = policy.actor.flow.draw_latents(scaled["prefix"], 4, 0.7)
+        gpu.forget()
+        for by_value in (True, False):
+            policy._best_of(scaled, latents, by_value=by_value)
+        assert not gpu.waits and not gpu.made_here
+
+
+def test_a_compiled_decision_has_no_break_and_is_the_plain_one() -> None:
+    """On the CPU: what `compile` hands to its backend is one graph (`fullgraph`)."""
+    layout = layout_of()
+    learner = build_learner(layout, CONFIG)
+    policy = ChunkPolicy(layout, learner.actor, learner.critics, normalizer())
+    seen, prefix = observation_of(layout, 2), torch.rand(2, SPEC.prefix, A)
+    decide = act(policy, 3, seed=0)
+    plain = decide(seen, prefix)
+    policy.compile(backend="eager")
+    compiled = act(policy, 3, seed=0)(seen, prefix)
+    torch.testing.assert_close(compiled, plain, rtol=0, atol=1e-5)
+
+
 def test_decisions_in_a_frame_of_the_hand_wait_for_the_quaternions_too() -> None:
     layout, scale = layout_of(pose_frame="hand"), normalizer()
     with pretend_gpu() as gpu:

@@ -7,6 +7,7 @@ a real GPU would have been waited for there.
 """
 
 import copy
+import gc
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+import torchvision  # noqa: F401  # brings its operators
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.overrides import TorchFunctionMode
@@ -35,6 +37,8 @@ class PretendGpu:
     """How often each place, as `folder/file.py:Class.function`, waited for the GPU."""
     kinds: dict[str, set[str]] = field(default_factory=dict)
     """Why, by place."""
+    made_here: Counter[str] = field(default_factory=Counter)
+    """Places that made tensors on the CPU; a CUDA graph has none."""
     nothing_wrong: tuple[str, ...] = ()
     """Beginnings of places that ask whether `any` of something is wrong: it is not. All others hear
     that there is some."""
@@ -55,6 +59,7 @@ class PretendGpu:
         """Begin a new list."""
         self.waits.clear()
         self.kinds.clear()
+        self.made_here.clear()
 
 
 @contextmanager
@@ -65,6 +70,12 @@ def pretend_gpu() -> Iterator[PretendGpu]:
     gpu = PretendGpu(mode)
     state = torch.zeros(16, dtype=torch.uint8)
     with ExitStack() as stack:
+        # Python crashes when it collects cycles of these: torch asks a tensor for its device that
+        # has lost its attributes. So nothing is collected in here, and what is left over never is.
+        gc.collect()
+        gc.disable()
+        stack.callback(gc.enable)
+        stack.callback(gc.freeze)
         for place, stand_in in (
             ("torch.Generator", _Generator),
             ("torch.cuda.get_rng_state", lambda *_: state),
@@ -74,6 +85,9 @@ def pretend_gpu() -> Iterator[PretendGpu]:
             ("torch.nn.Module._apply", _apply),
         ):
             stack.enter_context(mock.patch(place, stand_in))
+        # One kernel for attention in evaluation, which fake tensors cannot be given.
+        stack.callback(torch.backends.mha.set_fastpath_enabled, True)
+        torch.backends.mha.set_fastpath_enabled(False)
         # Gradients otherwise flow in a thread for each GPU, which torch then looks for.
         alone = torch.autograd.set_multithreading_enabled(False)
         for context in (alone, mode, _Waits(gpu), _Generators()):
@@ -167,9 +181,18 @@ class _Waits(TorchDispatchMode):
             if on_gpu:
                 self._gpu.wait("a shape")
             return first.new_zeros((first.numel(), first.ndim), dtype=torch.long)
-        elif func in (aten.index.Tensor, aten.index_put_.default, aten.index_put.default):
-            args = (first, self._indices(args[1], on_gpu), *args[2:])
+        elif func is torch.ops.torchvision.nms.default:
+            if on_gpu:
+                self._gpu.wait("a shape")
+            return first.new_zeros(len(first), dtype=torch.long)
+        elif func is aten.index.Tensor:
+            args = (first, self._indices(args[1], on_gpu))
+        elif func in (aten.index_put_.default, aten.index_put.default):
+            one = args[2].numel() == 1  # is filled in under a mask
+            args = (first, self._indices(args[1], on_gpu and not one), *args[2:])
         result = func(*args, **kwargs)
+        if isinstance(result, Tensor) and result.device.type == "cpu":
+            self._gpu.made_here[_place()] += 1
         if func in (aten.all.default, aten.all.dim):
             result.pretends = True
         elif func in (aten.any.default, aten.any.dim):

@@ -105,7 +105,9 @@ class ActPolicy(nn.Module):
         state = context.tokens[:, : self.state_tokens]
         summary = self.summary.expand(len(chunk), 1, -1)  # last, so that it sees all of the rest
         tokens = torch.cat([state, actions, summary], dim=1)
-        seen = self.encoder(tokens, mask=_later(tokens.shape[1], chunk.device))
+        later = _later(tokens.shape[1], chunk.device)
+        # Unless it is told, torch compares the mask with the causal one, and a GPU is waited for.
+        seen = self.encoder(tokens, mask=later, is_causal=True)
         mean, log_variance = self.to_style(seen[:, -1]).chunk(2, dim=-1)
         return mean, log_variance
 
@@ -144,7 +146,7 @@ class ActPolicy(nn.Module):
         memory = torch.cat([self.style(style)[:, None], context.tokens], dim=1)
         queries = self.queries.expand(len(style), -1, -1)
         later = _later(self.horizon, style.device)
-        return self.out(self.decoder(queries, memory, tgt_mask=later))
+        return self.out(self.decoder(queries, memory, tgt_mask=later, tgt_is_causal=True))
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
