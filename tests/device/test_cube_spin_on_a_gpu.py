@@ -17,12 +17,17 @@ from sernf_isaac.policy import ChunkPolicy
 from tasks.cube_spin import rotations, terms
 from tasks.cube_spin.config import tuned_task
 from tasks.cube_spin.grasps import load_grasps, task_constants
+from tasks.cube_spin.observations import (
+    observation_sizes,
+    student_observations,
+    teacher_observations,
+)
 from tasks.cube_spin.runs.distill_mlp import MlpStudent, flat_observation
 from tasks.cube_spin.student.environment import FEATURES, StudentEnv, StudentObservationConfig
 from tasks.cube_spin.student.labels import label_with
 from tasks.cube_spin.student.policy import Student, student_layout, student_normalizer
 from tasks.cube_spin.teacher.policy import load_teacher
-from tasks.cube_spin.terms import TaskConstants, TaskState, observation_sizes
+from tasks.cube_spin.terms import TaskConstants, TaskState
 
 N = 5
 WAITS_OF_ENVIRONMENTS = {
@@ -107,8 +112,8 @@ def test_observations_rewards_and_endings_wait_for_nothing() -> None:
         state = state_there()
         rotations.reduced_rotation(state.cube_quat)  # gets the symmetries there, once
         gpu.forget()
-        seen = terms.teacher_observations(state, there, task.observation)
-        history, current = terms.student_observations(state, there)
+        seen = teacher_observations(state, there, task.observation)
+        history, current = student_observations(state, there)
         lost = terms.cube_lost(state.cube_pos, there, task.episode)
         reward, _ = terms.rewards(state, there, task.reward, lost)
         target = terms.joint_targets(state.action, state.joint_target, there, 0.5)

@@ -17,7 +17,10 @@ FILES = sorted(
     for place in ("isaac/mdp", "student")
     for path in (CUBE_SPIN / place).glob("*.py")
     if path.name != "__init__.py"
-) + [CUBE_SPIN / name for name in ("terms.py", "sensors.py", "rotations.py", "episodes.py")]
+) + [
+    CUBE_SPIN / name
+    for name in ("terms.py", "observations.py", "sensors.py", "rotations.py", "episodes.py")
+]
 
 
 def without_device(source: str) -> list[str]:
