@@ -46,8 +46,8 @@ class Part:
     expects: dict[str, float] = field(default_factory=dict)
     """Numbers that are known beforehand, by the names of the measured ones."""
     takes_rest: bool = False
-    """May also use the time that the others have left; for the last one, with an argument
-    `seconds`."""
+    """Gets the time that the others have left, and at least its limit; for the last one, with an
+    argument `seconds`."""
 
 
 def run_parts(
@@ -75,13 +75,14 @@ def run_parts(
     folder.mkdir(parents=True, exist_ok=True)
     path, until = folder / "report.json", time.monotonic() + budget_s
     report: Numbers = {"about": dict(about), "parts": {} if again else _known(path)}
+    kept_s = sum(part.limit_s for part in parts if part.takes_rest)
     for part in parts:
         before = report["parts"].get(part.name, {})
         if before.get("state") == DONE and before.get("settings") == part.settings:
             show(f"{part.name:24s} {'kept':11s}")
             continue
         left_s = until - time.monotonic()
-        limit_s = left_s if part.takes_rest else min(part.limit_s, left_s)
+        limit_s = left_s if part.takes_rest else min(part.limit_s, left_s - kept_s)
         show(f"{part.name:24s} at most {limit_s:.0f} s")
         found = _measure(part, folder, limit_s) | {"commit": about.get("commit")}
         report["parts"][part.name] = found

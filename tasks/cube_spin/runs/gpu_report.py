@@ -175,7 +175,7 @@ def _teacher(device: str, out: Path) -> Part:
         "teacher",
         f"{ISAAC}:teacher",
         {"device": device, "num_envs": 8192, "out": str(out / "teacher")},
-        60,
+        120,
         "the cube is held longer from iteration to iteration, then turned; a teacher takes hours",
         takes_rest=True,
     )
