@@ -54,9 +54,14 @@ def result_table(report: Numbers) -> dict:
         "weights once."
     ]
     notes += [f"{n} is not done: {p['state']}." for n, p in parts.items() if p["state"] != DONE]
-    reason = "a measurement of time has none"
+    missing = dict.fromkeys(("seeds", "episodes"), "a measurement of time has none")
     run = {name: about[name] for name in ("commands", "commit", "machine", "date")}
-    run |= {"seeds": None, "episodes": None, "missing": {"seeds": reason, "episodes": reason}}
+    commit, _, changed = str(about["commit"]).partition("+")
+    if changed:
+        notes.append("Files differed from the commit.")
+    if commit == "unknown":
+        commit, missing["commit"] = None, "not noted"
+    run |= {"commit": commit, "seeds": None, "episodes": None, "missing": missing}
     return {
         "title": f"One run of gpu_report.py on {about['machine']}",
         "columns": COLUMNS,

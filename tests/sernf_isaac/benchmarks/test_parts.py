@@ -10,7 +10,12 @@ from sernf_isaac.benchmarks.floors import DATA_SHEETS, floor_of
 from sernf_isaac.benchmarks.parts import DONE, FAILED, LATE, NO_TIME, Part, run_parts
 from sernf_isaac.benchmarks.parts_table import result_table, rows_of, text_table
 
-ABOUT = {"commands": ["python x.py"], "commit": "abc", "machine": "a machine", "date": "2026-11-30"}
+ABOUT = {
+    "commands": ["python x.py"],
+    "commit": "abc1234+changes",
+    "machine": "a machine",
+    "date": "2026-11-30",
+}
 
 
 def part(name: str, settings: dict | None = None, limit_s: float = 60.0, **more: object) -> Part:
@@ -83,9 +88,13 @@ def test_the_table_is_one_that_the_documents_take(tmp_path: Path) -> None:
     from docs.generate.results import load, markdown, save
 
     path = tmp_path / "gpu_report.json"
-    save(path, result_table(measured(tmp_path / "run", GOOD, part("bad"))))
+    report = measured(tmp_path / "run", GOOD, part("bad"))
+    save(path, result_table(report))
     shown = markdown(load(path))
+    save(path, result_table(report | {"about": ABOUT | {"commit": "unknown"}}))
+    assert "Commit: not noted" in markdown(load(path))
     assert "| good | returned_ms | 6 | 5 |" in shown and "bad is not done: failed." in shown
+    assert "Commit `abc1234`, a machine" in shown and "Files differed" in shown
 
 
 def test_floors_are_whatever_takes_longer() -> None:
