@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from pretend_gpu import PretendGpu, pretend_gpu
@@ -71,25 +70,6 @@ def test_whether_steps_were_finite_is_asked_once_per_logged_number(tmp_path) -> 
         gpu.forget()
         training.check()
         assert set(gpu.waits) == {"perception/detector/training.py:DetectorTraining.check"}
-
-
-def test_looking_waits_for_the_picture_the_score_and_torchvision() -> None:
-    """What is found goes to the CPU as arrays, which fake tensors are not: that is left out."""
-    image, made = np.zeros((*SIZE, 3), dtype=np.uint8), []
-    ours = "perception/detector/detector.py:CornerDetector."
-    with pretend_gpu() as gpu:
-        detector = CornerDetector(there(gpu), SMALL, "cuda")
-        detector._detection = lambda *found: made.extend(found)  # type: ignore[method-assign]
-        for look, name in (
-            (lambda: detector.detect(image), "detect"),
-            (lambda: detector.track(image, np.array([10.0, 10.0, 50.0, 50.0])), "track"),
-        ):
-            gpu.forget()
-            look()
-            waits = {place for place in gpu.waits if not place.startswith(TORCHVISION)}
-            # The picture and the box come from the CPU; a low score means that there is no cube.
-            assert waits == {ours + "_to_tensor", ours + name}
-        assert len(made) == 8 and {value.device.type for value in made} == {"cuda"}
 
 
 def test_a_tracked_image_waits_for_nothing() -> None:

@@ -172,11 +172,7 @@ class _Waits(TorchDispatchMode):
                 self._gpu.wait("a number")
             return False
         if func is aten._to_copy.default:
-            there = kwargs.get("device")
-            self._copied(first, there, kwargs.get("non_blocking", False))
-            if first.numel() == 1 and there is not None and torch.device(there).type == GPU:
-                # Fake tensors remember single numbers, and would really send them there.
-                return torch.empty_like(first, dtype=kwargs.get("dtype"), device=GPU)
+            self._copied(first, kwargs.get("device"), kwargs.get("non_blocking", False))
         elif func is aten.copy_.default:
             other = args[1]
             asynchronous = kwargs.get("non_blocking", False) or (len(args) > 2 and args[2])

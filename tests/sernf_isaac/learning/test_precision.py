@@ -31,6 +31,14 @@ def gradients_of(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def leave_the_start(learner: Learner) -> None:
+    """Fresh couplings are the identity, in any precision."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in learner.actor.flow.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+
+
 @pytest.mark.parametrize("stage", [IMITATION, OFFLINE], ids=lambda stage: stage.name)
 def test_every_gradient_points_the_same_way(
     stage: Stage, make_learner: MakeLearner, make_batch: MakeBatch
@@ -38,10 +46,7 @@ def test_every_gradient_points_the_same_way(
     found = []
     for bf16 in (False, True):
         learner = make_learner(config_with(bf16))
-        torch.manual_seed(1)
-        with torch.no_grad():
-            for parameter in learner.actor.flow.parameters():
-                parameter.add_(0.1 * torch.randn_like(parameter))
+        leave_the_start(learner)
         torch.manual_seed(2)
         stage.update(learner, make_batch())
         found.append((gradients_of(learner.actor), gradients_of(learner.critics)))
@@ -50,8 +55,8 @@ def test_every_gradient_points_the_same_way(
         assert all(value.dtype == torch.float32 for value in rounded.values())
         zero = {name for name, value in exact.items() if not value.any()}
         assert zero == {name for name, value in rounded.items() if not value.any()}
-        flat = [torch.cat([g.flatten() for g in part.values()]) for part in (exact, rounded)]
-        if exact:
+        if exact:  # imitation leaves the critics alone
+            flat = [torch.cat([g.flatten() for g in part.values()]) for part in (exact, rounded)]
             assert torch.nn.functional.cosine_similarity(*flat, dim=0) > 0.98
 
 
@@ -59,7 +64,9 @@ def test_products_are_rounded_and_weights_are_not(
     make_learner: MakeLearner, make_batch: MakeBatch
 ) -> None:
     exact, rounded = (make_learner(config_with(bf16)) for bf16 in (False, True))
+    for learner in (exact, rounded):
+        leave_the_start(learner)
     losses = [learner.update_imitation(make_batch())["actor/bc"] for learner in (exact, rounded)]
     assert losses[0] != losses[1] and losses[1].dtype == torch.float32
-    torch.testing.assert_close(losses[0], losses[1], rtol=0.02, atol=0.1)
+    torch.testing.assert_close(losses[0], losses[1], rtol=0.02, atol=0.5)
     assert {p.dtype for p in rounded.actor.parameters()} == {torch.float32}
