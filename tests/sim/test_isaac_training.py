@@ -1,5 +1,6 @@
 """Registration, Isaac Lab's command line, training, resuming, and what is refused."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from tasks.cube_spin.isaac.environment import (
 )
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
 from tasks.cube_spin.teacher.isaac_lab_model import export_teacher, newest_model
+from tasks.cube_spin.teacher.policy import TeacherPolicy, save_teacher
 
 pytestmark = pytest.mark.sim
 
@@ -106,6 +108,30 @@ def test_training_saves_and_resumes(tmp_path: Path) -> None:
         after = second.alg.save()["actor_state_dict"]
         moved = (after["mlp.0.weight"] - before["mlp.0.weight"]).abs().max()
         assert 0.0 < moved < 0.1, "resumed training should go on from the checkpoint"
+    finally:
+        env.close()
+
+
+def test_a_training_may_begin_with_a_teacher_file(tmp_path: Path) -> None:
+    teacher = TeacherPolicy(tuned_task(), torch.zeros(17), torch.ones(17), (32,), 99).eval()
+    save_teacher(tmp_path / "teacher.pt", teacher, {"env_steps": 10**9})
+    still = ["agent.algorithm.learning_rate=0.0", "agent.algorithm.schedule=fixed"]
+    sizes = ["agent.actor.hidden_dims=[32]", "agent.critic.hidden_dims=[32]"]
+    overrides = ["agent.max_iterations=1", *still, *sizes]
+    env_cfg, agent_cfg = isaac_configs(num_envs=8, seed=1, overrides=overrides)
+    env = open_isaac_env(env_cfg)
+    try:
+        begun = train_isaac(env, agent_cfg, tmp_path, start_from=tmp_path / "teacher.pt")
+        seen = env.get_observations()
+        action = trained_policy(begun, env)(seen)
+        torch.testing.assert_close(action, teacher(seen), rtol=1e-3, atol=1e-3)
+        agent_cfg.actor.hidden_dims = [16]
+        with pytest.raises(ValueError, match=r"needs agent.actor.hidden_dims=\[32\]"):
+            train_isaac(env, agent_cfg, tmp_path, start_from=tmp_path / "teacher.pt")
+        teacher.clockwise = copy.deepcopy(teacher)
+        save_teacher(tmp_path / "both.pt", teacher, {"env_steps": 1})
+        with pytest.raises(ValueError, match="a network per direction"):
+            train_isaac(env, agent_cfg, tmp_path, start_from=tmp_path / "both.pt")
     finally:
         env.close()
 

@@ -210,6 +210,8 @@ def train_isaac(
 
 def _begin_with(runner: OnPolicyRunner, teacher: TeacherPolicy, path: Path) -> None:
     """Give the runner's actor the mean actions of a teacher that was read from `path`."""
+    if teacher.clockwise is not None:
+        raise ValueError(f"{path} has a network per direction; Isaac Lab's runner trains one")
     algorithm = runner.alg
     steps = load_checkpoint(path).config["notes"]["env_steps"]
     eps = float(algorithm.actor.obs_normalizer.eps)  # type: ignore[arg-type]  # untyped there
