@@ -43,7 +43,8 @@ def chosen(args: argparse.Namespace, parts: "list[Part]") -> "list[Part]":
     from dataclasses import replace
 
     names = [part.name for part in parts]
-    if wrong := sorted(set(args.parts or ()) - set(names)):
+    asked: list[str] = args.parts or []
+    if wrong := sorted(set(asked) - set(names)):
         raise ValueError(f"no part is called {', '.join(wrong)}; there are {', '.join(names)}")
     scale = args.minutes / DEFAULT_MINUTES
     wanted = [part for part in parts if not args.parts or part.name in args.parts]

@@ -54,7 +54,8 @@ def result_table(report: Numbers) -> dict:
         "weights once."
     ]
     notes += [f"{n} is not done: {p['state']}." for n, p in parts.items() if p["state"] != DONE]
-    missing = dict.fromkeys(("seeds", "episodes"), "a measurement of time has none")
+    none = "a measurement of time has none"
+    missing: dict[str, str] = {"seeds": none, "episodes": none}
     run = {name: about[name] for name in ("commands", "commit", "machine", "date")}
     commit, _, changed = str(about["commit"]).partition("+")
     if changed:

@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,14 +77,13 @@ class ChunkBatch:
 
     def to(self, device: torch.device | str) -> "ChunkBatch":
         """The same batch on another device; a GPU gets it while the program goes on."""
-        return ChunkBatch(
-            **{
-                name: {key: sent_to(group, device) for key, group in value.items()}
-                if isinstance(value, dict)
-                else sent_to(value, device)
-                for name, value in vars(self).items()
-            }
-        )
+        sent: dict[str, Any] = {
+            name: {key: sent_to(group, device) for key, group in value.items()}
+            if isinstance(value, dict)
+            else sent_to(value, device)
+            for name, value in vars(self).items()
+        }
+        return ChunkBatch(**sent)
 
     @classmethod
     def for_imitation(

@@ -43,21 +43,22 @@ def world_terms(drawn: dict[str, Tensor], count: int, device: torch.device | str
     """
     columns = []
     for name, (low, high) in RANGES.items():
-        value = _value(drawn, name, count).to(device, torch.float32)
+        value = _value(drawn, name, count, device)
         if KINDS.get(name) == "log_uniform":
             value, low, high = value.log(), math.log(low), math.log(high)
         columns.append(((2.0 * value - low - high) / (high - low)).clamp(-1.0, 1.0))
     return torch.cat(columns, dim=1)
 
 
-def _value(drawn: dict[str, Tensor], name: str, count: int) -> Tensor:
+def _value(drawn: dict[str, Tensor], name: str, count: int, device: torch.device | str) -> Tensor:
     """(N, 1), or (N, 3) for the centre of mass."""
     if name == "contact_friction":
-        both = _value(drawn, "cube_friction", count) + _value(drawn, "link_friction", count)
-        return both / 2
+        cube, hand = (_value(drawn, f"{of}_friction", count, device) for of in ("cube", "link"))
+        return (cube + hand) / 2
     width = 3 if name == "cube_centre_offset_m" else 1
     if name not in drawn:
         nominal = getattr(Physics(), name)
-        return torch.full((count, width), nominal[0] if name in KINDS else nominal)
-    value = drawn[name].reshape(count, -1)
+        value = nominal[0] if name in KINDS else nominal
+        return torch.full((count, width), value, device=device)
+    value = drawn[name].reshape(count, -1).to(device, torch.float32)
     return value if width == 3 else value.mean(dim=1, keepdim=True)
