@@ -27,4 +27,4 @@ def test_variants_are_as_the_table_says() -> None:
 def test_all_figures_are_drawn(tmp_path: Path) -> None:
     figures.draw(RESULTS, tmp_path)
     drawn = {path.name for path in tmp_path.iterdir() if path.stat().st_size > 20_000}
-    assert drawn == {"rehearsal.png", "ogbench_variants.png"}
+    assert drawn == {"learning.png", "rehearsal.png", "ogbench_variants.png"}

@@ -72,9 +72,11 @@ def test_every_result_file_is_shown_by_a_page() -> None:
 def test_the_teachers_table_is_what_evaluate_wrote() -> None:
     shipped = json.loads((ROOT / "assets/teacher.json").read_text())
     result = load(ROOT / "docs/results/teacher.json")
-    assert result.rows[0][1]["value"] == pytest.approx(shipped["rpm_in_hand"], abs=1e-6)
-    dropped = shipped["by_speed"]["1.5"]["drop_fraction_ci95"]
-    assert result.rows[3][6]["ci95"] == pytest.approx([100 * end for end in dropped], abs=1e-6)
+    spin, _ = result.cell("task's commands", "turns per minute in the hand")
+    assert spin["value"] == pytest.approx(shipped["rpm_in_hand"], abs=1e-6)
+    dropped, _ = result.cell("-1.5 rad/s", "dropped")
+    expected = shipped["by_speed"]["-1.5"]["drop_fraction_ci95"]
+    assert dropped["ci95"] == pytest.approx([100 * end for end in expected], abs=1e-6)
 
 
 # Rendering

@@ -104,7 +104,9 @@ def growth(request: GrowthRequest, step_ms: Callable[[int], float] | None = None
 
 
 def exponent(curve: dict[int, float]) -> float | None:
-    """How fast the curve rises in its last section; None if it begins with nothing."""
+    """How fast the curve rises in its last section; None for one point or a cost of nothing."""
+    if len(curve) < 2:
+        return None
     (x, y), (last_x, last_y) = sorted(curve.items())[-2:]
     if min(x, y, last_y) <= 0:
         return None
@@ -132,6 +134,8 @@ def draw_growth(curves: Curves, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 4.5))
     for name, curve in curves.items():
         points = [(size, cost) for size, cost in curve.items() if size and cost > 0]
+        if not points:
+            continue  # nothing that a logarithmic axis can show
         first = points[0][1]
         axes.plot(*zip(*((x, y / first) for x, y in points), strict=True), marker="o", label=name)
     axes.set(xscale="log", yscale="log", xlabel="size", ylabel="cost, relative to the first point")

@@ -14,7 +14,7 @@ from sernf_isaac.config import (
 from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.run_folder import load_settings
-from tasks.assets import DEFAULT_TEACHER, SMOOTH_TEACHER
+from tasks.assets import SMOOTH_TEACHER
 from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig
 from tasks.cube_spin.latency import physics_for_isaac, physics_with_latency
 from tasks.cube_spin.physics import Physics
@@ -30,8 +30,8 @@ LATENCY_STEPS = 1
 class StudentRun:
     """Everything that determines a distillation."""
 
-    teacher: str = str(DEFAULT_TEACHER)
-    """Policy file of the teacher."""
+    teacher: str = str(SMOOTH_TEACHER)
+    """Policy file of the teacher; the shipped students' one has steadier actions."""
     kind: str = "flow"
     """Of the student: "flow" or, to compare with, "gaussian" of the same size."""
     seed: int = 0

@@ -40,7 +40,7 @@ def tiny_run() -> settings.StudentRun:
     return settings.StudentRun(
         num_envs=3,
         batch_size=8,
-        episode=EpisodeConfig(length_s=1.0, support_s=(0.0, 0.5)),
+        episode=EpisodeConfig(length_s=2.0, support_s=(1.0, 1.5)),
         distill=DistillConfig(
             iterations=2,
             rollout_steps=10,

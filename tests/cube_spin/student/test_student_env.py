@@ -151,9 +151,10 @@ def test_the_teacher_acts_in_joint_targets_as_in_its_own_actions(
 
 
 def test_the_teachers_label_does_not_depend_on_what_the_student_sees(make_env: MakeEnv) -> None:
-    label = label_with(load_teacher())
-    blind = make_env(DISTILLATION, StudentObservationConfig())
-    clear = make_env(replace(DISTILLATION, **_perfect_sensors()))
+    teacher = load_teacher()
+    label, task = label_with(teacher), teacher.task
+    blind = make_env(DISTILLATION, StudentObservationConfig(), task=task)
+    clear = make_env(replace(DISTILLATION, **_perfect_sensors()), task=task)
     # The generators part ways, so the comparison is made on one state.
     seen = blind.get_observations()
     shown = seen.clone()
