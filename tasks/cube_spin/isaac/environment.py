@@ -194,8 +194,10 @@ def train_isaac(
         start_from: A teacher file to begin with; the settings must ask for its network.
 
     Raises:
-        ValueError: If the teacher file does not fit the settings.
+        ValueError: If the teacher file does not fit the settings, or a run is resumed as well.
     """
+    if resume is not None and start_from is not None:
+        raise ValueError(f"a resumed run keeps its networks; leave out start_from={start_from}")
     runner = create_rsl_rl_runner(env, agent_cfg, log_dir=str(run_dir))
     if start_from is not None:
         _begin_with(runner, load_teacher(start_from), start_from)
