@@ -28,7 +28,13 @@ LOCK_FILE = ".lock"
 """Held by the process that writes a run."""
 PACKAGES = ("sernf-isaac", "torch", "numpy", "mujoco", "isaaclab")
 """Whose versions are noted."""
-RESUMED_BY = ("train_teacher.py", "distill.py", "train_offline.py", "train_detector.py")
+RESUMED_BY = (
+    "train_teacher.py",
+    "distill.py",
+    "polish.py",
+    "train_offline.py",
+    "train_detector.py",
+)
 """Scripts that go on with `--resume FOLDER`."""
 
 

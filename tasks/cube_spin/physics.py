@@ -274,17 +274,25 @@ WIDE = replace(
 """Worlds as far apart as simulators and hands are: contact laws, shapes, servos, cubes, latency. A
 policy that is to leave the simulator trains here."""
 
-DISTILLATION = replace(
-    RANDOMIZED,
-    joint_noise_rad=(0.02, 0.02),
-    joint_velocity_noise_rad_s=(0.2, 0.2),
-    cube_position_noise_m=(0.003, 0.003),
-    cube_rotation_noise_rad=(0.05, 0.05),
-    joint_bias_rad=(0.02, 0.02),
-    cube_position_bias_m=(0.003, 0.003),
-    cube_rotation_bias_rad=(0.05, 0.05),
-)
-"""Randomisation plus the strong sensor noise the student is distilled under (paper F.5)."""
+
+def _poorly_seen(physics: Physics) -> Physics:
+    """With the strong sensor noise the student is distilled under (paper F.5)."""
+    return replace(
+        physics,
+        joint_noise_rad=(0.02, 0.02),
+        joint_velocity_noise_rad_s=(0.2, 0.2),
+        cube_position_noise_m=(0.003, 0.003),
+        cube_rotation_noise_rad=(0.05, 0.05),
+        joint_bias_rad=(0.02, 0.02),
+        cube_position_bias_m=(0.003, 0.003),
+        cube_rotation_bias_rad=(0.05, 0.05),
+    )
+
+
+DISTILLATION = _poorly_seen(RANDOMIZED)
+"""Randomisation plus the noise of the sensors."""
+WIDE_DISTILLATION = _poorly_seen(WIDE)
+"""The wide worlds plus the noise of the sensors: where students are distilled and polished."""
 
 PRESETS = {
     "nominal": NOMINAL,
@@ -294,4 +302,5 @@ PRESETS = {
     "reality": REALITY,
     "hard": HARD,
     "distillation": DISTILLATION,
+    "wide_distillation": WIDE_DISTILLATION,
 }

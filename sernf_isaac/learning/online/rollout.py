@@ -3,6 +3,7 @@
 Environments are handed in; whatever has `reset`, `step` and `succeeded` will do.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -48,7 +49,7 @@ def collect(
     decide: Decide,
     spec: ChunkSpec,
     *,
-    hold: Tensor,
+    hold: Tensor | Callable[[], Tensor],
     name: str = "",
     is_offline: bool = False,
     max_steps: int | None = None,
@@ -59,14 +60,15 @@ def collect(
         env: Is reset first.
         decide: The policy.
         spec: How decisions fall in time.
-        hold: (A,) or (N, A) actions that keep still, queued before the first decision.
+        hold: (A,) or (N, A) actions that keep still, queued before the first decision; or what
+            tells them once the episodes have begun.
         name: Of the policy, for the episodes.
         is_offline: Whether the episodes become offline data.
         max_steps: Stop episodes that are longer; None: never.
     """
     observation = env.reset()
     record, act = Record(env.num_envs, max_steps), ChunkActor(decide, spec)
-    still = hold.expand(env.num_envs, -1)
+    still = (hold if isinstance(hold, Tensor) else hold()).expand(env.num_envs, -1)
     fresh = torch.ones(env.num_envs, dtype=torch.bool)
     recent = {key: [observation[key]] * spec.history for key in spec.history_keys}
     while record.running.any():

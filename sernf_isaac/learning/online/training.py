@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.episode_files import pack, unpack
 from sernf_isaac.data.replay import Replay
 from sernf_isaac.devices import restore_generator
 from sernf_isaac.learning.learner import Learner
@@ -111,7 +112,7 @@ class OnlineTraining:
             "env": self.env.state_dict(),
             "generator": self._generator.get_state(),
             "counts": [self.env_steps, self.updates],
-            "episodes": [_packed(episode) for episode in self.episodes],
+            "episodes": pack(self.episodes) if self.episodes else None,
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -120,7 +121,7 @@ class OnlineTraining:
         Raises:
             ValueError: If networks or offline data differ.
         """
-        self._remember([_unpacked(packed) for packed in state["episodes"]])
+        self._remember(unpack(state["episodes"]) if state["episodes"] else [])
         self.replay.load_state_dict(state["replay"])
         self.learner.load_state_dict(state["learner"])
         self.env.load_state_dict(state["env"])
@@ -144,16 +145,3 @@ class OnlineTraining:
             self.updates += 1
         self.learner.check()
         return {name: float(value) / (self.updates - first) for name, value in sums.items()}
-
-
-def _packed(episode: Episode) -> dict:
-    """Tensors and plain values, for a file."""
-    arrays = {name: torch.from_numpy(value) for name, value in episode.to_arrays().items()}
-    return {"arrays": arrays, "policy": episode.policy, "outcome": episode.outcome}
-
-
-def _unpacked(packed: dict) -> Episode:
-    arrays = {name: value.numpy() for name, value in packed["arrays"].items()}
-    return Episode.from_arrays(
-        arrays, policy=packed["policy"], outcome=packed["outcome"], is_offline=False
-    )

@@ -20,6 +20,8 @@ from isaaclab_rl.rsl_rl import (
 )
 from isaaclab_tasks.utils import resolve_task_config
 from rsl_rl.runners import OnPolicyRunner
+from tensordict import TensorDict
+from torch import Tensor
 
 from sernf_isaac.checkpoint import load_checkpoint
 from tasks import ISAAC_TASKS
@@ -35,7 +37,7 @@ from tasks.cube_spin.teacher.policy import (
     teacher_from_rsl_rl,
     with_teacher,
 )
-from tasks.cube_spin.terms import TaskConstants
+from tasks.cube_spin.terms import TaskConstants, TaskState
 
 CRITIC_ITERATIONS = 10
 """Iterations in which only the critic learns, when a run begins with a teacher file."""
@@ -59,6 +61,17 @@ class IsaacCubeSpin(RslRlVecEnvWrapper):
     def finished(self) -> EpisodeRecords | None:
         """Records of the episodes that ended in the last step, by ascending environment."""
         return self.tracker.finished
+
+    @property
+    def state(self) -> TaskState:
+        """The truth after the last step; where an episode has just ended, of the next one."""
+        return self.tracker.state
+
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:
+        """As RSL-RL's; `extras["terminated"]` (N,) bool tells lost cubes from time limits."""
+        observations, reward, dones, extras = super().step(actions)
+        extras["terminated"] = self.unwrapped.termination_manager.terminated
+        return observations, reward, dones, extras
 
     def use_task(self, task: TaskConfig) -> None:
         """Go on with other commands or episodes, from new episodes.

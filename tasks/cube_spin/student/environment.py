@@ -92,6 +92,15 @@ class StudentEnv:
         self.inner.use_task(task)
         self._begin()
 
+    def seed(self, seed: int) -> None:
+        """Draw the cameras' noise from this seed from now on."""
+        self._generator.manual_seed(seed + CAMERA_SEED)
+
+    def restart(self) -> None:
+        """New episodes everywhere."""
+        self.inner.reset()
+        self._begin()
+
     def close(self) -> None:
         """End the simulation."""
         self.inner.close()
