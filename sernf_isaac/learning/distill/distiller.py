@@ -98,7 +98,7 @@ class Distiller:
     ) -> None:
         self.env, self.label, self.policy, self.learner = env, label, policy, learner
         self.config, self.run_dir, self.workers = config, run_dir, workers or Workers()
-        self._names, self._batch_size = action_names, batch_size
+        self._names, self._batch_size, self._seed = action_names, batch_size, seed
         rank = self.workers.rank
         self._draw = torch.Generator().manual_seed(seed_of(seed, rank))
         self._turns = Turns(config.turns, policy.layout.spec.prefix, self._draw)
@@ -234,8 +234,7 @@ class Distiller:
     @property
     def state_file(self) -> Path:
         """Where this process keeps its resume point."""
-        rank = self.workers.rank
-        return self.run_dir / (f"training_state.{rank}.pt" if rank else STATE_FILE)
+        return self.run_dir / _state_name(self.workers.rank)
 
     def save(self) -> None:
         """Write the resume point by one rename."""
@@ -248,33 +247,29 @@ class Distiller:
             "generators": (self._draw.get_state(), self._sampling.get_state().cpu()),
             "iteration": self.iteration,
             "wall_s": self.wall_s,
+            "processes": self.workers.count,
         }
         write_whole(self.state_file, state)
 
     def resume(self) -> None:
         """Go back to the last resume point.
 
+        Another number of processes than wrote it may go on: each begins new episodes, with new
+        draws, and the windows of one of those that wrote.
+
         Raises:
             FileNotFoundError: If there is none.
             ValueError: If it is damaged, of other networks or of another number of environments, or
                 if processes that learn together would go on from different iterations.
         """
-        path = self.state_file
-        if not path.is_file():
-            raise FileNotFoundError(f"nothing to resume: {path} does not exist")
-        state = read_whole(path)
-        if not isinstance(state, dict) or not {"learner", "actor", "turns"} <= state.keys():
-            raise ValueError(f"{path} is no resume point of a distillation")
-        self.env.load_state_dict(state["env"])
-        if state["env"]:  # the queues belong to the episodes that go on
-            there = self.env.get_observations()[HOLD].device
-            self._actor.load_state_dict({k: v.to(there) for k, v in state["actor"].items()})
-            self._turns.load_state_dict(state["turns"])
-        self._memory.load_state_dict(state["memory"])
-        for generator, saved in zip((self._draw, self._sampling), state["generators"], strict=True):
-            restore_generator(generator, saved)
-        self.iteration, self.wall_s = state["iteration"], state["wall_s"]
-        self.learner.load_state_dict(state["learner"])
+        first = _read_state(self.run_dir / STATE_FILE)
+        wrote = first.get("processes", 1)
+        if wrote == self.workers.count:
+            self._go_on(_read_state(self.state_file))
+        else:
+            number = self.workers.rank % wrote
+            path = self.run_dir / _state_name(number)
+            self._go_on_apart(first if number == 0 else _read_state(path))
         iterations = self.workers.gather(self.iteration)
         if len(set(iterations)) > 1:
             raise ValueError(
@@ -282,6 +277,44 @@ class Distiller:
                 f"({iterations}, by rank): the run was stopped while they were written. Resume "
                 "without torchrun, which goes on from process 0's, or start anew"
             )
+
+    def _go_on(self, state: dict) -> None:
+        """As the process that wrote this would have."""
+        self.env.load_state_dict(state["env"])
+        if state["env"]:  # the queues belong to the episodes that go on
+            there = self.env.get_observations()[HOLD].device
+            self._actor.load_state_dict({k: v.to(there) for k, v in state["actor"].items()})
+            self._turns.load_state_dict(state["turns"])
+        for generator, saved in zip((self._draw, self._sampling), state["generators"], strict=True):
+            restore_generator(generator, saved)
+        self._learned(state)
+
+    def _go_on_apart(self, state: dict) -> None:
+        """As one of another number of processes: episodes, draws and noise are its own."""
+        seed = seed_of(self._seed, self.workers.rank) + state["iteration"]
+        self._draw.manual_seed(seed)
+        self._sampling.manual_seed(seed)
+        self._learned(state)
+        if self.workers.rank:
+            self.learner.fresh_noise(self.iteration)
+
+    def _learned(self, state: dict) -> None:
+        self._memory.load_state_dict(state["memory"])
+        self.iteration, self.wall_s = state["iteration"], state["wall_s"]
+        self.learner.load_state_dict(state["learner"])
+
+
+def _state_name(rank: int) -> str:
+    return f"training_state.{rank}.pt" if rank else STATE_FILE
+
+
+def _read_state(path: Path) -> dict:
+    if not path.is_file():
+        raise FileNotFoundError(f"nothing to resume: {path} does not exist")
+    state = read_whole(path)
+    if not isinstance(state, dict) or not {"learner", "actor", "turns"} <= state.keys():
+        raise ValueError(f"{path} is no resume point of a distillation")
+    return state
 
 
 def gpu_memory_gib(device: torch.device) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_distiller import Drift, tiny_distiller, weights
 from torchrun import run_together
 
 from sernf_isaac.metrics import read_metrics
@@ -41,6 +42,23 @@ try:
 except ValueError as error:
     toy["refused"] = str(error)
 torch.save(toy, out / f"{{workers.rank}}.pt")
+workers.close()
+"""
+GOING_ON = """
+import sys, torch
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from sernf_isaac.learning.workers import Workers
+from tiny_distiller import Drift, tiny_distiller, weights
+torch.set_num_threads(1)
+out = Path(sys.argv[1])
+workers = Workers.from_environment("cpu")
+distiller = tiny_distiller(out, Drift(seed=workers.rank), workers=workers, iterations=3)
+distiller.resume()
+began = weights(distiller)
+distiller.run()
+told = {{"began": began, "ended": weights(distiller), "iteration": distiller.iteration}}
+torch.save(told | {{"executed": torch.stack(distiller.env.executed)}}, out / f"{{workers.rank}}.pt")
 workers.close()
 """
 
@@ -90,3 +108,23 @@ def test_resume_points_of_different_iterations_are_refused_by_all(
 ) -> None:
     for outcome in outcomes[1]:
         assert re.search(r"different iterations \(\[2, 3\], by rank\)", outcome["refused"])
+
+
+def test_another_number_of_processes_goes_on(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    alone = tiny_distiller(tmp_path, Drift(), iterations=2)
+    alone.run()
+    run_together(GOING_ON.format(tests=str(HELPERS)), tmp_path)
+    pair = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    for told in pair:
+        assert torch.equal(told["began"], weights(alone))
+        assert torch.equal(told["ended"], pair[0]["ended"])
+        assert told["iteration"] == 3
+    assert not torch.equal(pair[0]["ended"], pair[0]["began"])
+    assert not torch.equal(pair[0]["executed"], pair[1]["executed"])
+
+    back = tiny_distiller(tmp_path, Drift(), iterations=4)
+    back.resume()
+    assert torch.equal(weights(back), pair[0]["ended"])
+    back.run()
+    assert back.iteration == 4
