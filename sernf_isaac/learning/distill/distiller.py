@@ -24,6 +24,7 @@ from sernf_isaac.learning.distill.memory import RolloutMemory
 from sernf_isaac.learning.distill.turns import Turns
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.workers import Workers, seed_of
+from sernf_isaac.memory_use import gpu_memory_gib, peak_memory_gib
 from sernf_isaac.metrics import MetricsWriter
 from sernf_isaac.policy import ChunkPolicy
 
@@ -315,21 +316,6 @@ def _read_state(path: Path) -> dict:
     if not isinstance(state, dict) or not {"learner", "actor", "turns"} <= state.keys():
         raise ValueError(f"{path} is no resume point of a distillation")
     return state
-
-
-def gpu_memory_gib(device: torch.device) -> float:
-    """Memory of the GPU that is taken, by simulator and learner alike; 0 on a CPU."""
-    if device.type != "cuda":
-        return 0.0
-    free, total = torch.cuda.mem_get_info(device)
-    return (total - free) / 2**30
-
-
-def peak_memory_gib() -> float:
-    """The most memory that this process has had; 0 where the system does not tell (not Linux)."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.is_file() else []
-    return sum(int(line.split()[1]) / 2**20 for line in lines if line.startswith("VmHWM:"))
 
 
 _SHOWN = (

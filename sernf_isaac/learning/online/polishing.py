@@ -20,10 +20,10 @@ from tqdm import tqdm
 from sernf_isaac.checkpoint import read_whole, write_whole
 from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.episode_files import load_episodes, save_episodes
 from sernf_isaac.data.replay import Mixing, Replay
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.losses import Metrics
+from sernf_isaac.learning.online.episode_files import load_episodes, save_episodes
 from sernf_isaac.learning.online.rollout import Environment, collect
 from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, Stage, unequal
 from sernf_isaac.learning.workers import Workers, seed_of

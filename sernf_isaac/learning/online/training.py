@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from sernf_isaac.data.episode import Episode
-from sernf_isaac.data.episode_files import pack, unpack
 from sernf_isaac.data.replay import Replay
 from sernf_isaac.devices import restore_generator
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.losses import Metrics
+from sernf_isaac.learning.online.episode_files import pack, unpack
 from sernf_isaac.learning.online.rollout import Environment, collect
 from sernf_isaac.learning.stages import ONLINE, Stage
 from sernf_isaac.policy import ChunkPolicy

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sernf_isaac.chunk_queue import ChunkQueue
 from sernf_isaac.learning.distill.config import DistillConfig
-from sernf_isaac.learning.distill.distiller import STATE_FILE, Distiller, peak_memory_gib
+from sernf_isaac.learning.distill.distiller import STATE_FILE, Distiller
+from sernf_isaac.memory_use import peak_memory_gib
 from sernf_isaac.metrics import read_metrics
 
 MakeDistiller = Callable[..., Distiller]
