@@ -5,7 +5,7 @@ that is killed and resumed draws the batches that would have come next, whatever
 or people have relabelled meanwhile; both count from the next iteration on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from sernf_isaac.data.normalizer import Normalizer
 from sernf_isaac.data.replay import Mixing, Replay
 from sernf_isaac.data.store.labels import label_path, newest_revisions, read_label
 from sernf_isaac.data.store.reader import Commit, RunReader
+from sernf_isaac.learning.finetune.held_out import is_held_out
 from sernf_isaac.learning.per_step import PerStepReplay
 from sernf_isaac.learning.stages import Stage
 from sernf_isaac.learning.workers import Workers
@@ -56,6 +57,8 @@ class IterationSampler:
             Process 0 decides what an iteration's data are; the others wait until they see them.
         together: Neighbouring rows of a batch that one process gets: as many as the parts into
             which an update deals its batch out.
+        held_out_share: Of the robot's episodes that no batch is drawn from; see `held_out`.
+        simulated: Episodes that stay among the data, as offline ones.
     """
 
     def __init__(
@@ -72,9 +75,11 @@ class IterationSampler:
         wait: Callable[[float, float], None],
         workers: Workers | None = None,
         together: int = 1,
+        held_out_share: float = 0.0,
+        simulated: Sequence[Episode] = (),
     ) -> None:
         self._workers, self._together = workers or Workers(), together
-        self._reader, self._keys, self._spec = RunReader(run), keys, spec
+        self._reader, self._keys, self.spec = RunReader(run), keys, spec
         self._normalizer, self._plan, self._mixing = normalizer, plan, mixing
         self._wait = wait
         self._generator = torch.Generator().manual_seed(seed)
@@ -82,6 +87,7 @@ class IterationSampler:
         self._kind = Replay if critic == "chunk" else PerStepReplay
         self._replay = self._kind(spec, self._generator, mixing)
         self._drawn = 0
+        self._held_out_share, self._simulated = held_out_share, simulated
 
     @property
     def iteration(self) -> int:
@@ -93,6 +99,12 @@ class IterationSampler:
         """Robot time in the current iteration's data."""
         known = dict(self._manifest)
         return self._minutes([c for c in self._reader.commits() if c.id in known])
+
+    def held_out(self) -> list[Episode]:
+        """Episodes of the current iteration's data that nobody learns from."""
+        commits = {commit.id: commit for commit in self._reader.commits()}
+        kept = [entry for entry in self._manifest if self._judges(entry[0])]
+        return [self._load(commits[eid], revision) for eid, revision in kept]
 
     def draw(self, stage: Stage) -> ChunkBatch:
         """A scaled batch; waits for data at an iteration's first one.
@@ -168,12 +180,18 @@ class IterationSampler:
 
     def _fill(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._replay = self._kind(self._spec, self._generator, self._mixing)
+        self._replay = self._kind(self.spec, self._generator, self._mixing)
         commits = {commit.id: commit for commit in self._reader.commits()}
         if missing := sorted({eid for eid, _ in manifest} - set(commits)):
             raise ValueError(f"{self._reader.run} lost episodes {missing[:3]} of this iteration")
+        for number, episode in enumerate(self._simulated):
+            self._replay.add(episode, f"simulated/{number}")
         for eid, revision in manifest:
-            self._replay.add(self._load(commits[eid], revision), eid)
+            if not self._judges(eid):
+                self._replay.add(self._load(commits[eid], revision), eid)
+
+    def _judges(self, eid: str) -> bool:
+        return is_held_out(eid, self._held_out_share)
 
     def _load(self, commit: Commit, revision: int) -> Episode:
         episode = self._reader.load(commit, labelled=False, groups=self._keys)

@@ -23,6 +23,7 @@ def preset(name: str) -> FinetuneRun:
             rl_batch_size=256,
             critic_updates=4,
             updates_per_iteration=400,
+            held_out_share=0.1,
             learner=LearnerConfig(critic=critic, optimizer=optimizer, improvement=improvement),
         )
     if name == "paper":

@@ -8,24 +8,26 @@ data, three mix offline and online data.
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
 from sernf_isaac import run_folder
 from sernf_isaac.config import ImprovementConfig, LearnerConfig, refuse_unused
+from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.replay import Mixing
 from sernf_isaac.data.source_info import agreed_rate
-from sernf_isaac.data.store.channel import beat, first_checkpoint, publish_checkpoint
+from sernf_isaac.data.store.channel import beat, first_checkpoint
 from sernf_isaac.data.store.writer import make_folders
 from sernf_isaac.learning.build import DrawSteps, learner_of
 from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSampler
+from sernf_isaac.learning.finetune.keeper import Keeper
 from sernf_isaac.learning.learner import Learner
+from sernf_isaac.learning.online.episode_files import load_episodes, save_episodes
 from sernf_isaac.learning.staged_training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, unequal
 from sernf_isaac.learning.workers import Workers
-from sernf_isaac.models.actor_critic import Critics
 from sernf_isaac.models.build import build_critics
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.run_folder import CONFIG_FILE
@@ -33,6 +35,8 @@ from sernf_isaac.spec import Contract
 
 FOLDER = "learner"
 """In the run's folder: resume point, metrics and settings."""
+SIMULATED_FILE = "simulated.pt"
+"""In there: the copy of the simulated episodes that the learner began with."""
 
 
 @dataclass
@@ -69,9 +73,16 @@ class FinetuneRun:
     dropout are those of the run's first policy; so must what only imitation uses."""
     noise_std: float = 0.01
     """Noise on imitated actions; paper G: 0.01 on real data."""
-    fresh_critics: bool = True
-    """Start with new critics, also if the first policy brings some. False: go on with those, which
-    must be as `learner.critic` says."""
+    fresh_critics: bool = False
+    """Start with new critics as `learner.critic` says, also if the first policy brings some (the
+    paper). False: go on with those, whatever their size; the robot then chooses by value from the
+    first minute, and what the warm-up learns is published too."""
+    simulated: str = ""
+    """File of simulated episodes that stay among the data as offline ones, such as polish.py leaves
+    beside its student. Empty: none (the paper)."""
+    held_out_share: float = 0.0
+    """Share of the robot's episodes that nobody learns from. A policy is published only if its
+    critics foresee their returns no worse than those in use. 0: always publish (the paper)."""
     log_every: int = 50
     """Updates between rows of the metrics."""
     save_every: int = 250
@@ -83,6 +94,10 @@ class FinetuneRun:
                 f"rl_batch_size: {self.rl_batch_size} rows cannot be dealt out among "
                 f"{self.critic_updates} critic_updates"
             )
+        if not 0.0 <= self.held_out_share < 1.0:
+            raise ValueError(f"held_out_share ({self.held_out_share}) must be in 0..1, below 1")
+        if self.held_out_share and self.learner.critic.kind != "chunk":
+            raise ValueError("held_out_share judges critics of chunks; set it to 0")
         refuse_unused(
             self.learner,
             ("policy", "optimizer.imitation_learning_rate"),
@@ -169,12 +184,15 @@ def _learn(
     learner.join(workers)
     folder = run / FOLDER
 
+    warm = first.critics is not None and not settings.fresh_critics
+    keeper = Keeper(run, sampler, device)
+
     def after_leg(leg: Leg) -> dict[str, float]:
         found = {"data/minutes": sampler.data_minutes, "iteration": float(sampler.iteration + 1)}
         path = folder / "policy.pt"
         policy.save(path, contract, {"stage": leg.stage.name, "update": training.step})
-        if leg.stage.name != WARM_UP.name:  # until then the policy to drive with has not changed
-            publish_checkpoint(run, path, training.step)
+        if warm or leg.stage.name != WARM_UP.name:  # else it still drives as it did
+            found |= keeper.publish_unless_worse(policy, path, training.step)
         info: dict = dict(found)
         beat(run, "learner", info | {"stage": leg.stage.name, "update": training.step}, time.time)
         return found
@@ -212,39 +230,25 @@ def _build(
     settings: FinetuneRun, first: ChunkPolicy, draw_steps: DrawSteps, device: str
 ) -> tuple[Learner, ChunkPolicy]:
     """The learner, and the policy that shares its networks."""
-    critic, sigma = settings.learner.critic, settings.learner.improvement.sigma
+    kept = None if settings.fresh_critics else first.critics
+    critic = settings.learner.critic if kept is None else first.layout.critic
+    sigma = settings.learner.improvement.sigma
     sigma = first.sigma if sigma is None else sigma
     layout = replace(first.layout, critic=critic)
     config = replace(
         settings.learner,
         policy=layout.policy,
+        critic=critic,
         improvement=replace(settings.learner.improvement, sigma=sigma),
     )
     first.actor.flow.noise_std = settings.noise_std
     torch.manual_seed(settings.seed)
-    critics = None if settings.fresh_critics else _kept_critics(settings, first)
-    critics = critics or build_critics(layout, first.actor)
+    critics = build_critics(layout, first.actor) if kept is None else kept
     learner = learner_of(
         first.actor, critics, config, draw_steps, seed=settings.seed, device=device
     )
     policy = ChunkPolicy(layout, learner.actor, learner.critics, first.normalizer, sigma=sigma)
     return learner, policy
-
-
-def _kept_critics(settings: FinetuneRun, first: ChunkPolicy) -> Critics | None:
-    """Those of the first policy, if it has any.
-
-    Raises:
-        ValueError: If they are others than the settings say.
-    """
-    wanted, theirs = asdict(settings.learner.critic), asdict(first.layout.critic)
-    differ = [f"{n}={theirs[n]}, not {wanted[n]}" for n in wanted if wanted[n] != theirs[n]]
-    if first.critics is not None and differ:
-        raise ValueError(
-            "fresh_critics=false goes on with the first policy's critics, but they have "
-            f"{'; '.join(differ)}: set learner.critic to what they are, or take fresh ones"
-        )
-    return first.critics
 
 
 def _sampler(
@@ -274,4 +278,31 @@ def _sampler(
         wait=wait,
         workers=workers,
         together=settings.critic_updates,
+        held_out_share=settings.held_out_share,
+        simulated=_simulated(settings, run, policy),
     )
+
+
+def _simulated(settings: FinetuneRun, run: Path, policy: ChunkPolicy) -> list[Episode]:
+    """The simulated episodes, as a copy in the run keeps them.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds no episodes, or such as the policy does not see.
+    """
+    if not settings.simulated:
+        return []
+    kept = run / FOLDER / SIMULATED_FILE
+    if not kept.is_file():
+        episodes = load_episodes(Path(settings.simulated))
+        kept.parent.mkdir(exist_ok=True)
+        save_episodes(kept, episodes)
+    episodes = load_episodes(kept)
+    for episode in episodes:
+        sizes = {name: value.shape[1] for name, value in episode.observation.items()}
+        if sizes != dict(policy.layout.features):
+            raise ValueError(
+                f"simulated={settings.simulated} has {sizes}, the policy sees "
+                f"{dict(policy.layout.features)}"
+            )
+    return [replace(episode, is_offline=True) for episode in episodes]

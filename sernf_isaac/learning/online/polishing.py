@@ -33,6 +33,8 @@ from sernf_isaac.policy import ChunkPolicy
 STATE_FILE = "training_state.pt"
 EPISODES = "rounds"
 """Folder of the episodes, a file for each round and process."""
+SIMULATED_FILE = "simulated.pt"
+"""Episodes of the newest rounds, in one file."""
 IMITATED = ("first", "best")
 
 
@@ -71,6 +73,8 @@ class PolishPlan:
     "first", of the warm-up alone, which are the unchanged policy's (Alg. 3: offline data); "best",
     also the later ones, so that the policy follows what the critics chose from it."""
     mixing: Mixing = field(default_factory=lambda: Mixing("proportional"))
+    kept_rounds: int = 2
+    """Newest rounds whose episodes `SIMULATED_FILE` keeps, for fine-tuning to learn from too."""
     save_every: int = 2
     """Rounds between resume points."""
 
@@ -88,8 +92,9 @@ class PolishPlan:
             )
         if self.imitated not in IMITATED:
             raise ValueError(f"plan.imitated must be one of {IMITATED}, not '{self.imitated}'")
-        if self.save_every < 1:
-            raise ValueError(f"plan.save_every ({self.save_every}) must be at least 1")
+        for name in ("save_every", "kept_rounds"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"plan.{name} ({getattr(self, name)}) must be at least 1")
 
     @property
     def rounds(self) -> int:
@@ -180,6 +185,10 @@ class Polisher:
     def save(self) -> None:
         """Write the resume point by one rename."""
         if self.workers.writes:
+            newest = range(max(0, self.round - self.plan.kept_rounds), self.round)
+            files = [file for number in newest for file in self._files(number)]
+            kept = [episode for file in files for episode in load_episodes(file)]
+            save_episodes(self.run_dir / SIMULATED_FILE, kept)
             state = {"learner": self.learner.state_dict(), "round": self.round}
             write_whole(self.run_dir / STATE_FILE, state)
 
@@ -201,13 +210,17 @@ class Polisher:
         if self.workers.rank:
             self.learner.fresh_noise(self.round)
         for number in range(self.round):
-            files = sorted((self.run_dir / EPISODES).glob(f"{number:04d}.*.pt"))
-            if not files:
-                raise FileNotFoundError(
-                    f"the episodes of round {number + 1} are gone from {self.run_dir / EPISODES}"
-                )
-            for file in files[self.workers.rank :: self.workers.count]:
+            for file in self._files(number)[self.workers.rank :: self.workers.count]:
                 self._remember(file.stem, load_episodes(file))
+
+    def _files(self, number: int) -> list[Path]:
+        """A round's episodes, by process."""
+        files = sorted((self.run_dir / EPISODES).glob(f"{number:04d}.*.pt"))
+        if not files:
+            raise FileNotFoundError(
+                f"the episodes of round {number + 1} are gone from {self.run_dir / EPISODES}"
+            )
+        return files
 
     def _play(self) -> dict[str, float]:
         """One episode on each machine."""

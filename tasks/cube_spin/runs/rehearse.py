@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from sernf_isaac.data.store.channel import wanted_checkpoint
 from sernf_isaac.data.store.files import read_json, sha256_of, write_json
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.deploy.actor.episode import EpisodeResult, RunnerSettings
@@ -17,6 +18,7 @@ from sernf_isaac.deploy.policy.local import DecisionSettings
 from sernf_isaac.learning.finetune.presets import preset
 from sernf_isaac.learning.finetune.run import FOLDER, FinetuneRun, finetune
 from sernf_isaac.learning.staged_training import STATE_FILE
+from sernf_isaac.policy import load_policy
 from sernf_isaac.progress import MinutesBar
 from sernf_isaac.run_folder import git_commit
 from tasks.cube_spin.hand.curves import curve_figure
@@ -90,6 +92,8 @@ class Rehearsal:
     ) -> None:
         self._run, self._student, self._out, self._tell = run, student, out, tell
         self._camera, self._device = camera, device
+        brings_critics = load_policy(student)[0].critics is not None
+        self._frozen = run.warm_up_iterations * (run.fresh_critics or not brings_critics)
         self._robot = out / "robot"
         self._robot.mkdir(parents=True, exist_ok=True)
         self._about = _settings_kept(run, student, out)
@@ -106,13 +110,15 @@ class Rehearsal:
 
     @property
     def _newest(self) -> Path:
-        return self._robot / FOLDER / "policy.pt"
+        """What the robot drives with."""
+        wanted = wanted_checkpoint(self._robot)
+        assert wanted is not None, "the student was published first"
+        return wanted.file.check(self._robot)
 
     def _collect(self, there: float, needed: float) -> None:
         """What the robot does while the learner waits: test what was learned, then more data."""
         done = round(needed / self._run.minutes_per_iteration) - 1
-        warm = self._run.warm_up_iterations
-        if done >= warm:  # before, neither the policy nor how it drives has changed
+        if done >= max(self._frozen, 1):  # before, neither policy nor how it drives has changed
             self._test(done, self._newest)
         episodes = len(RunReader(self._robot).commits())
         hand = self._hand(self._run.seed + 1000 * (episodes + 1))
@@ -132,7 +138,7 @@ class Rehearsal:
         results, wall_s = self._session(hand, folder, self._run.minutes_per_test, name)
         minutes = iteration * self._run.minutes_per_iteration
         row = {"iteration": iteration, "real_minutes": minutes}
-        row["frozen"] = 0 < iteration <= self._run.warm_up_iterations
+        row["frozen"] = 0 < iteration <= self._frozen
         write_json(path, row | point(results, wall_s))
         self._curve()
 

@@ -154,7 +154,7 @@ def test_what_fine_tuning_cannot_change_is_refused(settings, override, message):
         apply_overrides(settings, [override])
 
 
-def test_kept_critics_must_be_what_the_settings_say(run, settings):
+def test_critics_of_the_first_policy_are_kept_unless_fresh_ones_are_asked_for(run, settings):
     first, contract = load_policy(run.parent / "first.pt")
     first.critics = build_critics(first.layout, first.actor)
     first.save(run.parent / "judged.pt", contract, {})
@@ -164,10 +164,12 @@ def test_kept_critics_must_be_what_the_settings_say(run, settings):
     judged, _ = load_policy(run.parent / "judged.pt")
     learner, _ = _build(keep, judged, None, "cpu")
     assert learner.critics is judged.critics
+    assert learner.config.critic == CRITIC, "their own sizes, whatever the settings say"
     other = replace(CRITIC, support=(-8.0, 8.0))
-    keep = replace(keep, learner=replace(keep.learner, critic=other))
-    with pytest.raises(ValueError, match=r"but they have support=.*not \(-8.0, 8.0\): set"):
-        _build(keep, judged, None, "cpu")
+    fresh = replace(settings, fresh_critics=True, learner=replace(settings.learner, critic=other))
+    learner, policy = _build(fresh, judged, None, "cpu")
+    assert learner.critics is not judged.critics
+    assert policy.layout.critic == other
 
 
 def test_the_policy_is_frozen_in_the_warm_up_and_published_after_it(run, settings):

@@ -7,7 +7,13 @@ import torch
 from tiny_polisher import EDGE, Line, tiny_polisher, weights
 from torchrun import run_together
 
-from sernf_isaac.learning.online.polishing import EPISODES, Polisher, PolishPlan
+from sernf_isaac.learning.online.episode_files import load_episodes
+from sernf_isaac.learning.online.polishing import (
+    EPISODES,
+    SIMULATED_FILE,
+    Polisher,
+    PolishPlan,
+)
 from sernf_isaac.metrics import read_metrics
 
 HELPERS = Path(__file__).resolve().parents[3] / "helpers"
@@ -125,3 +131,11 @@ def test_a_plan_that_cannot_be_is_refused() -> None:
         PolishPlan(imitated="all")
     with pytest.raises(ValueError, match="cannot be dealt out"):
         PolishPlan(batch_size=30, critic_updates=4)
+
+
+def test_the_newest_rounds_are_kept_for_fine_tuning(tmp_path: Path) -> None:
+    polisher = tiny_polisher(tmp_path, Line(5), kept_rounds=2)
+    polisher.run()
+    kept = load_episodes(tmp_path / SIMULATED_FILE)
+    assert [episode.policy for episode in kept] == ["round 3"] * 5 + ["round 4"] * 5
+    assert all(set(episode.observation) == {"place"} for episode in kept)
