@@ -41,7 +41,7 @@ def test_episodes_come_back_as_they_went_in(tmp_path: Path) -> None:
 
 
 def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="none.pt does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"none\.pt does not exist"):
         load_episodes(tmp_path / "none.pt")
     (tmp_path / "text.pt").write_text("hello")
     with pytest.raises(ValueError, match=r"text\.pt holds no episodes"):
