@@ -1,7 +1,7 @@
 """RL of a student in simulation: policy and critics improve before the first minute on a robot.
 
     python scripts/polish.py --sim twin                              # laptop, CPU
-    python scripts/polish.py --student runs/student/NAME/student.pt --sim twin
+    python scripts/polish.py --policy runs/student/NAME/student.pt --sim twin
     python scripts/polish.py --sim twin --resume latest              # go on after an interruption
     python scripts/polish.py --sim isaac --preset paper              # GPU, 1,024 environments
     torchrun --nproc_per_node 2 scripts/polish.py --sim twin --threads 1
@@ -31,7 +31,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     add = parser.add_argument
     add("--sim", choices=("auto", "twin", "isaac"), default="auto", help="the simulator")
     add("--preset", choices=("small", "paper"), default="small", help="sizes to begin from")
-    add("--student", default=None, help="policy file to begin with; default: the shipped student")
+    add("--policy", default=None, help="student to begin with; default: the shipped one")
     add("--physics", default=None, help="physics of the twin: preset or YAML file")
     add("--num_envs", default=None, help="environments per process; default: the preset's")
     add("--seed", default=None, help="default: the preset's")
@@ -45,7 +45,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
 def settings(args: argparse.Namespace, overrides: list[str]) -> tuple["PolishRun", Path | None]:
     """The run, and its folder if it goes on."""
     flags = {name: getattr(args, name) for name in ("num_envs", "seed", "physics")}
-    flags["student"] = str(args.student.resolve()) if args.student else None
+    flags["student"] = str(args.policy.resolve()) if args.policy else None
     given = {name: value for name, value in flags.items() if value is not None}
     if args.resume and (overrides or given):
         raise ValueError(f"a resumed run keeps its settings; remove {overrides or sorted(given)}")
