@@ -76,10 +76,11 @@ def learner_figures(args: argparse.Namespace) -> dict[str, float]:
 def hand_figures(args: argparse.Namespace) -> dict[str, float]:
     from sernf_isaac.benchmarks.safety import SafetyRequest, safety_figures, safety_table
     from tasks.cube_spin.runs.pair import pair_figures
-    from tasks.orca.description import HAND
+    from tasks.orca.hands import FIRST_HAND, load_hand
 
     request = SafetyRequest(fuzz=args.fuzz, trials=args.trials)
-    print(safety_table(result := safety_figures(HAND, request) | pair_figures(args.pairs)))
+    result = safety_figures(load_hand(FIRST_HAND).driver, request) | pair_figures(args.pairs)
+    print(safety_table(result))
     return result
 
 

@@ -44,16 +44,17 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
     from sernf_isaac.deploy import checks
     from tasks.cube_spin.grasps import load_grasps
     from tasks.cube_spin.teacher.policy import load_teacher
-    from tasks.orca.description import HAND
     from tasks.orca.hand import hand_mjcf
+    from tasks.orca.hands import FIRST_HAND, load_hand
     from tasks.rendering import choose_gl_backend
 
+    first, install = load_hand(FIRST_HAND), install_command(None)
     return [
-        package("PyTorch", "torch", install_command(None), needed=True),
-        package("MuJoCo", "mujoco", install_command(None), needed=True),
-        package("RSL-RL", "rsl-rl-lib", install_command(None), needed=True),
-        ("ORCA hand description", True, lambda: hand_mjcf().parent.name, install_command(None)),
-        ("grasp bank", True, lambda: str(len(load_grasps())), "python scripts/search_grasps.py"),
+        package("PyTorch", "torch", install, needed=True),
+        package("MuJoCo", "mujoco", install, needed=True),
+        package("RSL-RL", "rsl-rl-lib", install, needed=True),
+        ("ORCA hand description", True, lambda: hand_mjcf(first).parent.name, install),
+        ("grasp bank", True, lambda: str(len(load_grasps(first))), "restore assets/"),
         ("shipped teacher", False, lambda: load_teacher().task.action.mode, "restore assets/"),
         ("shipped students", False, students, "restore assets/"),
         ("shipped detector", False, detector, f"restore assets/; {install_command('vision')}"),
@@ -65,7 +66,7 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
         package("ROS 2 bags", "rosbags", install_command("bags")),
         package("labelling page", "fastapi", install_command("label")),
         ("hand: driver", False, checks.check_hand_driver, ""),
-        ("hand: config", False, partial(checks.check_hand_config, hand_config, HAND), ""),
+        ("hand: config", False, partial(checks.check_hand_config, hand_config, first.driver), ""),
         ("hand: motors' port", False, partial(checks.check_motor_port, hand_config), ""),
         ("camera (OAK)", False, checks.check_camera, ""),
         ("clock", False, checks.check_clock, ""),

@@ -1,6 +1,7 @@
 """Search for stable palm-down grasps in the MuJoCo twin and save them as the reset bank.
 
-    python scripts/search_grasps.py --grasps 600 --out assets/grasps.npz
+    python scripts/search_grasps.py --grasps 600                   # the ORCA v1 right hand
+    python scripts/search_grasps.py --hand orca_v2_right           # v2; a left hand mirrors them
 
 A cross-entropy search finds one grasp per cube yaw, then random variations of them are kept if they
 hold the cube for two seconds in the air. A minute on two cores.
@@ -10,18 +11,22 @@ import argparse
 
 from sernf_isaac.cli import run_main
 from sernf_isaac.flags import ScriptParser
-from tasks.assets import DEFAULT_BANK
+from tasks.assets import grasp_bank
+from tasks.orca.hands import FIRST_HAND, HANDS
 
 
 def parse() -> argparse.Namespace:
     parser = ScriptParser(__doc__)
+    parser.add_argument("--hand", choices=HANDS, default=FIRST_HAND, help="whose grasps")
     parser.add_argument("--grasps", type=int, default=600, help="grasps to keep")
     text = "cube yaws to search, over a quarter turn"
     parser.add_argument("--yaws", type=int, default=6, help=text)
     parser.add_argument("--generations", type=int, default=12, help="search iterations per yaw")
     parser.add_argument("--batch", type=int, default=256, help="grasps tried at once")
     parser.add_argument("--seed", default=0)
-    parser.add_argument("--out", default=DEFAULT_BANK, help="file to write (.npz)")
+    parser.add_argument(
+        "--out", default=None, help="file to write (.npz); default: the hand's in assets/"
+    )
     return parser.parse()
 
 
@@ -32,9 +37,11 @@ def main() -> None:
 
     from tasks.cube_spin.grasps import GraspBank
     from tasks.cube_spin.twin.grasp_search import GraspSearch
+    from tasks.orca.hands import load_hand
 
     torch.set_num_threads(1)
-    search = GraspSearch(args.batch, args.seed)
+    hand, out = load_hand(args.hand), args.out or grasp_bank(args.hand)
+    search = GraspSearch(hand, args.batch, args.seed)
     reach = torch.pi / 4 * (1.0 - 1.0 / args.yaws)
     yaws = torch.linspace(-reach, reach, args.yaws)
     with tqdm(total=args.yaws * args.generations, desc="searching") as bar:
@@ -49,9 +56,9 @@ def main() -> None:
             if tried >= 50 * args.batch and held < args.grasps // 50:
                 raise ValueError(f"only {held} of {tried} grasps held; try more --generations")
     bank = GraspBank.joined(banks).first(args.grasps)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    bank.save(args.out)
-    print(f"{len(bank)} grasps -> {args.out} ({held / tried:.0%} of {tried} held)")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    bank.save(out, hand)
+    print(f"{len(bank)} grasps -> {out} ({held / tried:.0%} of {tried} held)")
 
 
 if __name__ == "__main__":

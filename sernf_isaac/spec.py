@@ -8,6 +8,9 @@ Metres, radians, seconds; quaternions are xyzw.
 from dataclasses import asdict, dataclass, field, fields
 from math import isclose
 
+OPTIONAL = {"hand", "versions"}
+"""Entries of a contract that files may lack."""
+
 
 @dataclass(frozen=True)
 class Contract:
@@ -26,6 +29,8 @@ class Contract:
     """Observation terms in order, and how many numbers each has."""
     action: dict[str, object]
     """What an action means: parametrisation, centre, scale, smoothing."""
+    hand: str = ""
+    """Which hand it is for; empty where there is none, and in files older than this entry."""
     versions: dict[str, str] = field(default_factory=dict)
     """Libraries it was made with; told, not compared."""
 
@@ -41,7 +46,7 @@ class Contract:
             ValueError: If a field is missing or unknown.
         """
         known = {f.name for f in fields(cls)}
-        unknown, missing = sorted(set(values) - known), sorted(known - set(values) - {"versions"})
+        unknown, missing = sorted(set(values) - known), sorted(known - set(values) - OPTIONAL)
         if unknown or missing:
             raise ValueError(f"contract has unknown fields {unknown} and lacks {missing}")
         tuples = ("joint_names", "joint_lower_rad", "joint_upper_rad")

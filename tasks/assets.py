@@ -5,7 +5,7 @@ from pathlib import Path
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
 DEFAULT_BANK = ASSETS / "grasps.npz"
-"""Stable grasps that episodes start from."""
+"""Stable grasps of the ORCA v1 right hand, that episodes start from."""
 DEFAULT_TEACHER = ASSETS / "teacher.pt"
 SMOOTH_TEACHER = ASSETS / "teacher_smooth.pt"
 """The same, trained on for steadier actions and more latency; the shipped student's teacher."""
@@ -15,3 +15,8 @@ CUBE_FOLDER = ASSETS / "cube"
 """Texture, mesh and page to print."""
 WORLDS = ASSETS / "worlds"
 """Physics files of worlds that no policy was trained in or chosen by."""
+
+
+def grasp_bank(hand: str) -> Path:
+    """The file of a hand's shipped grasps; the first hand's is older than hands had names."""
+    return DEFAULT_BANK if hand == "orca_v1_right" else ASSETS / f"grasps_{hand}.npz"

@@ -36,9 +36,8 @@ from tasks.arm.catalogue import task_called
 from tasks.arm.circle import Circle
 from tasks.arm.settings import ArmRun
 from tasks.arm.task import ArmTask, check_arm_policy, machine
-from tasks.manipulation.actions import ACTION_NAMES
+from tasks.manipulation.actions import ACTION_NAMES, CARRIED
 from tasks.manipulation.settings import SPEC
-from tasks.orca.description import HAND
 
 LATENCY_S = 0.24
 """How long a decision is made to take where time is not real: the paper's (App. I)."""
@@ -120,7 +119,7 @@ def open_virtual_session(
     hand_driver.connect()
     arm_server = ArmServer(arm_driver, limits=run.limits, timing=run.safety)
     hand_server = HandServer(
-        hand_driver, HAND, limits=run.guard, timing=run.safety, open_pose=_open_hand(run)
+        hand_driver, CARRIED.driver, limits=run.guard, timing=run.safety, open_pose=_open_hand(run)
     )
     with RunWriter(folder, run.actor) as writer:
         arm = InProcessHand(arm_server, clock)
@@ -194,7 +193,7 @@ def make_hand(run: ArmRun) -> Callable[[], HandDriver]:
     if run.hand == "ideal":
         return partial(IdealHand, np.array(run.start_joints, np.float64))
     config = run.hand_config or None
-    return partial(OrcaDriver, HAND, mock=run.hand == "mock", config_path=config)
+    return partial(OrcaDriver, CARRIED.driver, mock=run.hand == "mock", config_path=config)
 
 
 def _policy_process(
@@ -221,7 +220,7 @@ def _arm_setup(run: ArmRun, folder: Path, clock: MonotonicClock) -> ArmSetup:
 def _hand_setup(run: ArmRun, folder: Path) -> HandSetup:
     return HandSetup(
         make_hand(run),
-        HAND,
+        CARRIED.driver,
         tuple(_open_hand(run).tolist()),
         limits=run.guard,
         timing=run.safety,

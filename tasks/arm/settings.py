@@ -13,7 +13,7 @@ from sernf_isaac.deploy.policy.local import DecisionSettings
 from sernf_isaac.deploy.protocols import Array
 from tasks.arm.catalogue import task_called
 from tasks.manipulation.settings import CONTROL_RATE_HZ
-from tasks.orca.description import HAND
+from tasks.orca.joints import NUM_JOINTS
 
 ARMS, HANDS = ("fake", "panda", "franky"), ("ideal", "mock", "orca")
 
@@ -46,7 +46,7 @@ class ArmRun:
     """orca_core's config.yaml of this very hand; empty: the packaged one."""
     home: list[float] = field(default_factory=_home)
     """Pose of the tool in the arm's base frame between episodes: x y z [m], xyzw."""
-    start_joints: list[float] = field(default_factory=lambda: [0.0] * HAND.num_joints)
+    start_joints: list[float] = field(default_factory=lambda: [0.0] * NUM_JOINTS)
     """Of the hand, at home [rad]."""
     seed: int = 0
     """Of places and decisions."""
@@ -69,9 +69,9 @@ class ArmRun:
             raise ValueError(f"arm must be one of {ARMS}, not '{self.arm}'")
         if self.hand not in HANDS:
             raise ValueError(f"hand must be one of {HANDS}, not '{self.hand}'")
-        if as_pose(self.home) is None or len(self.start_joints) != HAND.num_joints:
+        if as_pose(self.home) is None or len(self.start_joints) != NUM_JOINTS:
             raise ValueError(
-                f"home must be x y z and a quaternion xyzw, start_joints {HAND.num_joints} angles"
+                f"home must be x y z and a quaternion xyzw, start_joints {NUM_JOINTS} angles"
             )
         if self.arm != "fake":
             self._check_real_arm()

@@ -9,10 +9,9 @@ from sernf_isaac.deploy.arm.guard import ArmLimits
 from sernf_isaac.deploy.protocols import Array, HandDescription, PoseReading
 from sernf_isaac.policy import KIND, ChunkPolicy
 from sernf_isaac.spec import Contract
-from tasks.manipulation.actions import ACTION_NAMES, HAND_GROUP, JOINTS, POSE, POSE_GROUP
+from tasks.manipulation.actions import ACTION_NAMES, CARRIED, HAND_GROUP, JOINTS, POSE, POSE_GROUP
 from tasks.manipulation.definition import TOOL_DOWN_XYZW
 from tasks.manipulation.settings import CONTROL_RATE_HZ
-from tasks.orca.description import HAND
 
 SLACK_RAD = 0.2
 """How far the joints of a policy's data may lie outside the hand's range."""
@@ -21,7 +20,7 @@ SLACK_RAD = 0.2
 class ArmTask:
     """What is observed of an arm with a hand, the same as `ManipulationTask.bag_layout` imports."""
 
-    features: Mapping[str, int] = {POSE_GROUP: POSE.stop, HAND_GROUP: HAND.num_joints}
+    features: Mapping[str, int] = {POSE_GROUP: POSE.stop, HAND_GROUP: len(CARRIED.joints)}
 
     def observe(
         self, joint_pos: Array, sent: Array, previous_action: Array, pose: PoseReading, goal: float
@@ -43,8 +42,8 @@ def machine(limits: ArmLimits) -> HandDescription:
     """Arm and hand as 24 "joints": what an action may be, (x y z, xyzw, joints)."""
     return HandDescription(
         joint_names=ACTION_NAMES,
-        lower_rad=(*map(float, limits.lower_m), *[-1.0] * 4, *HAND.lower_rad),
-        upper_rad=(*map(float, limits.upper_m), *[1.0] * 4, *HAND.upper_rad),
+        lower_rad=(*map(float, limits.lower_m), *[-1.0] * 4, *CARRIED.driver.lower_rad),
+        upper_rad=(*map(float, limits.upper_m), *[1.0] * 4, *CARRIED.driver.upper_rad),
         driver_names=ACTION_NAMES,
         signs=(1,) * len(ACTION_NAMES),
     )
@@ -86,11 +85,11 @@ def check_arm_policy(policy: ChunkPolicy, contract: Contract, *, task: str) -> N
 
 def _joints_outside(contract: Contract) -> list[str]:
     rows = zip(
-        HAND.joint_names,
+        CARRIED.joint_names,
         contract.joint_lower_rad[JOINTS],
         contract.joint_upper_rad[JOINTS],
-        HAND.lower_rad,
-        HAND.upper_rad,
+        CARRIED.driver.lower_rad,
+        CARRIED.driver.upper_rad,
         strict=True,
     )
     return [

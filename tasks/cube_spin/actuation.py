@@ -4,12 +4,13 @@ import torch
 from torch import Tensor
 
 from tasks.cube_spin.physics import Physics
-from tasks.orca.joints import JOINT_NAMES, NUM_JOINTS
+from tasks.orca.description import Hand
+from tasks.orca.joints import NUM_JOINTS
 
 _MEMORY = ("_sent", "_goal", "_delay", "_jitter", "_play")
 
 
-def refuse_infinite(actions: Tensor) -> None:
+def refuse_infinite(actions: Tensor, hand: Hand) -> None:
     """Stop before a number that is not finite reaches a servo.
 
     Raises:
@@ -17,7 +18,7 @@ def refuse_infinite(actions: Tensor) -> None:
     """
     if not torch.isfinite(actions).all():
         env, joint = (~torch.isfinite(actions)).nonzero()[0].tolist()
-        raise ValueError(f"action of environment {env}, {JOINT_NAMES[joint]} is not finite")
+        raise ValueError(f"action of environment {env}, {hand.joint_names[joint]} is not finite")
 
 
 class Actuation:

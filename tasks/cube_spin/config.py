@@ -6,6 +6,9 @@ each difference is a row of `docs/why/paper.md` and one field here.
 
 from dataclasses import dataclass, field, replace
 
+from tasks.orca.description import Hand
+from tasks.orca.hands import FIRST_HAND, HANDS
+
 PHYSICS_DT_S = 1.0 / 120.0
 """Simulation step (paper F.4a: 120 Hz)."""
 DECIMATION = 6
@@ -17,8 +20,6 @@ CUBE_SIZE_M = 0.045
 """Edge of the cube (paper F.4)."""
 CUBE_MASS_KG = 0.08
 """Mass that the randomisation scales; the paper gives the scale only."""
-CUBE_ORIGIN_M = (0.0416, 0.1825, -0.0641)
-"""Where the cube should stay, relative to the hand's root: 63 mm under the palm."""
 PLATFORM_HALF_SIZE_M = (0.015, 0.015, 0.005)
 PLATFORM_CLEARANCE_M = 0.001
 """Gap between a cube at its origin and the platform under it."""
@@ -146,6 +147,8 @@ class EpisodeConfig:
 class TaskConfig:
     """The whole task."""
 
+    hand: str = FIRST_HAND
+    """Which hand: "orca_v1_right", "orca_v2_right" or "orca_v2_left"."""
     action: ActionConfig = field(default_factory=ActionConfig)
     command: CommandConfig = field(default_factory=CommandConfig)
     observation: ObservationConfig = field(default_factory=ObservationConfig)
@@ -153,6 +156,7 @@ class TaskConfig:
     episode: EpisodeConfig = field(default_factory=EpisodeConfig)
 
     def __post_init__(self) -> None:
+        _require(self.hand in HANDS, "hand", self.hand)
         slowest = self.command.speed_rad_s[0]
         _require(slowest > 0.0 or not self.command.log_uniform, "command.speed_rad_s[0]", slowest)
         _require(self.action.mode in ("grasp", "limits"), "action.mode", self.action.mode)
@@ -237,7 +241,7 @@ def evaluation_task(trained: TaskConfig) -> TaskConfig:
     return replace(trained, episode=EpisodeConfig(), command=commands)
 
 
-def platform_height_m() -> float:
-    """Height of the platform's centre while it supports the cube."""
+def platform_height_m(hand: Hand) -> float:
+    """Height of the platform's centre while it supports the cube under a hand."""
     below = CUBE_SIZE_M / 2 + PLATFORM_CLEARANCE_M + PLATFORM_HALF_SIZE_M[2]
-    return CUBE_ORIGIN_M[2] - below
+    return hand.grasp_point_m[2] - below

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.assets import DEFAULT_BANK
+from tasks.assets import grasp_bank
 from tasks.cube_spin import terms
-from tasks.cube_spin.config import CUBE_ORIGIN_M, TaskConfig
+from tasks.cube_spin.config import TaskConfig
 from tasks.cube_spin.terms import TaskConstants
-from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
+from tasks.orca.description import Hand
+from tasks.orca.hands import MIRRORS, load_hand
 
 
 @dataclass(frozen=True)
@@ -41,32 +42,41 @@ class GraspBank:
         """The first `count` grasps."""
         return GraspBank(*(getattr(self, name)[:count] for name in self.__dataclass_fields__))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, hand: Hand) -> None:
         """Write the bank as float32 arrays with the joint names they are in."""
         arrays = {name: getattr(self, name).float().numpy() for name in self.__dataclass_fields__}
-        np.savez_compressed(path, joint_names=np.array(JOINT_NAMES), **arrays)
+        np.savez_compressed(path, joint_names=np.array(hand.joint_names), **arrays)
 
 
-def load_grasps(path: Path | str = DEFAULT_BANK) -> GraspBank:
+def load_grasps(hand: Hand, path: Path | str | None = None) -> GraspBank:
     """Read a bank.
+
+    Args:
+        hand: Whose grasps.
+        path: The file; the shipped one of the hand, or the mirror of its counterpart's, by default.
 
     Raises:
         FileNotFoundError: If there is none; says how to make one.
-        ValueError: If it is incomplete, its joints are not ours in our order, or a value is not
-            finite.
+        ValueError: If it is incomplete, its joints are not the hand's in their order, or a value is
+            not finite.
     """
-    path = Path(path)
+    if path is None and hand.name in MIRRORS:
+        return mirrored_grasps(load_grasps(load_hand(MIRRORS[hand.name])))
+    path = Path(path or grasp_bank(hand.name))
     if not path.is_file():
         raise FileNotFoundError(
-            f"no grasp bank at {path}; make one: python scripts/search_grasps.py"
+            f"no grasp bank at {path}; make one: python scripts/search_grasps.py --hand {hand.name}"
         )
     with np.load(path) as data:
         wanted = ("joint_names", *GraspBank.__dataclass_fields__)
         if missing := [name for name in wanted if name not in data]:
             raise ValueError(f"{path} is no grasp bank: {', '.join(missing)} missing")
         names = tuple(data["joint_names"].tolist())
-        if names != JOINT_NAMES:
-            raise ValueError(f"{path}: joint order {names} differs from {JOINT_NAMES}")
+        if names != hand.joint_names:
+            raise ValueError(
+                f"{path} is not for the hand {hand.name}: joint order {names} differs from "
+                f"{hand.joint_names}"
+            )
         arrays = {name: torch.from_numpy(data[name]) for name in GraspBank.__dataclass_fields__}
     for name, values in arrays.items():
         if not torch.isfinite(values).all():
@@ -76,6 +86,20 @@ def load_grasps(path: Path | str = DEFAULT_BANK) -> GraspBank:
 
 def task_constants(config: TaskConfig, bank: GraspBank) -> TaskConstants:
     """The vectors every term needs, for this action parametrisation."""
-    lower, upper = torch.from_numpy(JOINT_LOWER).float(), torch.from_numpy(JOINT_UPPER).float()
+    lower, upper = joint_limits(hand := load_hand(config.hand))
     centre, scale = terms.action_centre_and_scale(config.action, lower, upper, bank.mean_target)
-    return TaskConstants(lower, upper, torch.tensor(CUBE_ORIGIN_M), centre, scale)
+    return TaskConstants(lower, upper, torch.tensor(hand.grasp_point_m), centre, scale)
+
+
+def joint_limits(hand: Hand) -> tuple[Tensor, Tensor]:
+    """A hand's lower and upper joint limits (17,) [rad], float32."""
+    lower, upper = hand.lower_rad, hand.upper_rad
+    return torch.tensor(lower).float(), torch.tensor(upper).float()
+
+
+def mirrored_grasps(bank: GraspBank) -> GraspBank:
+    """The same grasps of the other hand of a pair: joint angles count alike on both."""
+    position, rotation = torch.tensor([-1.0, 1.0, 1.0]), torch.tensor([1.0, -1.0, -1.0, 1.0])
+    return GraspBank(
+        bank.joint_pos, bank.joint_target, bank.cube_pos * position, bank.cube_quat * rotation
+    )

@@ -9,8 +9,8 @@ from mujoco.rollout import Rollout
 
 from sernf_isaac.deploy.arm.fake import approach
 from tasks.duck_bowl.configurations import Configuration
-from tasks.duck_bowl.scene import DUCK_REST_M, PHYSICS_DT_S, scene_model
-from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
+from tasks.duck_bowl.scene import DUCK_REST_M, HAND, PHYSICS_DT_S, scene_model
+from tasks.orca.joints import NUM_JOINTS
 
 CONTROL_RATE_HZ = 10
 SUBSTEPS = round(1 / (CONTROL_RATE_HZ * PHYSICS_DT_S))
@@ -18,9 +18,8 @@ ARM_LAG_S = 0.08
 """After this time the carrier has followed a step to 63 %."""
 MAX_SPEED = 200.0
 """Anything faster than this [m/s, rad/s] is a diverged simulation."""
-_JOINTS = len(JOINT_NAMES)
 # State vector: time, carrier pose (wxyz), joint angles, duck pose (wxyz), velocities of the same.
-_CARRIER, _HAND = slice(1, 8), slice(8, 8 + _JOINTS)
+_CARRIER, _HAND = slice(1, 8), slice(8, 8 + NUM_JOINTS)
 _DUCK = slice(_HAND.stop, _HAND.stop + 7)
 _VELOCITY = _DUCK.stop
 _XYZW, _WXYZ = [0, 1, 2, 4, 5, 6, 3], [0, 1, 2, 6, 3, 4, 5]
@@ -53,9 +52,9 @@ class TablePhysics:
         size = mujoco.mj_stateSize(self.model, int(mujoco.mjtState.mjSTATE_FULLPHYSICS))
         self.state = np.zeros((num_envs, size))
         self._trace = np.zeros((num_envs, SUBSTEPS, size))
-        self._control = np.zeros((num_envs, SUBSTEPS, _JOINTS + 14))
+        self._control = np.zeros((num_envs, SUBSTEPS, NUM_JOINTS + 14))
         self._target = np.zeros((num_envs, 7))  # what the carrier follows
-        self._joints = np.zeros((num_envs, _JOINTS))
+        self._joints = np.zeros((num_envs, NUM_JOINTS))
         self._bowl = np.zeros((num_envs, 3))
         self.diverged = np.zeros(num_envs, bool)
         """(N,) whose last step went wrong; they are as they were before it."""
@@ -75,16 +74,16 @@ class TablePhysics:
     def step(self, pose: np.ndarray, joints: np.ndarray) -> None:
         """One control step towards poses (N, 7), xyzw, and joint targets (N, 17) [rad]."""
         share = 1.0 - np.exp(-PHYSICS_DT_S / ARM_LAG_S)
-        joints = np.clip(joints, JOINT_LOWER, JOINT_UPPER)
+        joints = np.clip(joints, HAND.lower_rad, HAND.upper_rad)
         for index in range(SUBSTEPS):
             self._target = approach(self._target, pose, share)
             way = (index + 1) / SUBSTEPS
             row = self._control[:, index]
-            row[:, :_JOINTS] = self._joints + way * (joints - self._joints)
-            row[:, _JOINTS : _JOINTS + 3] = self._target[:, :3]
-            row[:, _JOINTS + 3 : _JOINTS + 6] = self._bowl
-            row[:, _JOINTS + 6 : _JOINTS + 10] = self._target[:, [6, 3, 4, 5]]
-            row[:, _JOINTS + 10] = 1.0  # the bowl stands upright
+            row[:, :NUM_JOINTS] = self._joints + way * (joints - self._joints)
+            row[:, NUM_JOINTS : NUM_JOINTS + 3] = self._target[:, :3]
+            row[:, NUM_JOINTS + 3 : NUM_JOINTS + 6] = self._bowl
+            row[:, NUM_JOINTS + 6 : NUM_JOINTS + 10] = self._target[:, [6, 3, 4, 5]]
+            row[:, NUM_JOINTS + 10] = 1.0  # the bowl stands upright
         self._joints = joints
         self._rollout.rollout(
             [self.model] * len(self.state),
@@ -119,7 +118,7 @@ class TablePhysics:
     @property
     def duck_speed(self) -> np.ndarray:
         """(N,) [m/s]"""
-        first = _VELOCITY + 6 + _JOINTS
+        first = _VELOCITY + 6 + NUM_JOINTS
         return np.linalg.norm(self.state[:, first : first + 3], axis=1)
 
     @property

@@ -8,12 +8,13 @@ object is held at, with the axes of the hand's root (fingers along +y, palm towa
 import mujoco
 import numpy as np
 
-from tasks.cube_spin.config import CUBE_ORIGIN_M
 from tasks.orca.hand import hand_spec
-from tasks.orca.joints import JOINT_NAMES
+from tasks.orca.hands import FIRST_HAND, load_hand
 from tasks.stage import add_plain_stage
 
-GRIP_OFFSET_M = np.array(CUBE_ORIGIN_M)
+HAND = load_hand(FIRST_HAND)
+"""The hand of this task."""
+GRIP_OFFSET_M = np.array(HAND.grasp_point_m)
 """Of the grip in the frame of the hand's root: where the cube task holds its cube."""
 PHYSICS_DT_S = 0.005
 CARRIER, TARGET, DUCK, BOWL = "carrier", "carrier_target", "duck", "bowl"
@@ -61,7 +62,7 @@ def scene_model(*, visual: bool = False) -> mujoco.MjModel:
     """Compiled `scene_spec`; checks that state vectors are ordered as documented."""
     model = scene_spec(visual=visual).compile()
     names = tuple(model.joint(i).name for i in range(model.njnt))
-    expected = (CARRIER, *JOINT_NAMES, DUCK)
+    expected = (CARRIER, *HAND.joint_names, DUCK)
     if names != expected:
         raise ValueError(f"the compiled model orders its joints {names}, expected {expected}")
     return model
@@ -73,7 +74,7 @@ def _add_hand(spec: mujoco.MjSpec, *, visual: bool) -> None:
     carrier.add_freejoint(name=CARRIER)
     carrier.mass, carrier.inertia, carrier.explicitinertial = 2.0, [0.01] * 3, True
     frame = carrier.add_frame(pos=-GRIP_OFFSET_M)
-    spec.attach(hand_spec(visual=visual), prefix="", frame=frame)
+    spec.attach(hand_spec(HAND, visual=visual), prefix="", frame=frame)
     for body in carrier.find_all("body"):
         body.gravcomp = 1  # the arm carries the hand; the wrist's servo need not
     weld = spec.add_equality(

@@ -12,8 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from tasks.cube_spin.grasps import load_grasps
-from tasks.duck_bowl.scene import BOWL_RADIUS_M, DUCK_REST_M
-from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
+from tasks.duck_bowl.scene import BOWL_RADIUS_M, DUCK_REST_M, HAND
 
 CONTROL_RATE_HZ = 10.0
 TIME_LIMIT_S = 20.0
@@ -88,13 +87,14 @@ def hand_poses() -> tuple[np.ndarray, np.ndarray]:
 
     Both are the mean of the cube task's grasps, with the fingers bent less or more.
     """
-    mean = load_grasps().mean_target.double().numpy()
+    mean = load_grasps(HAND).mean_target.double().numpy()
     opened, closed = mean.copy(), mean.copy()
-    for index, name in enumerate(JOINT_NAMES):
+    for index, name in enumerate(HAND.joint_names):
         if "thumb" not in name and (kind := name.rpartition("_")[2]) in _OPEN_RAD:
             opened[index] += _OPEN_RAD[kind]
             closed[index] += _CLOSE_RAD[kind]
         elif name.endswith("thumb_pip"):
             opened[index] += _THUMB_RAD["open"]
             closed[index] += _THUMB_RAD["closed"]
-    return np.clip(opened, JOINT_LOWER, JOINT_UPPER), np.clip(closed, JOINT_LOWER, JOINT_UPPER)
+    ends = HAND.lower_rad, HAND.upper_rad
+    return np.clip(opened, *ends), np.clip(closed, *ends)

@@ -6,8 +6,7 @@ import yaml
 
 from sernf_isaac.data.bags.layout import BagLayout, Signal
 from sernf_isaac.data.bags.made_up import Recording
-from tasks.manipulation.actions import HAND_GROUP, POSE_GROUP
-from tasks.orca.joints import JOINTS as JOINT_TABLE
+from tasks.manipulation.actions import CARRIED, HAND_GROUP, POSE_GROUP
 
 IMAGE_SIZE = 224
 """Edge of camera images (paper E.1)."""
@@ -80,7 +79,7 @@ class ManipulationTask:
         """
         if missing := [name for name in self.cameras if name not in topics.cameras]:
             raise ValueError(f"{self.name}: no topic for the cameras {missing}")
-        joints = [joint.orca_name for joint in JOINT_TABLE]
+        joints = list(CARRIED.driver.driver_names)
 
         def pose(topic: str) -> Signal:
             return Signal(topic, reference_xyzw=TOOL_DOWN_XYZW)
@@ -111,7 +110,7 @@ def made_up_recording(topics: Topics) -> Recording:
     return Recording(
         poses={topics.arm_pose: 0.0, topics.arm_command: 0.1},
         joints={topics.hand_joints: 0.0, topics.hand_command: 0.1},
-        joint_names=[joint.orca_name for joint in JOINT_TABLE],
+        joint_names=list(CARRIED.driver.driver_names),
         cameras=list(topics.cameras.values()),
     )
 

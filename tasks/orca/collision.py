@@ -5,32 +5,15 @@ while a finger rolls over a cube edge. They are fitted here, never shipped: the 
 carries no licence.
 """
 
-from dataclasses import dataclass
-
 import mujoco
 import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial import ConvexHull
 
+from tasks.orca.shapes import Box, Capsule
+
 COLLISION_GROUP = 1
 """Geom group of the package's collision meshes."""
-
-
-@dataclass(frozen=True)
-class Capsule:
-    """A segment thickened by a radius, in its body's frame [m]."""
-
-    start: tuple[float, float, float]
-    end: tuple[float, float, float]
-    radius: float
-
-
-@dataclass(frozen=True)
-class Box:
-    """An axis-aligned box in its body's frame [m]."""
-
-    centre: tuple[float, float, float]
-    half_size: tuple[float, float, float]
 
 
 def body_surface(model: mujoco.MjModel, body_name: str, count: int = 1500) -> np.ndarray:

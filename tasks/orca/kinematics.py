@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.orca.joints import FINGERTIP_BODIES, FINGERTIP_OFFSETS, JOINT_NAMES
+from tasks.orca.description import Hand
 
 CHAIN_LENGTH = 5
 """Joints from the root to a thumb tip: the wrist and four more; fingers have one less."""
@@ -18,19 +18,22 @@ class FingertipKinematics:
     of 4x4 matrices and five batched products.
     """
 
-    def __init__(self, model: mujoco.MjModel, device: torch.device | str = "cpu") -> None:
-        tables = np.zeros((len(FINGERTIP_BODIES), CHAIN_LENGTH, 3, 4, 4))
+    def __init__(
+        self, model: mujoco.MjModel, hand: Hand, device: torch.device | str = "cpu"
+    ) -> None:
+        bodies, centres = hand.fingertip_bodies, hand.fingertip_centres_m
+        tables = np.zeros((len(bodies), CHAIN_LENGTH, 3, 4, 4))
         tables[:, :, 0] = np.eye(4)
-        joints = np.zeros((len(FINGERTIP_BODIES), CHAIN_LENGTH), dtype=np.int64)
-        for finger, body_name in enumerate(FINGERTIP_BODIES):
+        joints = np.zeros((len(bodies), CHAIN_LENGTH), dtype=np.int64)
+        for finger, body_name in enumerate(bodies):
             chain = _bodies_with_joint(model, body_name)
             base = _static_transform(model, model.body_parentid[chain[0]])
             for level, body in enumerate(chain):
                 joint = model.body_jntadr[body]
                 table = _joint_table(model, body, joint)
                 tables[finger, level] = base @ table if level == 0 else table
-                joints[finger, level] = JOINT_NAMES.index(model.joint(joint).name)
-        tips = np.concatenate([FINGERTIP_OFFSETS, np.ones((len(FINGERTIP_BODIES), 1))], axis=1)
+                joints[finger, level] = hand.joint_names.index(model.joint(joint).name)
+        tips = np.concatenate([centres, np.ones((len(bodies), 1))], axis=1)
         as_float = {"dtype": torch.float32, "device": device}
         self._tables = torch.as_tensor(tables, **as_float)  # (5, L, 3, 4, 4)
         self._tips = torch.as_tensor(tips, **as_float)[..., None]  # (5, 4, 1)

@@ -7,16 +7,17 @@ import mujoco
 import numpy as np
 
 from tasks.orca.cache import cached_folder
+from tasks.orca.description import Hand
 from tasks.orca.hand import hand_spec, source_hash
-from tasks.orca.joints import JOINTS, ROOT_BODY
 
 USD_NAME = "orca.usdc"
 
 
-def hand_usd(collisions: str = "primitives") -> Path:
+def hand_usd(hand: Hand, collisions: str = "primitives") -> Path:
     """Cached USD file of the hand, root unrotated; the root pose in Isaac Lab turns it palm down.
 
     Args:
+        hand: Which one.
         collisions: As in `hand_spec`.
 
     Raises:
@@ -24,18 +25,17 @@ def hand_usd(collisions: str = "primitives") -> Path:
     """
 
     def build(folder: Path) -> None:
-        spec = hand_spec(collisions=collisions)
+        spec = hand_spec(hand, collisions=collisions)
         # Isaac Lab sets the root's whole pose, so a rotation here would apply twice.
-        spec.body(ROOT_BODY).quat = np.array([1.0, 0.0, 0.0, 0.0])
+        spec.body(hand.root_body).quat = np.array([1.0, 0.0, 0.0, 0.0])
         for pair in list(spec.excludes):
-            if ROOT_BODY in (pair.bodyname1, pair.bodyname2):
+            if hand.root_body in (pair.bodyname1, pair.bodyname2):
                 spec.delete(pair)  # nothing to exclude: the root collides with nothing
         _convert(spec, folder)
-        _author_drives(folder / USD_NAME)
+        _author_drives(folder / USD_NAME, hand)
 
-    return (
-        cached_folder("orca-usd", source_hash(Path(__file__), "usd", collisions), build) / USD_NAME
-    )
+    key = source_hash(hand, Path(__file__), "usd", collisions)
+    return cached_folder("orca-usd", key, build) / USD_NAME
 
 
 def _convert(spec: mujoco.MjSpec, folder: Path) -> None:
@@ -50,12 +50,12 @@ def _convert(spec: mujoco.MjSpec, folder: Path) -> None:
         raise RuntimeError(f"mujoco_usd_converter wrote no {USD_NAME} into {folder}")
 
 
-def _author_drives(path: Path) -> None:
+def _author_drives(path: Path, hand: Hand) -> None:
     """Add the position drives PhysX needs; the converter writes MuJoCo actuators only."""
     from pxr import Usd, UsdPhysics
 
     stage = Usd.Stage.Open(str(path))
-    rows = {row.name: row for row in JOINTS}
+    rows = {row.name: row for row in hand.joints}
     for prim in stage.Traverse():
         row = rows.pop(prim.GetName(), None) if prim.IsA(UsdPhysics.RevoluteJoint) else None
         if row is None:

@@ -18,6 +18,7 @@ from perception.synthetic.views import SPLITS, View
 from tasks.cube_spin.pictures.scene import picture_model
 from tasks.cube_spin.pictures.states import SOURCES, States, StateSource
 from tasks.cube_spin.teacher.policy import load_teacher
+from tasks.orca.hands import FIRST_HAND, load_hand
 from tasks.rendering import choose_gl_backend
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class TwinPainters:
         torch.set_num_threads(1)
         choose_gl_backend()
         size = (self.config.view.width, self.config.view.height)
-        renderer = MujocoRenderer(picture_model(), size)
+        renderer = MujocoRenderer(picture_model(load_hand(FIRST_HAND)), size)
         return StatePainter(renderer, self.config, self.policy, self.seed)
 
 

@@ -18,6 +18,7 @@ from tasks.cube_spin.physics import RANDOMIZED
 from tasks.cube_spin.pictures.scene import picture_model
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
+from tasks.orca.hands import FIRST_HAND, load_hand
 from tasks.orca.joints import NUM_JOINTS
 from tasks.rendering import choose_gl_backend
 
@@ -37,7 +38,7 @@ def record(states: States, out: Path, size: tuple[int, int] = (320, 240), *, see
     os.environ.setdefault("LP_NUM_THREADS", "0")  # software rendering without threads of its own
     choose_gl_backend()
     recorder = FrameRecorder(out)
-    renderer = MujocoRenderer(picture_model(), size)
+    renderer = MujocoRenderer(picture_model(load_hand(FIRST_HAND)), size)
     try:
         return record_states(renderer, states, recorder, seed=seed)
     finally:

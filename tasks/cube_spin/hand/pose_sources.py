@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from sernf_isaac.deploy.protocols import Array, Clock, PoseReading
-from tasks.cube_spin.config import CUBE_ORIGIN_M
+from tasks.orca.shapes import Vector
 
 
 @dataclass
@@ -100,15 +100,15 @@ class TwinCamera:
 
 
 class StillPose:
-    """A pose source that always sees an unturned cube at its origin, right now."""
+    """A pose source that always sees an unturned cube at its origin [m], right now."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, origin_m: Vector) -> None:
+        self._clock, self._origin = clock, np.array(origin_m)
 
     def latest(self) -> PoseReading:
         """The cube at its origin."""
         unturned = np.array([0.0, 0.0, 0.0, 1.0])
-        return PoseReading(self._clock.now(), np.array(CUBE_ORIGIN_M), unturned)
+        return PoseReading(self._clock.now(), self._origin, unturned)
 
     def reset(self) -> None:
         """Nothing to forget."""

@@ -32,15 +32,19 @@ from sernf_isaac.deploy.policy.worker import WorkerPolicy
 from sernf_isaac.deploy.protocols import Clock, HandDriver, Operator, PoseSource
 from tasks.cube_spin.hand.pose_sources import StillPose, TwinCamera
 from tasks.cube_spin.hand.settings import HandRun
-from tasks.cube_spin.hand.task import OPEN_POSE, CubeSpin, check_student, grasp_pose, sees_symmetric
+from tasks.cube_spin.hand.task import CubeSpin, check_student, grasp_pose, sees_symmetric
 from tasks.cube_spin.hand.twin_world import twin_driver, twin_settings
 from tasks.cube_spin.physics_file import load_physics
-from tasks.orca.description import HAND
+from tasks.orca.description import Hand
+from tasks.orca.hands import FIRST_HAND, load_hand
 
-LIMITS = np.array(HAND.lower_rad), np.array(HAND.upper_rad)
-"""(A,) least and largest angle of each joint."""
 MakePoseSource = Callable[["HandRun", HandLink, Clock], AbstractContextManager[PoseSource]]
 """Poses from pictures; told the run, the hand and the clock."""
+
+
+def hand_of(run: HandRun) -> Hand:
+    """The hand of a run."""
+    return load_hand(FIRST_HAND)
 
 
 def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
@@ -54,7 +58,7 @@ def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
     info: dict[str, object] = {
         "task": "cube_spin",
         "hand": run.hand,
-        "joint_names": list(HAND.joint_names),
+        "joint_names": list(hand_of(run).joint_names),
         "control_rate_hz": run.runner.control_rate_hz,
         "guard": asdict(run.guard),
         "hand_config": sha256_of(Path(run.hand_config)) if run.hand_config else "packaged",
@@ -89,7 +93,7 @@ def open_session(
     with (
         RunWriter(folder, run.actor) as writer,
         HandProcess(_setup(run, folder)) as hand,
-        WorkerPolicy(run.decisions, check, rate_hz, LIMITS) as policy,
+        WorkerPolicy(run.decisions, check, rate_hz, _limits(run)) as policy,
         pose_source(run, hand, clock, camera) as source,
     ):
         operator = _operator(run, hand, tell)
@@ -113,8 +117,9 @@ def session_at(
     """
     if recovered := writer.recover(operator.tell):
         operator.tell(f"recovered {len(recovered)} episodes that were cut off")
-    task = CubeSpin(symmetric_rotation=_symmetric(folder))
-    station = Station(hand, HAND, policy, source, task, operator, clock)
+    description = hand_of(run)
+    task = CubeSpin(description, symmetric_rotation=_symmetric(folder))
+    station = Station(hand, description.driver, policy, source, task, operator, clock)
     loaded: list[LoadReport] = []
     follower = CheckpointFollower(
         folder, lambda path: loaded.append(policy.load(path)), run.rollback
@@ -123,7 +128,7 @@ def session_at(
     if not loaded:
         raise ValueError(message)
     operator.tell(f"{message}; a decision takes {1e3 * loaded[-1].p99_s:.0f} ms (p99)")
-    poses = Poses(OPEN_POSE, grasp_pose())
+    poses = Poses(np.array(description.rest_rad), grasp_pose(description))
     return Session(
         station,
         run.runner,
@@ -139,6 +144,7 @@ def student_check(run: HandRun, folder: Path) -> Check:
     """Whether a policy may drive this hand, as the run's first one did."""
     return partial(
         check_student,
+        hand=hand_of(run),
         symmetric_rotation=_symmetric(folder),
         smoothing=run.guard.smoothing,
     )
@@ -150,11 +156,17 @@ def _symmetric(folder: Path) -> bool:
     return sees_symmetric(load_checkpoint(wanted.file.check(folder)).contract)
 
 
+def _limits(run: HandRun) -> tuple[np.ndarray, np.ndarray]:
+    """(A,) least and largest angle of each joint."""
+    hand = hand_of(run)
+    return hand.lower_rad, hand.upper_rad
+
+
 def _setup(run: HandRun, folder: Path) -> HandSetup:
     return HandSetup(
         hand_driver(run),
-        HAND,
-        tuple(OPEN_POSE.tolist()),
+        hand_of(run).driver,
+        hand_of(run).rest_rad,
         limits=run.guard,
         timing=run.safety,
         log=folder / f"hand-{run.actor}.log",
@@ -165,6 +177,7 @@ def hand_driver(run: HandRun) -> Callable[[], HandDriver]:
     """What makes the run's driver."""
     if run.hand == "twin":
         settings = twin_settings(
+            hand_of(run),
             load_physics(run.twin.physics),
             seed=run.seed,
             support_s=run.twin.support_s,
@@ -172,7 +185,7 @@ def hand_driver(run: HandRun) -> Callable[[], HandDriver]:
         )
         return twin_driver(settings)
     config = run.hand_config or None
-    return partial(OrcaDriver, HAND, mock=run.hand == "mock", config_path=config)
+    return partial(OrcaDriver, hand_of(run).driver, mock=run.hand == "mock", config_path=config)
 
 
 def pose_source(
@@ -188,7 +201,7 @@ def pose_source(
             raise ValueError("pose=camera: no camera was handed in")
         return camera(run, hand, clock)
     if run.pose == "still":
-        return nullcontext(StillPose(clock))
+        return nullcontext(StillPose(clock, hand_of(run).grasp_point_m))
     truth = TwinCamera(lambda: (clock.now(), hand.state().cube), run.camera, seed=run.seed)
     return nullcontext(truth)
 
@@ -231,14 +244,14 @@ def open_virtual_session(
     driver.connect()
     server = HandServer(
         driver,
-        HAND,
+        hand_of(run).driver,
         limits=run.guard,
         timing=run.safety,
-        open_pose=np.asarray(OPEN_POSE),
+        open_pose=np.array(hand_of(run).rest_rad),
     )
     with RunWriter(folder, run.actor) as writer:
         hand = InProcessHand(server, clock)
-        local = LocalPolicy(run.decisions, student_check(run, folder), limits=LIMITS)
+        local = LocalPolicy(run.decisions, student_check(run, folder), limits=_limits(run))
         policy = InstantPolicy(local, clock.now, latency_s)
         operator = Unattended(hand.clear, tell)
         try:

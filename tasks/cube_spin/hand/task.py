@@ -8,30 +8,29 @@ import torch
 from sernf_isaac.deploy.protocols import Array, PoseReading
 from sernf_isaac.policy import ChunkPolicy
 from sernf_isaac.spec import Contract
-from tasks.cube_spin.config import CUBE_ORIGIN_M, ActionConfig, EpisodeConfig
+from tasks.cube_spin.config import ActionConfig, EpisodeConfig
 from tasks.cube_spin.grasps import GraspBank, load_grasps
 from tasks.cube_spin.rotations import reduced_rotation
 from tasks.cube_spin.student.environment import FEATURES
 from tasks.cube_spin.student.policy import student_contract
-from tasks.orca.joints import JOINTS
-
-OPEN_POSE = np.zeros(len(JOINTS))
-"""Fingers straight [rad]: lets go of whatever it held."""
+from tasks.orca.description import Hand
+from tasks.orca.hands import refuse_other_hand, with_hand
 
 
 class CubeSpin:
     """The task on a real hand: what the student sees there, the same as in `StudentEnv`.
 
     Args:
+        hand: Which hand.
         symmetric_rotation: Whether the policy was distilled with the rotation reduced by the
             cube's symmetries; its contract says so.
     """
 
     features: Mapping[str, int] = FEATURES
 
-    def __init__(self, *, symmetric_rotation: bool = True) -> None:
+    def __init__(self, hand: Hand, *, symmetric_rotation: bool = True) -> None:
         self.symmetric_rotation = symmetric_rotation
-        self._origin = np.array(CUBE_ORIGIN_M)
+        self._origin = np.array(hand.grasp_point_m)
         self._limits = EpisodeConfig()
 
     def observe(
@@ -62,22 +61,30 @@ def sees_symmetric(contract: Contract) -> bool:
 
 
 def check_student(
-    policy: ChunkPolicy, contract: Contract, *, symmetric_rotation: bool, smoothing: float
+    policy: ChunkPolicy,
+    contract: Contract,
+    *,
+    hand: Hand,
+    symmetric_rotation: bool,
+    smoothing: float,
 ) -> None:
     """Nothing if the policy may drive this hand.
 
     Raises:
-        ValueError: If joints, limits, rate, observations or the meaning of actions differ.
+        ValueError: If it is for another hand, or joints, limits, rate, observations or the meaning
+            of actions differ.
     """
+    refuse_other_hand(contract, hand.name, "the policy")
     expected = student_contract(
+        hand,
         policy.layout.spec,
         ActionConfig(smoothing=smoothing),
         symmetric_rotation=symmetric_rotation,
     )
-    if differences := contract.differences(expected):
+    if differences := with_hand(contract).differences(expected):
         raise ValueError(f"the policy does not fit this hand: {'; '.join(differences)}")
 
 
-def grasp_pose(bank: GraspBank | None = None) -> Array:
+def grasp_pose(hand: Hand, bank: GraspBank | None = None) -> Array:
     """(17,) targets [rad] that close the hand around a cube: the mean of the grasp bank."""
-    return (bank or load_grasps()).mean_target.double().numpy()
+    return (bank or load_grasps(hand)).mean_target.double().numpy()

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 
 from sernf_isaac.deploy.protocols import Array, HandReading
-from tasks.cube_spin.config import CUBE_ORIGIN_M, PLATFORM_GONE_M, platform_height_m
+from tasks.cube_spin.config import PLATFORM_GONE_M
 
 _XYZW = [1, 2, 3, 0]
 
@@ -23,6 +23,10 @@ class TwinHandSettings:
     """A compiled MuJoCo model of hand, cube and platform."""
     start_qpos: Array
     """(M, nq) states an episode may start from: the cube in the hand, on the platform."""
+    origin_m: tuple[float, float, float]
+    """Where the cube should stay, relative to the hand's root."""
+    platform_m: float
+    """Height of the platform's centre while it supports the cube."""
     seed: int = 0
     delay_ticks: int = 0
     """Ticks between a command and its first effect."""
@@ -102,7 +106,7 @@ class TwinHand:
         self._data.ctrl[:] = start[: self.num_joints]
         self._sent = np.repeat(start[None, : self.num_joints], self._settings.delay_ticks + 1, 0)
         self._left_ticks = round(self._settings.support_s * self._settings.rate_hz)
-        self._data.mocap_pos[0] = (*CUBE_ORIGIN_M[:2], platform_height_m())
+        self._data.mocap_pos[0] = (*self._settings.origin_m[:2], self._settings.platform_m)
         mujoco.mj_forward(self._model, self._data)
         return True
 

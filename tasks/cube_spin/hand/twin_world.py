@@ -10,16 +10,17 @@ import roma
 import torch
 
 from sernf_isaac.deploy.protocols import Array
-from tasks.cube_spin.config import CONTROL_DT_S
+from tasks.cube_spin.config import CONTROL_DT_S, platform_height_m
 from tasks.cube_spin.grasps import GraspBank, load_grasps
 from tasks.cube_spin.hand.twin_driver import TwinHand, TwinHandSettings
 from tasks.cube_spin.physics import Physics
 from tasks.cube_spin.rotations import random_symmetry
 from tasks.cube_spin.twin.worlds import TwinPhysics
-from tasks.orca.joints import JOINT_LOWER, JOINT_UPPER
+from tasks.orca.description import Hand
 
 
 def twin_settings(
+    hand: Hand,
     physics: Physics,
     *,
     seed: int,
@@ -31,6 +32,7 @@ def twin_settings(
     """A simulated hand with parameters drawn once from `physics`.
 
     Args:
+        hand: Which hand.
         physics: What is drawn; latency and sensor noise of the joints are taken from here too.
         seed: Of these draws and of all later noise.
         support_s: How long the platform supports a placed cube.
@@ -39,7 +41,7 @@ def twin_settings(
         bank: Grasps to start from; the shipped ones by default.
     """
     generator = torch.Generator().manual_seed(seed)
-    world = TwinPhysics(1, physics, generator, threads=1)
+    world = TwinPhysics(hand, 1, physics, generator, threads=1)
     world.randomize(np.zeros(1, np.int64))
     delay_s = CONTROL_DT_S * float(physics.sample("action_delay_steps", (1,), generator))
     drawn = {
@@ -48,7 +50,9 @@ def twin_settings(
     }
     settings = TwinHandSettings(
         model=_compiled(world.models[0]),
-        start_qpos=_starts(bank or load_grasps(), generator),
+        start_qpos=_starts(hand, bank or load_grasps(hand), generator),
+        origin_m=hand.grasp_point_m,
+        platform_m=platform_height_m(hand),
         seed=seed,
         delay_ticks=round(delay_s * rate_hz),
         backlash_rad=backlash_rad,
@@ -72,9 +76,10 @@ def _compiled(model: mujoco.MjModel) -> bytes:
         return path.read_bytes()
 
 
-def _starts(bank: GraspBank, generator: torch.Generator) -> Array:
+def _starts(hand: Hand, bank: GraspBank, generator: torch.Generator) -> Array:
     """(M, 24) states: every grasp of the bank, each with the cube on a random face."""
     turned = random_symmetry(len(bank), generator)
     quat_wxyz = roma.quat_product(bank.cube_quat, turned)[:, [3, 0, 1, 2]]
-    joints = bank.joint_pos.double().clamp(torch.tensor(JOINT_LOWER), torch.tensor(JOINT_UPPER))
+    ends = torch.tensor(hand.lower_rad), torch.tensor(hand.upper_rad)
+    joints = bank.joint_pos.double().clamp(*ends)
     return torch.cat([joints, bank.cube_pos.double(), quat_wxyz.double()], dim=1).numpy()

@@ -37,6 +37,7 @@ from tasks.cube_spin.isaac.scene_cfg import (
     configure_solver,
 )
 from tasks.cube_spin.physics_file import load_physics
+from tasks.orca.hands import load_hand
 
 SLOW_EVENT_STEPS = 640
 """Control steps between changes of servos, limits and cubes; each costs Newton a model update."""
@@ -175,7 +176,7 @@ class CubeSpinEnvCfg(ManagerBasedRLEnvCfg):
         self.rewards = mdp.reward_terms(self.task.reward)
         self.episode_length_s = self.task.episode.length_s
         self.is_finite_horizon = self.task.episode.finite_horizon
-        configure_scene(self.scene, physics)
+        configure_scene(self.scene, load_hand(self.task.hand), physics)
         configure_solver(self.sim.physics, physics)
 
     def play_mode(self) -> None:

@@ -77,14 +77,11 @@ class IsaacCubeSpin(RslRlVecEnvWrapper):
         """Go on with other commands or episodes, from new episodes.
 
         Raises:
-            ValueError: If observations, actions or rewards differ.
+            ValueError: If hand, observations, actions or rewards differ.
         """
         old = self.tracker.task
-        if (task.action, task.observation, task.reward) != (
-            old.action,
-            old.observation,
-            old.reward,
-        ):
+        fixed = ("hand", "action", "observation", "reward")
+        if any(getattr(task, name) != getattr(old, name) for name in fixed):
             raise ValueError("only command and episode settings can change while running")
         self.cfg.episode_length_s = task.episode.length_s
         self.cfg.is_finite_horizon = task.episode.finite_horizon

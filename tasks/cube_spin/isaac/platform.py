@@ -6,16 +6,22 @@ import isaaclab.sim as sim_utils
 from isaaclab.assets import RigidObjectCfg
 from isaaclab.physics import PhysicsEvent
 
-from tasks.cube_spin.config import CUBE_ORIGIN_M, PLATFORM_HALF_SIZE_M, platform_height_m
+from tasks.cube_spin.config import PLATFORM_HALF_SIZE_M, platform_height_m
+from tasks.orca.description import Hand
 from tasks.orca.isaac import ROOT_HEIGHT_M
 
 if TYPE_CHECKING:
     from pxr import Usd
 
 
-def platform_cfg(visible: bool = True) -> RigidObjectCfg:
+def platform_place_m(hand: Hand) -> tuple[float, float, float]:
+    """Where the platform's centre is while it supports the cube, from the environment's origin."""
+    x, y, _ = hand.grasp_point_m
+    return x, y, ROOT_HEIGHT_M + platform_height_m(hand)
+
+
+def platform_cfg(hand: Hand, visible: bool = True) -> RigidObjectCfg:
     """The platform under the cube; invisible for pictures, it hides the cube from below."""
-    x, y, _ = CUBE_ORIGIN_M
     length, width, height = (2.0 * half for half in PLATFORM_HALF_SIZE_M)
     return RigidObjectCfg(
         prim_path="{ENV_REGEX_NS}/Platform",
@@ -28,7 +34,7 @@ def platform_cfg(visible: bool = True) -> RigidObjectCfg:
             visual_material=sim_utils.PreviewSurfaceCfg(diffuse_color=(0.35, 0.4, 0.45)),
             visible=visible,
         ),
-        init_state=RigidObjectCfg.InitialStateCfg(pos=(x, y, ROOT_HEIGHT_M + platform_height_m())),
+        init_state=RigidObjectCfg.InitialStateCfg(pos=platform_place_m(hand)),
     )
 
 

@@ -13,11 +13,12 @@ from isaaclab.utils import configclass
 from isaaclab_newton.renderers import NewtonWarpRendererCfg
 from scipy.spatial.transform import Rotation
 
-from tasks.cube_spin.config import CUBE_ORIGIN_M
 from tasks.cube_spin.isaac.cube_usd import cube_usd
 from tasks.cube_spin.isaac.env_cfg import CubeSpinEnvCfg
 from tasks.cube_spin.isaac.platform import platform_cfg
 from tasks.cube_spin.isaac.scene_cfg import CubeSpinSceneCfg, cube_cfg
+from tasks.orca.description import Hand
+from tasks.orca.hands import FIRST_HAND, load_hand
 from tasks.orca.isaac import ROOT_HEIGHT_M
 
 IMAGE_SIZE = (320, 240)
@@ -27,14 +28,14 @@ VERTICAL_FIELD_OF_VIEW_DEG = 38.0
 FOCAL_LENGTH_MM = 24.0
 
 
-def below_camera_cfg() -> CameraCfg:
+def below_camera_cfg(hand: Hand) -> CameraCfg:
     """A camera under the palm that looks up at the cube; `set_world_poses` moves it."""
     width, height = IMAGE_SIZE
     backward = np.array(EYE_FROM_CUBE_M) / np.linalg.norm(EYE_FROM_CUBE_M)
     right = np.cross([0.0, 0.0, 1.0], backward)
     right /= np.linalg.norm(right)
     axes = np.stack([right, np.cross(backward, right), backward], axis=1)
-    eye = np.array(CUBE_ORIGIN_M) + EYE_FROM_CUBE_M + np.array([0.0, 0.0, ROOT_HEIGHT_M])
+    eye = np.array(hand.grasp_point_m) + EYE_FROM_CUBE_M + np.array([0.0, 0.0, ROOT_HEIGHT_M])
     half_angle = math.radians(VERTICAL_FIELD_OF_VIEW_DEG) / 2.0
     return CameraCfg(
         prim_path="{ENV_REGEX_NS}/Camera",
@@ -56,9 +57,9 @@ def below_camera_cfg() -> CameraCfg:
     )
 
 
-def marked_cube_cfg() -> RigidObjectCfg:
+def marked_cube_cfg(hand: Hand) -> RigidObjectCfg:
     """The cube with its glyphs, in place of the plain one."""
-    plain = cube_cfg()
+    plain = cube_cfg(hand)
     return plain.replace(
         spawn=sim_utils.UsdFileCfg(
             usd_path=str(cube_usd()),
@@ -72,8 +73,8 @@ def marked_cube_cfg() -> RigidObjectCfg:
 class CubeSpinRenderSceneCfg(CubeSpinSceneCfg):
     """With a camera; the platform is there but cannot be seen."""
 
-    camera = below_camera_cfg()
-    platform = platform_cfg(visible=False)
+    camera = below_camera_cfg(load_hand(FIRST_HAND))
+    platform = platform_cfg(load_hand(FIRST_HAND), visible=False)
 
 
 @configclass
@@ -89,4 +90,4 @@ class CubeSpinRenderEnvCfg(CubeSpinEnvCfg):
     def validate_config(self) -> None:
         """As for training, but with the cube that cameras know."""
         super().validate_config()
-        self.scene.cube = marked_cube_cfg()
+        self.scene.cube = marked_cube_cfg(load_hand(self.task.hand))

@@ -11,10 +11,12 @@ from isaaclab_newton.sim.schemas import MujocoCollisionCfg
 from isaaclab_physx.physics import PhysxCfg
 from isaaclab_tasks.utils import PresetCfg
 
-from tasks.cube_spin.config import CUBE_MASS_KG, CUBE_ORIGIN_M, CUBE_SIZE_M
+from tasks.cube_spin.config import CUBE_MASS_KG, CUBE_SIZE_M
 from tasks.cube_spin.isaac.mdp.contacts import CUBE_PRIORITY
-from tasks.cube_spin.isaac.platform import platform_cfg
+from tasks.cube_spin.isaac.platform import platform_cfg, platform_place_m
 from tasks.cube_spin.physics import NOMINAL, Physics
+from tasks.orca.description import Hand
+from tasks.orca.hands import FIRST_HAND, load_hand
 from tasks.orca.isaac import ROOT_HEIGHT_M, hand_cfg
 
 
@@ -40,8 +42,9 @@ class CubeSpinPhysicsCfg(PresetCfg):
     default = newton_mjwarp
 
 
-def cube_cfg(size_m: float = CUBE_SIZE_M, *, elliptic: bool = False) -> RigidObjectCfg:
-    """The cube, a uniform solid box; with elliptic cones it resists turning on the spot."""
+def cube_cfg(hand: Hand, size_m: float = CUBE_SIZE_M, *, elliptic: bool = False) -> RigidObjectCfg:
+    """The cube under a hand, a uniform solid box; with elliptic cones it resists turning."""
+    x, y, z = hand.grasp_point_m
     return RigidObjectCfg(
         prim_path="{ENV_REGEX_NS}/Cube",
         spawn=sim_utils.CuboidCfg(
@@ -55,34 +58,35 @@ def cube_cfg(size_m: float = CUBE_SIZE_M, *, elliptic: bool = False) -> RigidObj
             visual_material=sim_utils.PreviewSurfaceCfg(diffuse_color=(0.85, 0.55, 0.2)),
             semantic_tags=[("class", "cube")],
         ),
-        init_state=RigidObjectCfg.InitialStateCfg(
-            pos=(CUBE_ORIGIN_M[0], CUBE_ORIGIN_M[1], ROOT_HEIGHT_M + CUBE_ORIGIN_M[2])
-        ),
+        init_state=RigidObjectCfg.InitialStateCfg(pos=(x, y, ROOT_HEIGHT_M + z)),
     )
 
 
 @configclass
 class CubeSpinSceneCfg(InteractiveSceneCfg):
-    """Hand, cube, platform and light; `configure_scene` puts hand and cube in."""
+    """Hand, cube, platform and light; `configure_scene` puts those of the task's hand in."""
 
     num_envs = 8192  # paper F.4a
     env_spacing = 0.6
     robot: ArticulationCfg | None = None
-    cube: RigidObjectCfg = cube_cfg()
-    platform: RigidObjectCfg = platform_cfg()
+    cube: RigidObjectCfg = cube_cfg(load_hand(FIRST_HAND))
+    platform: RigidObjectCfg = platform_cfg(load_hand(FIRST_HAND))
     light = AssetBaseCfg(
         prim_path="/World/Light",
         spawn=sim_utils.DomeLightCfg(intensity=2000.0, color=(0.75, 0.75, 0.75)),
     )
 
 
-def configure_scene(scene: CubeSpinSceneCfg, physics: Physics) -> None:
-    """Hand and cube as the physics table says; the cube at its largest, an event makes it smaller.
+def configure_scene(scene: CubeSpinSceneCfg, hand: Hand, physics: Physics) -> None:
+    """A hand and its cube as the physics table says; the cube at its largest, an event makes it
+    smaller.
 
     All environments share the hand's collision shapes: those of most worlds.
     """
-    scene.robot = hand_cfg(collisions="hulls" if physics.hull_collisions > 0.5 else "primitives")
-    scene.cube = cube_cfg(physics.cube_size_m[1], elliptic=physics.elliptic_cone > 0.5)
+    collisions = "hulls" if physics.hull_collisions > 0.5 else "primitives"
+    scene.robot = hand_cfg(hand, collisions=collisions)
+    scene.platform.init_state.pos = platform_place_m(hand)
+    scene.cube = cube_cfg(hand, physics.cube_size_m[1], elliptic=physics.elliptic_cone > 0.5)
 
 
 def configure_solver(engine: object, physics: Physics) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 from tasks.assets import CUBE_FOLDER
 from tasks.orca.cache import cached_folder, content_hash
 from tasks.orca.collision import COLLISION_GROUP
+from tasks.orca.description import Hand
 from tasks.orca.hand import hand_spec, source_hash
-from tasks.orca.joints import JOINT_NAMES
 
 CAMERA, CUBE = "eye", "cube"
 NUM_LIGHTS, NUM_HAND_MATERIALS = 4, 4
@@ -26,25 +26,25 @@ WELD_M = 0.001
 COARSE = "_coarse"
 
 
-def picture_model() -> mujoco.MjModel:
+def picture_model(hand: Hand) -> mujoco.MjModel:
     """The compiled scene; the first call takes a while, later ones read the cache."""
     cube = [CUBE_FOLDER / "cube.obj", CUBE_FOLDER / "cube.png"]
-    key = content_hash([source_hash("pictures"), Path(__file__), *cube])
+    key = content_hash([source_hash(hand, "pictures"), Path(__file__), *cube])
 
     def build(folder: Path) -> None:
-        model = picture_spec().compile()
+        model = picture_spec(hand).compile()
         mujoco.mj_saveModel(model, str(folder / "scene.mjb"), None)
 
     folder = cached_folder("orca-pictures", key, build)
     return mujoco.MjModel.from_binary_path(str(folder / "scene.mjb"))
 
 
-def picture_spec() -> mujoco.MjSpec:
+def picture_spec(hand: Hand) -> mujoco.MjSpec:
     """Hand, cube, one camera with free intrinsics, lights; materials `hand_0`.. and `cube`.
 
-    Joints come first in qpos, in the order of `JOINT_NAMES`, then the cube's free joint.
+    Joints come first in qpos, in the hand's order, then the cube's free joint.
     """
-    spec = hand_spec(visual=True)
+    spec = hand_spec(hand, visual=True)
     for geom in list(spec.geoms):
         if geom.group == COLLISION_GROUP:
             spec.delete(geom)
@@ -52,9 +52,13 @@ def picture_spec() -> mujoco.MjSpec:
         spec.delete(pair)
     full = spec.compile()
     names = tuple(full.joint(i).name for i in range(full.njnt))
-    if names != JOINT_NAMES:
-        raise ValueError(f"the compiled model orders its joints {names}, expected {JOINT_NAMES}")
+    if names != hand.joint_names:
+        raise ValueError(
+            f"the compiled model orders its joints {names}, expected {hand.joint_names}"
+        )
     for geom in spec.geoms:
+        if geom.type != mujoco.mjtGeom.mjGEOM_MESH:
+            continue
         geom.meshname = _add_coarse_mesh(spec, geom.meshname, *_triangles(full, geom.meshname))
     for mesh in list(spec.meshes):
         if not mesh.name.endswith(COARSE):

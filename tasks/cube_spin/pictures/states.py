@@ -8,11 +8,13 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from tasks.cube_spin.config import CUBE_ORIGIN_M, evaluation_task
+from tasks.cube_spin.config import evaluation_task
+from tasks.cube_spin.grasps import joint_limits
 from tasks.cube_spin.physics import RANDOMIZED
 from tasks.cube_spin.teacher.policy import TeacherPolicy
 from tasks.cube_spin.twin.environment import CubeSpinTwin
-from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
+from tasks.orca.description import Hand
+from tasks.orca.joints import NUM_JOINTS
 
 SOURCES = ("policy", "grasp", "drop")
 SETTLE_STEPS = 2
@@ -91,7 +93,7 @@ class StateSource:
         start = True
         while sum(map(len, found)) < count:
             batch = make(start)
-            found.append(batch.picked(in_view(batch.cube_pos)))
+            found.append(batch.picked(in_view(batch.cube_pos, self._twin.hand)))
             start = False
         return States.joined(found).picked(np.arange(count))
 
@@ -125,9 +127,8 @@ class StateSource:
         twin, generator, count = self._twin, self._twin.generator, self._twin.num_envs
         envs = np.arange(count)
         pick = torch.randint(len(twin.bank), (count,), generator=generator)
-        noise = self._spread_rad * torch.randn((count, len(JOINT_NAMES)), generator=generator)
-        lower, upper = (torch.from_numpy(end).float() for end in (JOINT_LOWER, JOINT_UPPER))
-        target = (twin.bank.joint_target[pick] + noise).clamp(lower, upper)
+        noise = self._spread_rad * torch.randn((count, NUM_JOINTS), generator=generator)
+        target = (twin.bank.joint_target[pick] + noise).clamp(*joint_limits(twin.hand))
         quat = torch.randn((count, 4), generator=generator)
         nudge = 0.005 * torch.randn((count, 3), generator=generator)
         twin.world.randomize(envs)
@@ -154,9 +155,9 @@ class StateSource:
         return States(joint_pos, cube_pos, quat, np.full(len(joint_pos), source))
 
 
-def in_view(cube_pos: np.ndarray) -> np.ndarray:
+def in_view(cube_pos: np.ndarray, hand: Hand) -> np.ndarray:
     """(M,) bool: cubes (M, 3) near enough to their place to be in a camera's view."""
-    offset = cube_pos - np.array(CUBE_ORIGIN_M)
+    offset = cube_pos - np.array(hand.grasp_point_m)
     across, down = REACH_M
     return (
         np.isfinite(cube_pos).all(axis=1)

@@ -8,8 +8,9 @@ import numpy as np
 
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.deploy.actor.recorder import POSE
-from tasks.cube_spin.config import CUBE_ORIGIN_M, PLATFORM_GONE_M
+from tasks.cube_spin.config import PLATFORM_GONE_M
 from tasks.cube_spin.twin.scene import PALM_CAMERA, SIDE_CAMERA, twin_model
+from tasks.orca.description import Hand
 from tasks.orca.joints import NUM_JOINTS
 from tasks.rendering import choose_gl_backend
 
@@ -20,11 +21,12 @@ class EpisodeView:
     """Draws single steps; made at the first use, and to be used by one thread only.
 
     Args:
+        hand: Which hand recorded it.
         size: Edge of each of the two square views in pixels.
     """
 
-    def __init__(self, size: int = 240) -> None:
-        self._size = size
+    def __init__(self, hand: Hand, size: int = 240) -> None:
+        self._hand, self._size = hand, size
         self._renderer: mujoco.Renderer | None = None
 
     def jpeg(self, episode: Episode, step: int) -> bytes:
@@ -52,9 +54,9 @@ class EpisodeView:
 
     def _open(self) -> None:
         choose_gl_backend()
-        self._model = twin_model(visual=True)
+        self._model = twin_model(self._hand, visual=True)
         self._data = mujoco.MjData(self._model)
-        self._data.mocap_pos[0] = (*CUBE_ORIGIN_M[:2], PLATFORM_GONE_M)
+        self._data.mocap_pos[0] = (*self._hand.grasp_point_m[:2], PLATFORM_GONE_M)
         self._renderer = mujoco.Renderer(self._model, self._size, self._size)
         self._option = mujoco.MjvOption()
         self._option.geomgroup[1] = 0  # hide collision shapes

@@ -29,7 +29,7 @@ from tasks.cube_spin.student.settings import (
 )
 from tasks.cube_spin.teacher.policy import TeacherPolicy, load_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
-from tasks.orca.joints import JOINT_NAMES
+from tasks.orca.hands import load_hand
 
 POLICY_FILE = "student.pt"
 _SHOWN = (
@@ -139,8 +139,8 @@ def _distiller(
     layout = student_layout(run.spec, run.learner.policy, run.learner.critic, run.seed, run.kind)
     learner = build_learner(layout, run.learner, device=device)
     sigma = given(run.learner.improvement.sigma, "learner.improvement.sigma")
-    symmetric = run.observation.symmetric_rotation
-    normalizer = student_normalizer(symmetric_rotation=symmetric).to(device)
+    symmetric, hand = run.observation.symmetric_rotation, load_hand(teacher.task.hand)
+    normalizer = student_normalizer(hand, symmetric_rotation=symmetric).to(device)
     return Distiller(
         env,
         label_with(teacher.to(device)),
@@ -149,7 +149,7 @@ def _distiller(
         run.distill,
         run_dir,
         batch_size=run.batch_size,
-        action_names=JOINT_NAMES,
+        action_names=hand.joint_names,
         seed=run.seed,
         workers=workers,
     )

@@ -26,6 +26,7 @@ from tasks.cube_spin.student.labels import label_with
 from tasks.cube_spin.student.policy import student_normalizer
 from tasks.cube_spin.student.settings import StudentRun, task_of
 from tasks.cube_spin.teacher.policy import load_teacher
+from tasks.orca.hands import load_hand
 from tasks.orca.joints import NUM_JOINTS
 
 MLP_HIDDEN = (512, 256, 128)
@@ -45,7 +46,9 @@ class MlpStudent:
         self, network: nn.Module, task: TaskConfig, observation: StudentObservationConfig
     ) -> None:
         self.network, self.task, self.observation = network, task, observation
-        self._normalizer = student_normalizer().to(next(network.parameters()).device)
+        self._normalizer = student_normalizer(load_hand(task.hand)).to(
+            next(network.parameters()).device
+        )
 
     def __call__(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Joint targets (N, 17) [rad] before smoothing."""
@@ -70,11 +73,12 @@ def refuse_unused_settings(run: StudentRun, default: StudentRun) -> None:
 
 def distil_mlp(run: StudentRun, run_dir: Path, threads: int | None = None) -> MlpStudent:
     """RSL-RL's `Distillation` on the run's environments: the student acts, the teacher labels."""
-    teacher, normalizer = load_teacher(run.teacher), student_normalizer()
+    teacher = load_teacher(run.teacher)
+    normalizer = student_normalizer(load_hand(teacher.task.hand))
     torch.manual_seed(run.seed)
     with closing(make_env(run, teacher, "twin", run_dir, run.seed, threads=threads)) as env:
         label = label_with(teacher)
-        seen = _with_flat(env.get_observations())
+        seen = _with_flat(env.get_observations(), normalizer)
         groups = {"student": ["student"], "teacher": ["teacher"]}
         student = MLPModel(seen, groups, "student", NUM_JOINTS, list(MLP_HIDDEN), "elu")
         steps = run.distill.rollout_steps
@@ -92,29 +96,26 @@ def distil_mlp(run: StudentRun, run_dir: Path, threads: int | None = None) -> Ml
             for _ in range(steps):
                 action = normalizer.denormalize(ACTION, algorithm.act(seen).clamp(-1.0, 1.0))
                 observations, rewards, dones, extras = env.step(action)
-                seen = _with_flat(observations)
+                seen = _with_flat(observations, normalizer)
                 algorithm.process_env_step(seen, rewards, dones, extras)
             bar.set_postfix({name: f"{v:.3g}" for name, v in algorithm.update().items()})
         algorithm.eval_mode()
     return MlpStudent(student, task_of(run, teacher), run.observation)
 
 
-def flat_observation(
-    observations: Mapping[str, Tensor], normalizer: Normalizer | None = None
-) -> Tensor:
+def flat_observation(observations: Mapping[str, Tensor], normalizer: Normalizer) -> Tensor:
     """All of the student's numbers, scaled, as one vector (N, 131).
 
     Args:
         observations: Groups as in `FEATURES`.
-        normalizer: Of the student, on the device of the observations; None: made anew.
+        normalizer: Of the student, on the device of the observations.
     """
-    normalizer = normalizer or student_normalizer().to(observations["goal"].device)
     parts = [normalizer.normalize(name, observations[name]).flatten(1) for name in FEATURES]
     return torch.cat(parts, dim=1)
 
 
-def _with_flat(observations: TensorDict) -> TensorDict:
-    return observations.clone().set("student", flat_observation(observations))
+def _with_flat(observations: TensorDict, normalizer: Normalizer) -> TensorDict:
+    return observations.clone().set("student", flat_observation(observations, normalizer))
 
 
 class _Labels(nn.Module):

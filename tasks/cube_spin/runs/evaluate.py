@@ -24,6 +24,7 @@ from tasks.cube_spin.student.pose_noise import PoseNoiseConfig
 from tasks.cube_spin.teacher.policy import TeacherPolicy, load_teacher
 from tasks.cube_spin.terms import TaskConstants
 from tasks.cube_spin.twin.environment import CubeSpinTwin
+from tasks.orca.hands import load_hand
 
 
 class ActsAsStudent(Protocol):
@@ -128,7 +129,7 @@ def _environment(
 ) -> EpisodeEnv:
     if isinstance(policy, TeacherPolicy):
         return _simulator(request, task, policy.constants)
-    constants = radian_constants(task_constants(task, load_grasps()))
+    constants = radian_constants(task_constants(task, load_grasps(load_hand(task.hand))))
     inner = _simulator(request, task, constants, student=True)
     camera = policy.observation.pose_noise if request.pose_noise else PoseNoiseConfig.none()
     observation = replace(policy.observation, pose_noise=camera)

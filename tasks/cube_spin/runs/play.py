@@ -30,6 +30,7 @@ from tasks.cube_spin.teacher.policy import TeacherPolicy
 from tasks.cube_spin.twin.camera import Camera, show
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.cube_spin.twin.scene import twin_model
+from tasks.orca.hands import load_hand
 
 
 def film_policy(
@@ -74,7 +75,7 @@ def view_policy(
     if platform.system() == "Linux" and not os.environ.get("DISPLAY"):
         raise ValueError("--view needs a display; without --view a video is written instead")
     twin, env = _stage(policy, seed, physics, spin_rad_s, support_s)
-    model, keys = twin_model(visual=True), Keys(twin)
+    model, keys = twin_model(twin.hand, visual=True), Keys(twin)
     data = mujoco.MjData(model)
     print(HELP)
     with mujoco.viewer.launch_passive(model, data, key_callback=keys.press) as window:
@@ -106,7 +107,8 @@ def _stage(
     if isinstance(policy, TeacherPolicy):
         twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, constants=policy.constants)
         return twin, twin
-    constants = radian_constants(task_constants(task, load_grasps()))
+    twin_hand = load_hand(task.hand)
+    constants = radian_constants(task_constants(task, load_grasps(twin_hand)))
     twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, student=True, constants=constants)
     return twin, StudentEnv(twin, policy.observation, seed=seed)
 
@@ -151,7 +153,7 @@ def film(
     Returns:
         What happened, one entry per step: time_s, command_rad_s, mean_spin_rad_s, turns, aloft.
     """
-    camera, frames = Camera(), []
+    camera, frames = Camera(twin.hand), []
     trace: dict[str, list[float]] = {
         name: [] for name in ("time_s", "command_rad_s", "mean_spin_rad_s", "turns", "aloft")
     }

@@ -23,36 +23,32 @@ from sernf_isaac.spec import Contract
 from tasks.assets import DEFAULT_STUDENT
 from tasks.cube_spin.config import CONTROL_DT_S, ActionConfig, TaskConfig
 from tasks.cube_spin.student.environment import FEATURES, StudentObservationConfig
-from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER, NUM_JOINTS
+from tasks.orca.description import Hand
+from tasks.orca.hands import load_hand, with_hand
+from tasks.orca.joints import NUM_JOINTS
 
 POSITION_RANGE_M = 0.02
 """Cube positions this far from the origin are scaled to ±1."""
 SPIN_RANGE_RAD_S = 1.5
 """The same for commanded spins (paper F.4b)."""
-TYPICAL_JOINTS_RAD = (
-    *(0.03, 0.14, -0.29, 0.91, 1.57),  # wrist, thumb
-    *(-0.09, 1.27, 0.78),  # index: abd, mcp, pip
-    *(0.0, 1.02, 0.49),  # middle
-    *(0.0, 0.87, 0.69),  # ring
-    *(-0.31, 1.21, 0.66),  # pinky
-)
-"""Mean joint angles of a hand that spins the cube, in the order of `JOINT_NAMES`."""
 JOINT_RANGES_RAD = (0.25, 0.5, 0.35)
-"""Measured angles, last actions and smoothed targets this far from them are scaled to ±1."""
+"""Measured angles, last actions and smoothed targets this far from the hand's typical angles are
+scaled to ±1."""
 SYMMETRIC_ROTATION = (0.0, 0.0, 0.0, 0.95), (0.15, 0.15, 0.45, 0.05)
 """Centre and range (xyzw) of the smallest of the 24 rotations that look alike."""
 
 
-def student_normalizer(*, symmetric_rotation: bool = True) -> Normalizer:
+def student_normalizer(hand: Hand, *, symmetric_rotation: bool = True) -> Normalizer:
     """Scaling of the student's groups and actions; from known ranges, so that no data are needed.
 
     Observations are scaled by about two standard deviations of a spinning hand: within its joint
     limits it uses a few tenths of the range. Actions are scaled by the joints' nominal limits.
 
     Args:
+        hand: Which hand.
         symmetric_rotation: Of the 24 rotations that look alike the smallest is observed.
     """
-    joints = np.array(TYPICAL_JOINTS_RAD)
+    joints = np.array(hand.typical_rad)
     rotation = SYMMETRIC_ROTATION if symmetric_rotation else (0.0, 1.0)
     turned, turn = (np.broadcast_to(value, 4) for value in rotation)
     centre = np.concatenate([joints, np.zeros(3), turned])
@@ -64,7 +60,7 @@ def student_normalizer(*, symmetric_rotation: bool = True) -> Normalizer:
             "history": (centre - spread, centre + spread),
             "command": (np.tile(joints, 2) - commands, np.tile(joints, 2) + commands),
             "goal": (-spin, spin),
-            ACTION: (JOINT_LOWER.astype(float), JOINT_UPPER.astype(float)),
+            ACTION: (hand.lower_rad, hand.upper_rad),
         },
         min_range=0.0,
     )
@@ -86,16 +82,16 @@ def student_layout(
 
 
 def student_contract(
-    spec: ChunkSpec, action: ActionConfig, *, symmetric_rotation: bool
+    hand: Hand, spec: ChunkSpec, action: ActionConfig, *, symmetric_rotation: bool
 ) -> Contract:
     """What a student's file promises and a hand must offer."""
     rotation = "cube_rotation_of_24" if symmetric_rotation else "cube_rotation"
     return Contract(
         kind=KIND,
         task="cube_spin",
-        joint_names=JOINT_NAMES,
-        joint_lower_rad=tuple(JOINT_LOWER.tolist()),
-        joint_upper_rad=tuple(JOINT_UPPER.tolist()),
+        joint_names=hand.joint_names,
+        joint_lower_rad=hand.driver.lower_rad,
+        joint_upper_rad=hand.driver.upper_rad,
         control_rate_hz=1.0 / CONTROL_DT_S,
         quaternion_order="xyzw",
         observations={
@@ -114,6 +110,7 @@ def student_contract(
             "prefix": spec.prefix,
             "horizon": spec.horizon,
         },
+        hand=hand.name,
     )
 
 
@@ -171,9 +168,7 @@ def save_student(
     Raises:
         ValueError: If a weight is not finite.
     """
-    contract = student_contract(
-        policy.layout.spec, task.action, symmetric_rotation=observation.symmetric_rotation
-    )
+    contract = _contract_of(policy, task, observation)
     kept = {"task": asdict(task), "observation": asdict(observation)}
     policy.save(path, contract, notes | kept)
 
@@ -194,12 +189,18 @@ def load_student(
         raise ValueError(f"{path} is no student of the cube spin: its notes lack {sorted(missing)}")
     task = _merged(path, TaskConfig, notes["task"])
     observation = _merged(path, StudentObservationConfig, notes["observation"])
-    expected = student_contract(
-        policy.layout.spec, task.action, symmetric_rotation=observation.symmetric_rotation
-    )
-    if differences := contract.differences(expected):
+    expected = _contract_of(policy, task, observation)
+    if differences := with_hand(contract).differences(expected):
         raise ValueError(f"{path} does not fit this task: {'; '.join(differences)}")
     return Student(policy, task, observation, **acting)  # type: ignore[arg-type]  # keywords as given
+
+
+def _contract_of(
+    policy: ChunkPolicy, task: TaskConfig, observation: StudentObservationConfig
+) -> Contract:
+    symmetric = observation.symmetric_rotation
+    hand, spec = load_hand(task.hand), policy.layout.spec
+    return student_contract(hand, spec, task.action, symmetric_rotation=symmetric)
 
 
 def _merged[Config](path: Path | str, kind: type[Config], values: dict) -> Config:

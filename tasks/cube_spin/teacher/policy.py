@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from sernf_isaac.checkpoint import load_checkpoint, save_checkpoint
 from sernf_isaac.spec import Contract
 from tasks.assets import DEFAULT_TEACHER
-from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, TaskConfig
+from tasks.cube_spin.config import CONTROL_DT_S, TaskConfig
+from tasks.cube_spin.grasps import joint_limits
 from tasks.cube_spin.observations import command_column, observation_sizes
 from tasks.cube_spin.terms import TaskConstants
-from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
+from tasks.orca.hands import load_hand, with_hand
+from tasks.orca.joints import NUM_JOINTS
 
 OBSERVATION_GROUP = "teacher"
 COUNTERCLOCKWISE, CLOCKWISE = "mlp.counterclockwise.", "mlp.clockwise."
@@ -57,7 +59,7 @@ class TeacherPolicy(nn.Module):
         self.register_buffer("observation_scale", torch.ones(observation_dim))
         # Weights are loaded right after; drawing them must not disturb a training that exports.
         with torch.random.fork_rng(devices=[]):
-            self.mlp = MLP(observation_dim, len(JOINT_NAMES), list(hidden), "elu")
+            self.mlp = MLP(observation_dim, NUM_JOINTS, list(hidden), "elu")
         self.clockwise: TeacherPolicy | None = None
         """The policy for negative commands; this one when None."""
 
@@ -73,10 +75,11 @@ class TeacherPolicy(nn.Module):
     @property
     def constants(self) -> TaskConstants:
         """Constants of the task with this policy's own action centre and scale."""
+        lower, upper = joint_limits(hand := load_hand(self.task.hand))
         return TaskConstants(
-            joint_lower=torch.from_numpy(JOINT_LOWER).float(),
-            joint_upper=torch.from_numpy(JOINT_UPPER).float(),
-            cube_origin=torch.tensor(CUBE_ORIGIN_M),
+            joint_lower=lower,
+            joint_upper=upper,
+            cube_origin=torch.tensor(hand.grasp_point_m),
             action_centre=self.action_centre,
             action_scale=self.action_scale,
         )
@@ -156,12 +159,13 @@ def with_teacher(
 
 def teacher_contract(task: TaskConfig, constants: TaskConstants) -> Contract:
     """What a policy file promises: joints, rates, observation layout and action meaning."""
+    hand = load_hand(task.hand)
     return Contract(
         kind="teacher",
         task="cube_spin",
-        joint_names=JOINT_NAMES,
-        joint_lower_rad=tuple(JOINT_LOWER.tolist()),
-        joint_upper_rad=tuple(JOINT_UPPER.tolist()),
+        joint_names=hand.joint_names,
+        joint_lower_rad=hand.driver.lower_rad,
+        joint_upper_rad=hand.driver.upper_rad,
         control_rate_hz=1.0 / CONTROL_DT_S,
         quaternion_order="xyzw",
         observations=observation_sizes(task.observation),
@@ -171,6 +175,7 @@ def teacher_contract(task: TaskConfig, constants: TaskConstants) -> Contract:
             "centre_rad": constants.action_centre.tolist(),
             "scale_rad": constants.action_scale.tolist(),
         },
+        hand=hand.name,
     )
 
 
@@ -199,7 +204,7 @@ def load_teacher(path: Path | str = DEFAULT_TEACHER) -> TeacherPolicy:
             message names each difference.
     """
     content = load_checkpoint(path)
-    contract, config = content.contract, content.config
+    contract, config = with_hand(content.contract), content.config
     try:
         merged = OmegaConf.merge(OmegaConf.structured(TaskConfig), config["task"])
     except OmegaConfBaseException as error:

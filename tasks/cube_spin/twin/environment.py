@@ -23,6 +23,7 @@ from tasks.cube_spin.sensors import SensorModel
 from tasks.cube_spin.terms import TaskConstants, TaskState
 from tasks.cube_spin.twin.worlds import TwinPhysics
 from tasks.cube_spin.world_terms import world_terms
+from tasks.orca.hands import load_hand
 from tasks.orca.joints import NUM_JOINTS
 from tasks.orca.kinematics import FingertipKinematics
 
@@ -66,9 +67,10 @@ class CubeSpinTwin(VecEnv):
         self.cfg = asdict(task)
         self.max_episode_length = round(task.episode.length_s / CONTROL_DT_S)
         self.generator = torch.Generator().manual_seed(seed)
-        self.bank = bank or load_grasps()
+        self.hand = load_hand(task.hand)
+        self.bank = bank or load_grasps(self.hand)
         self.constants = constants or task_constants(task, self.bank)
-        self.world = TwinPhysics(num_envs, physics, self.generator, threads)
+        self.world = TwinPhysics(self.hand, num_envs, physics, self.generator, threads)
         self.sensors = SensorModel(num_envs, physics, self.generator)
         self.recorder = EpisodeAccounts(num_envs)
         self.finished: EpisodeRecords | None = None
@@ -76,7 +78,7 @@ class CubeSpinTwin(VecEnv):
         self.diverged_count = 0
         """Worlds that were reset because the simulation left all bounds."""
         self._student, self._teacher_sensed, self._auto_reset = student, teacher_sensed, auto_reset
-        self._tips_of = FingertipKinematics(self.world.nominal)
+        self._tips_of = FingertipKinematics(self.world.nominal, self.hand)
         self._built_for = physics
         self._actuation = Actuation(num_envs, physics, self.generator)
         self._allocate()
@@ -116,9 +118,9 @@ class CubeSpinTwin(VecEnv):
         """Go on with other commands or support times, from new episodes.
 
         Raises:
-            ValueError: If observations, actions or rewards differ.
+            ValueError: If hand, observations, actions or rewards differ.
         """
-        fixed = ("action", "observation", "reward")
+        fixed = ("hand", "action", "observation", "reward")
         if any(getattr(task, name) != getattr(self.task, name) for name in fixed):
             raise ValueError("only command and episode settings can change while running")
         self.task = task
@@ -209,7 +211,7 @@ class CubeSpinTwin(VecEnv):
                 f"actions have shape {tuple(actions.shape)}, "
                 f"expected ({self.num_envs}, {NUM_JOINTS})"
             )
-        refuse_infinite(actions)
+        refuse_infinite(actions, self.hand)
         return actions.detach().to("cpu", torch.float32)
 
     def _send(self, actions: Tensor) -> None:

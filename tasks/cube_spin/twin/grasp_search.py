@@ -13,30 +13,19 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from tasks.cube_spin import rotations
-from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, CUBE_SIZE_M
-from tasks.cube_spin.grasps import GraspBank
+from tasks.cube_spin.config import CONTROL_DT_S, CUBE_SIZE_M
+from tasks.cube_spin.grasps import GraspBank, joint_limits
 from tasks.cube_spin.physics import Physics
 from tasks.cube_spin.twin.worlds import TwinPhysics
-from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
+from tasks.orca.description import Hand
 from tasks.orca.kinematics import FingertipKinematics
 
-# A relaxed five-finger closure around a cube under the palm, where the search starts.
-# wrist | thumb mcp abd pip dip | index, middle, ring, pinky: abd mcp pip
-SEED_TARGET = (
-    *(0.04,),
-    *(0.15, -0.25, 0.80, 1.00),
-    *(-0.05, 1.20, 0.85),
-    *(0.10, 1.10, 0.60),
-    *(0.10, 1.00, 0.75),
-    *(-0.35, 1.20, 1.10),
-)
 SEARCH_PHYSICS = Physics(
     link_friction=(0.8, 0.8), cube_friction=(0.8, 0.8), cube_mass_kg=(0.08, 0.08)
 )
 """Heavy and not very rough: what holds here holds over most of the randomisation."""
 CLOSE_S, SUPPORT_S, TRIAL_S = 0.5, 1.0, 3.0
 OPENING_RAD = 0.25
-FINGERTIP_RADIUS_M = 0.0095
 TOUCH_GAP_M = 0.002
 
 
@@ -51,6 +40,7 @@ class Trial:
     tilt_rad: Tensor  # (N,)
     speed_m_s: Tensor  # (N,)
     touching: Tensor  # (N,) fingertips in contact
+    height_m: Tensor  # (N,) above the origin
 
     @property
     def score(self) -> Tensor:
@@ -61,8 +51,7 @@ class Trial:
     @property
     def stable(self) -> Tensor:
         """(N,) bool: good enough for the bank."""
-        height = self.cube_pos[:, 2] - CUBE_ORIGIN_M[2]
-        held = (height > -0.0008) & (height < 0.004) & (self.offset_m < 0.006)
+        held = (self.height_m > -0.0008) & (self.height_m < 0.004) & (self.offset_m < 0.006)
         return held & (self.tilt_rad < 0.12) & (self.speed_m_s < 0.01) & (self.touching >= 3)
 
 
@@ -70,22 +59,26 @@ class GraspSearch:
     """Tries batches of grasps in the twin.
 
     Args:
+        hand: Whose grasps.
         batch: Candidates per trial.
         seed: Seed of all draws.
     """
 
-    def __init__(self, batch: int = 256, seed: int = 0) -> None:
-        self.generator = torch.Generator().manual_seed(seed)
-        self.world = TwinPhysics(batch, SEARCH_PHYSICS, self.generator)
+    def __init__(self, hand: Hand, batch: int = 256, seed: int = 0) -> None:
+        self.hand, self.generator = hand, torch.Generator().manual_seed(seed)
+        self.world = TwinPhysics(hand, batch, SEARCH_PHYSICS, self.generator)
         self.world.randomize(np.arange(batch))
-        self.tips_of = FingertipKinematics(self.world.nominal)
+        self.tips_of = FingertipKinematics(self.world.nominal, hand)
         self.batch = batch
-        self._lower = torch.from_numpy(JOINT_LOWER).float()
-        self._upper = torch.from_numpy(JOINT_UPPER).float()
+        self._lower, self._upper = joint_limits(hand)
+        self._origin = torch.tensor(hand.grasp_point_m)
+        self._opening = OPENING_RAD * torch.tensor([float(joint.opens) for joint in hand.joints])
+        self._radius = torch.tensor([tip.radius_m for tip in hand.fingertips])
 
     def search(self, yaw_rad: float, generations: int, report: Callable[[], object]) -> Tensor:
         """Best joint targets (17,) for one cube yaw by the cross-entropy method."""
-        mean, std = torch.tensor(SEED_TARGET), torch.full((len(JOINT_NAMES),), 0.15)
+        mean = torch.tensor(self.hand.search_from_rad)
+        std = torch.full_like(mean, 0.15)
         std[0] = 0.02
         elite = self.batch // 8
         for _ in range(generations):
@@ -110,13 +103,8 @@ class GraspSearch:
 
     def attempt(self, targets: Tensor, cube_quat: Tensor) -> Trial:
         """Close on the cube, take the platform away, and look at what is left."""
-        opening = torch.zeros(len(JOINT_NAMES))
-        opening[[i for i, name in enumerate(JOINT_NAMES) if name.endswith(("mcp", "pip"))]] = (
-            OPENING_RAD
-        )
-        opening[JOINT_NAMES.index("right_thumb_mcp")] = 0.0
-        start = targets - opening
-        origin = torch.tensor(CUBE_ORIGIN_M).expand(self.batch, -1)
+        start = targets - self._opening
+        origin = self._origin.expand(self.batch, -1)
         self.world.write(
             np.arange(self.batch),
             joint_pos=start,
@@ -132,8 +120,8 @@ class GraspSearch:
 
     def _judge(self) -> Trial:
         now = self.world.read()
-        origin = torch.tensor(CUBE_ORIGIN_M)
-        offset = torch.nan_to_num((now["cube_pos"] - origin).norm(dim=1), nan=1.0).clamp_max(1.0)
+        away = now["cube_pos"] - self._origin
+        offset = torch.nan_to_num(away.norm(dim=1), nan=1.0).clamp_max(1.0)
         return Trial(
             joint_pos=now["joint_pos"],
             cube_pos=now["cube_pos"],
@@ -142,6 +130,7 @@ class GraspSearch:
             tilt_rad=torch.nan_to_num(rotations.cube_tilt_rad(now["cube_quat"]), nan=1.0),
             speed_m_s=torch.nan_to_num(now["cube_lin_vel"].norm(dim=1), nan=1.0),
             touching=self._touching(now),
+            height_m=away[:, 2],
         )
 
     def _touching(self, now: dict[str, Tensor]) -> Tensor:
@@ -151,7 +140,7 @@ class GraspSearch:
             Rotation.from_quat(now["cube_quat"].numpy()).as_matrix()
         ).float()
         beyond = (towards @ rotation).abs() - CUBE_SIZE_M / 2  # in the cube's frame
-        gap = beyond.clamp_min(0.0).norm(dim=2) - FINGERTIP_RADIUS_M
+        gap = beyond.clamp_min(0.0).norm(dim=2) - self._radius
         return (gap < TOUCH_GAP_M).sum(dim=1).float()
 
     def _around(self, mean: Tensor, std: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ class CubeSpinEnv(gym.Env):
         """A picture (H, W, 3) uint8 of hand and cube."""
         if self.render_mode is None:
             return None
-        self._camera = self._camera or Camera()
+        self._camera = self._camera or Camera(self._twin.hand)
         return self._camera.picture(self._twin, env=0)
 
     def close(self) -> None:

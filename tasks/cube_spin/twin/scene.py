@@ -5,15 +5,14 @@ import numpy as np
 
 from tasks.cube_spin.config import (
     CUBE_MASS_KG,
-    CUBE_ORIGIN_M,
     CUBE_SIZE_M,
     PHYSICS_DT_S,
     PLATFORM_HALF_SIZE_M,
     platform_height_m,
 )
 from tasks.orca.collision import COLLISION_GROUP
+from tasks.orca.description import Hand
 from tasks.orca.hand import hand_spec
-from tasks.orca.joints import JOINT_NAMES
 from tasks.stage import add_plain_stage
 
 PLATFORM_BIT = 4  # contact bit shared by platform and cube only: fingers pass through the platform
@@ -21,17 +20,18 @@ PALM_CAMERA, SIDE_CAMERA = "below", "side"
 
 
 def twin_spec(
-    *, visual: bool = False, collisions: str = "primitives", off_centre: bool = False
+    hand: Hand, *, visual: bool = False, collisions: str = "primitives", off_centre: bool = False
 ) -> mujoco.MjSpec:
     """The scene as an `MjSpec`; joints come first in the state, then the cube's free joint.
 
     Args:
+        hand: Which hand.
         visual: Add the hand's meshes, lights, cameras and a background for pictures.
         collisions: As in `hand_spec`.
         off_centre: Make room for a cube whose centre of mass moves: a centred one is stored in a
             shorter form.
     """
-    spec = hand_spec(visual=visual, collisions=collisions)
+    spec = hand_spec(hand, visual=visual, collisions=collisions)
     spec.modelname = "cube_spin"
     option = spec.option
     option.timestep = PHYSICS_DT_S
@@ -39,19 +39,20 @@ def twin_spec(
     option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     option.impratio = 10.0  # without it a held cube creeps out of the grasp
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a NaN must be seen, not hidden
-    _add_cube(spec, visual=visual, off_centre=off_centre)
-    _add_platform(spec)
+    _add_cube(spec, hand, visual=visual, off_centre=off_centre)
+    _add_platform(spec, hand)
     if visual:
-        _add_stage(spec)
+        _add_stage(spec, hand)
     return spec
 
 
-def twin_model(**options: bool | str) -> mujoco.MjModel:
+def twin_model(hand: Hand, **options: bool | str) -> mujoco.MjModel:
     """Compiled `twin_spec`; checks that joints are where the state vectors expect them."""
-    model = twin_spec(**options).compile()  # type: ignore[arg-type]  # keywords pass through
-    names = tuple(model.joint(i).name for i in range(len(JOINT_NAMES)))
-    if names != JOINT_NAMES:
-        raise ValueError(f"the compiled model orders its joints {names}, expected {JOINT_NAMES}")
+    model = twin_spec(hand, **options).compile()  # type: ignore[arg-type]  # keywords pass through
+    wanted = hand.joint_names
+    names = tuple(model.joint(i).name for i in range(len(wanted)))
+    if names != wanted:
+        raise ValueError(f"the compiled model orders its joints {names}, expected {wanted}")
     return model
 
 
@@ -72,8 +73,8 @@ def use_collisions(model: mujoco.MjModel, *, hulls: bool) -> None:
         model.geom_contype[geom] = model.geom_conaffinity[geom] = int(used)
 
 
-def _add_cube(spec: mujoco.MjSpec, *, visual: bool, off_centre: bool) -> None:
-    body = spec.worldbody.add_body(name="cube", pos=CUBE_ORIGIN_M)
+def _add_cube(spec: mujoco.MjSpec, hand: Hand, *, visual: bool, off_centre: bool) -> None:
+    body = spec.worldbody.add_body(name="cube", pos=hand.grasp_point_m)
     body.add_freejoint(name="cube")
     if off_centre:
         inertia = CUBE_MASS_KG * CUBE_SIZE_M**2 / 6.0
@@ -119,9 +120,9 @@ def _cube_material(spec: mujoco.MjSpec) -> str:
     return "cube"
 
 
-def _add_platform(spec: mujoco.MjSpec) -> None:
+def _add_platform(spec: mujoco.MjSpec, hand: Hand) -> None:
     body = spec.worldbody.add_body(name="platform", mocap=True)
-    body.pos = [CUBE_ORIGIN_M[0], CUBE_ORIGIN_M[1], platform_height_m()]
+    body.pos = [*hand.grasp_point_m[:2], platform_height_m(hand)]
     body.add_geom(
         name="platform",
         type=mujoco.mjtGeom.mjGEOM_BOX,
@@ -132,7 +133,7 @@ def _add_platform(spec: mujoco.MjSpec) -> None:
     )
 
 
-def _add_stage(spec: mujoco.MjSpec) -> None:
+def _add_stage(spec: mujoco.MjSpec, hand: Hand) -> None:
     """Lights, cameras and a plain background."""
     add_plain_stage(spec)
     spec.worldbody.add_light(
@@ -141,7 +142,7 @@ def _add_stage(spec: mujoco.MjSpec) -> None:
     spec.worldbody.add_light(
         pos=[-0.2, 0.5, -0.5], dir=[0.35, -0.45, 0.7], diffuse=[0.35] * 3, castshadow=False
     )
-    target = np.array(CUBE_ORIGIN_M)
+    target = np.array(hand.grasp_point_m)
     eyes = {PALM_CAMERA: (0.02, -0.04, -0.27), SIDE_CAMERA: (0.24, 0.16, -0.02)}
     for name, offset in eyes.items():
         spec.worldbody.add_camera(

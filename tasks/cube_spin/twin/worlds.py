@@ -10,7 +10,6 @@ from mujoco.rollout import Rollout
 from torch import Tensor
 
 from tasks.cube_spin.config import (
-    CUBE_ORIGIN_M,
     DECIMATION,
     MAX_SPEED,
     PLATFORM_GONE_M,
@@ -19,7 +18,8 @@ from tasks.cube_spin.config import (
 from tasks.cube_spin.physics import KINDS, STARTUP_PARAMETERS, Physics
 from tasks.cube_spin.rotations import rotate
 from tasks.cube_spin.twin.scene import set_cone, twin_model, use_collisions
-from tasks.orca.joints import JOINT_LOWER, JOINT_UPPER, NUM_JOINTS
+from tasks.orca.description import Hand
+from tasks.orca.joints import NUM_JOINTS
 
 _CONTROL = int(
     mujoco.mjtState.mjSTATE_CTRL
@@ -46,14 +46,16 @@ class TwinPhysics:
 
     def __init__(
         self,
+        hand: Hand,
         num_envs: int,
         physics: Physics,
         generator: torch.Generator,
         threads: int | None = None,
     ) -> None:
+        self.hand = hand
         self._off_centre = any(physics.cube_centre_offset_m)
         self._both_shapes = 0.0 < physics.hull_collisions < 1.0
-        self.nominal = twin_model(collisions=_shapes(physics), off_centre=self._off_centre)
+        self.nominal = twin_model(hand, collisions=_shapes(physics), off_centre=self._off_centre)
         self.physics = physics
         self._generator = generator
         self.models = [copy.copy(self.nominal) for _ in range(num_envs)]
@@ -66,7 +68,7 @@ class TwinPhysics:
         self.state = np.zeros((num_envs, size))
         self._trace = np.zeros((num_envs, DECIMATION, size))
         self._control = np.zeros((num_envs, DECIMATION, NUM_JOINTS + 7))
-        self._control[:, :, NUM_JOINTS : NUM_JOINTS + 2] = CUBE_ORIGIN_M[:2]
+        self._control[:, :, NUM_JOINTS : NUM_JOINTS + 2] = hand.grasp_point_m[:2]
         self._control[:, :, NUM_JOINTS + 3] = 1.0
         self.drawn = self._nominal_draws(num_envs)
         """Parameter values (N, ...) in force, by name."""
@@ -77,7 +79,7 @@ class TwinPhysics:
     def step(self, joint_target: Tensor, supported: Tensor) -> None:
         """Advance one control step: servo targets (N, 17) [rad], platform present (N,) bool."""
         self._control[:, :, :NUM_JOINTS] = joint_target.numpy()[:, None]
-        height = np.where(supported.numpy(), platform_height_m(), PLATFORM_GONE_M)
+        height = np.where(supported.numpy(), platform_height_m(self.hand), PLATFORM_GONE_M)
         self._control[:, :, NUM_JOINTS + 2] = height[:, None]
         self._rollout.rollout(
             self.models,
@@ -132,7 +134,7 @@ class TwinPhysics:
     ) -> None:
         """Put worlds `envs` (K,) into a resting state; shapes (K, 17), (K, 3), (K, 4), (K, 3)."""
         fresh = np.zeros((len(envs), self.state.shape[1]))
-        fresh[:, _JOINT_POS] = joint_pos.numpy().clip(JOINT_LOWER, JOINT_UPPER)
+        fresh[:, _JOINT_POS] = joint_pos.numpy().clip(self.hand.lower_rad, self.hand.upper_rad)
         fresh[:, _CUBE_POS] = cube_pos.numpy()
         fresh[:, _CUBE_QUAT] = cube_quat.numpy()[:, _WXYZ]
         fresh[:, _CUBE_LIN_VEL] = cube_vel.numpy()

@@ -45,7 +45,7 @@ class JointTargetAction(ActionTerm):
         Raises:
             ValueError: If an action is not finite.
         """
-        refuse_infinite(actions)
+        refuse_infinite(actions, self._tracker.hand)
         shared = self._tracker
         smoothing = shared.task.action.smoothing
         self._raw[:] = actions

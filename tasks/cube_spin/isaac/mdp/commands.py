@@ -12,7 +12,7 @@ from isaaclab.utils import configclass
 from torch import Tensor
 
 from tasks.cube_spin import terms
-from tasks.cube_spin.config import CUBE_ORIGIN_M, PLATFORM_GONE_M, platform_height_m
+from tasks.cube_spin.config import PLATFORM_GONE_M, platform_height_m
 from tasks.cube_spin.episodes import EpisodeRecords
 from tasks.cube_spin.isaac.mdp.state import TaskTracker, tracker
 
@@ -92,8 +92,9 @@ class SupportCommand(CommandTerm):
         """Write the platform's pose: under the cube where `present` (N,), else out of reach."""
         root = self._env.scene["robot"].data.root_pos_w.torch
         pose = torch.zeros(self.num_envs, 7, device=self.device)
-        pose[:, 0], pose[:, 1], pose[:, 6] = CUBE_ORIGIN_M[0], CUBE_ORIGIN_M[1], 1.0
-        pose[:, 2] = torch.where(present, platform_height_m(), PLATFORM_GONE_M)
+        hand = self._tracker.hand
+        pose[:, 0], pose[:, 1], pose[:, 6] = *hand.grasp_point_m[:2], 1.0
+        pose[:, 2] = torch.where(present, platform_height_m(hand), PLATFORM_GONE_M)
         pose[:, :3] += root
         envs = torch.arange(self.num_envs, device=self.device)[env_ids]
         self._platform.write_root_pose_to_sim_index(root_pose=pose[envs], env_ids=envs)

@@ -21,7 +21,6 @@ from tasks.cube_spin.isaac.mdp.contacts import resize_cube
 from tasks.cube_spin.isaac.mdp.state import NUM_JOINTS, EnvIds, TaskTracker, selected, tracker
 from tasks.cube_spin.physics import NOMINAL
 from tasks.cube_spin.physics_file import load_physics
-from tasks.orca.joints import JOINT_NAMES, JOINTS
 
 
 def reset_to_grasp(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
@@ -90,7 +89,9 @@ def randomize_gains(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     """Stiffness and damping of every servo, each by its own factor."""
     shared, envs = tracker(env), selected(env, env_ids)
     hand = env.scene["robot"]
-    nominal = torch.tensor([(row.stiffness, row.damping) for row in JOINTS], device=env.device)
+    nominal = torch.tensor(
+        [(row.stiffness, row.damping) for row in shared.hand.joints], device=env.device
+    )
     stiffness = nominal[:, 0] * shared.draw("stiffness_scale", envs, NUM_JOINTS)
     damping = nominal[:, 1] * shared.draw("damping_scale", envs, NUM_JOINTS)
     which = {"joint_ids": shared.joint_ids, "env_ids": envs}
@@ -104,7 +105,7 @@ def randomize_motors(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     hand, physics = env.scene["robot"], shared.physics
     which = {"joint_ids": shared.joint_ids, "env_ids": envs}
     if physics.motor_strength_scale != NOMINAL.motor_strength_scale:
-        nominal = torch.tensor([row.effort_limit for row in JOINTS], device=env.device)
+        nominal = torch.tensor([row.effort_limit for row in shared.hand.joints], device=env.device)
         strength = nominal * shared.draw("motor_strength_scale", envs)[:, None]
         hand.write_joint_effort_limit_to_sim_index(limits=strength, **which)
     if physics.joint_friction_nm != NOMINAL.joint_friction_nm:
@@ -115,8 +116,8 @@ def randomize_motors(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
 def randomize_joint_limits(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     """Small shifts of the physical stops; actions and observations keep the nominal limits."""
     shared, envs = tracker(env), selected(env, env_ids)
-    nominal = torch.tensor([row.limits_rad for row in JOINTS], device=env.device)
-    limits = nominal + _draw(shared, "joint_limit_offset_rad", len(envs), len(JOINT_NAMES), 2)
+    nominal = torch.tensor([row.limits_rad for row in shared.hand.joints], device=env.device)
+    limits = nominal + _draw(shared, "joint_limit_offset_rad", len(envs), NUM_JOINTS, 2)
     env.scene["robot"].write_joint_position_limit_to_sim_index(
         limits=limits, joint_ids=shared.joint_ids, env_ids=envs, warn_limit_violation=False
     )

@@ -18,7 +18,8 @@ from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.sensors import SensorModel
 from tasks.cube_spin.terms import TaskConstants, TaskState
 from tasks.orca.hand import hand_spec
-from tasks.orca.joints import NUM_JOINTS, index_of_names
+from tasks.orca.hands import load_hand
+from tasks.orca.joints import NUM_JOINTS
 from tasks.orca.kinematics import FingertipKinematics
 
 EnvIds = Tensor | slice | None
@@ -36,7 +37,8 @@ class TaskTracker:
         self._env, self._device, count = env, env.device, env.num_envs
         self.task, self.physics = task, load_physics(randomization)
         self.generator = default_generator(env.device)
-        bank = load_grasps()
+        self.hand = load_hand(task.hand)
+        bank = load_grasps(self.hand)
         self.bank = GraspBank(**{k: v.to(env.device) for k, v in vars(bank).items()})
         self.use_constants(task_constants(task, bank))
         self.sensors = SensorModel(count, self.physics, self.generator)
@@ -48,9 +50,11 @@ class TaskTracker:
         """Records of the episodes that ended in the last step, by ascending environment."""
         self._lost = self._zeros(dtype=torch.bool)
         names = env.scene["robot"].joint_names
-        self.joint_ids = torch.tensor(index_of_names(names), device=env.device)
+        self.joint_ids = torch.tensor(self.hand.index_of(names), device=env.device)
         """(17,) Isaac Lab's indices of our joints."""
-        self._tips_of = FingertipKinematics(hand_spec(visual=False).compile(), env.device)
+        self._tips_of = FingertipKinematics(
+            hand_spec(self.hand, visual=False).compile(), self.hand, env.device
+        )
         self.joint_target = self._zeros(NUM_JOINTS)
         self.command = self._zeros()
         self.support_s = self._zeros()

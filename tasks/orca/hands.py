@@ -1,0 +1,130 @@
+"""The hands by name: read from their files in `descriptions/`, the left ones by a mirror."""
+
+from dataclasses import replace
+from functools import lru_cache
+from math import inf
+from pathlib import Path
+
+from sernf_isaac.spec import Contract
+from sernf_isaac.yaml_file import read_yaml
+from tasks.orca.description import Body, Fingertip, Hand, Hinge
+from tasks.orca.joints import Joint
+from tasks.orca.mirror import mirrored
+from tasks.orca.shapes import Box, Capsule, Shape
+
+FOLDER = Path(__file__).parent / "descriptions"
+FIRST_HAND = "orca_v1_right"
+"""The hand of every file that is older than hands had names."""
+MIRRORS = {"orca_v2_left": "orca_v2_right"}
+"""Hands that are the mirror of another."""
+HANDS = (FIRST_HAND, "orca_v2_right", *MIRRORS)
+
+
+@lru_cache
+def load_hand(name: str) -> Hand:
+    """A hand's description.
+
+    Raises:
+        ValueError: If there is no such hand; names those there are.
+    """
+    if name not in HANDS:
+        raise ValueError(f"no hand '{name}'; there are {', '.join(HANDS)}")
+    if name in MIRRORS:
+        return mirrored(load_hand(MIRRORS[name]), name)
+    return read_hand(FOLDER / f"{name}.yaml")
+
+
+def with_hand(contract: Contract) -> Contract:
+    """A policy's contract with the name of its hand, which old files lack."""
+    return replace(contract, hand=contract.hand or FIRST_HAND)
+
+
+def refuse_other_hand(contract: Contract, hand: str, policy: object) -> None:
+    """Nothing if a policy is for a hand.
+
+    Args:
+        contract: What the policy promises.
+        hand: The name of the hand that is there.
+        policy: What to call the policy in the message, as its file.
+
+    Raises:
+        ValueError: If it is for another hand; names both.
+    """
+    if (meant := with_hand(contract).hand) != hand:
+        raise ValueError(f"{policy} is for the hand {meant}, not for {hand}; give a policy for it")
+
+
+def read_hand(path: Path) -> Hand:
+    """A hand's description from a file; names in it are without the side.
+
+    Raises:
+        ValueError: If an entry is missing, unknown or of the wrong form; names file and entry.
+    """
+    content = read_yaml(path)
+    try:
+        return _hand(path.stem, dict(content))  # type: ignore[call-overload]  # caught if it is none
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path} is no hand's description: {error!r}") from error
+
+
+def _hand(name: str, content: dict) -> Hand:
+    side = content["side"]
+    joints, bodies = content.pop("joints"), content.pop("bodies", {})
+    vectors = {"palm_down_wxyz", "grasp_point_m"}
+    given = {key: _tuple(content.pop(key)) for key in vectors}
+    for key in ("root_body", "palm_body"):
+        given[key] = f"{side}_{content.pop(key)}"
+    segments = tuple(f"{side}_{body}" for body in content.pop("base_segments"))
+    tips = content.pop("fingertips").items()
+    return Hand(
+        name=name,
+        joints=tuple(_joint(side, key, row) for key, row in joints.items()),
+        search_from_rad=tuple(float(row["search_from"]) for row in joints.values()),
+        typical_rad=tuple(float(row["typical"]) for row in joints.values()),
+        rest_rad=tuple(float(row.get("rest", 0.0)) for row in joints.values()),
+        bodies=tuple(_body(side, key, row) for key, row in bodies.items()),
+        base_segments=segments,
+        fingertips=tuple(
+            Fingertip(f"{side}_{body}", _tuple(tip["centre_m"]), tip["radius_m"])
+            for body, tip in tips
+        ),
+        **given,
+        **content,
+    )
+
+
+def _joint(side: str, driver_name: str, row: dict) -> Joint:
+    row = {key: row[key] for key in row if key not in ("search_from", "typical", "rest")}
+    stops = row.pop("lower_stop_rad", -inf), row.pop("upper_stop_rad", inf)
+    rom = tuple(row.pop("rom_deg"))
+    return Joint(f"{side}_{driver_name}", driver_name, rom, stops_rad=stops, **row)
+
+
+def _body(side: str, name: str, row: dict) -> Body:
+    hinge, bounds = row.pop("hinge", None), row.pop("hull_bounds_m", None)
+    parent = row.pop("parent", "")
+    return Body(
+        name=f"{side}_{name}",
+        parent=f"{side}_{parent}" if parent else "",
+        pos_m=_tuple(row.pop("pos_m")),
+        quat_wxyz=_tuple(row.pop("quat_wxyz")),
+        shapes=tuple(_shape(shape) for shape in row.pop("shapes")),
+        hinge=hinge
+        and Hinge(f"{side}_{hinge['joint']}", _tuple(hinge["anchor_m"]), _tuple(hinge["axis"])),
+        hull_bounds_m=bounds and (_tuple(bounds[0]), _tuple(bounds[1])),
+        **row,
+    )
+
+
+def _shape(row: dict) -> Shape:
+    ((kind, entries),) = row.items()
+    if kind == "box":
+        return Box(_tuple(entries["centre_m"]), _tuple(entries["half_size_m"]))
+    if kind == "capsule":
+        ends = _tuple(entries["start_m"]), _tuple(entries["end_m"])
+        return Capsule(*ends, entries["radius_m"])
+    raise ValueError(f"no shape '{kind}'; there are capsule and box")
+
+
+def _tuple(values: list) -> tuple:
+    return tuple(float(value) for value in values)
