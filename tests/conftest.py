@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+from first_hand import V1
 
 from tasks.cube_spin.config import TaskConfig, tuned_task
 from tasks.cube_spin.grasps import GraspBank, load_grasps
@@ -15,6 +16,7 @@ from tasks.cube_spin.physics import RANDOMIZED, Physics
 from tasks.cube_spin.twin import worlds as twin_physics
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.cube_spin.twin.scene import twin_model
+from tasks.orca.description import Hand
 
 MakeTwin = Callable[..., CubeSpinTwin]
 
@@ -31,22 +33,22 @@ def fixed_seeds() -> Iterator[None]:
 
 
 @functools.cache
-def _compiled(**options: bool | str) -> mujoco.MjModel:
-    return twin_model(**options)
+def _compiled(hand: Hand, **options: bool | str) -> mujoco.MjModel:
+    return twin_model(hand, **options)
 
 
 @pytest.fixture(autouse=True)
 def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twins get copies of one compiled model: compiling takes longer than most tests."""
     monkeypatch.setattr(
-        twin_physics, "twin_model", lambda **options: copy.copy(_compiled(**options))
+        twin_physics, "twin_model", lambda hand, **options: copy.copy(_compiled(hand, **options))
     )
 
 
 @pytest.fixture(scope="session")
 def tiny_bank() -> GraspBank:
     """Six of the shipped grasps."""
-    return load_grasps().first(6)
+    return load_grasps(V1).first(6)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from first_hand import V1
 
 from tasks import rendering
 from tasks.cube_spin.physics import NOMINAL
@@ -113,7 +114,7 @@ def camera() -> Iterator[Camera]:
         choose_gl_backend()
     except RuntimeError as error:
         pytest.skip(f"no way to draw on this machine: {error}")
-    made = Camera(size=192)
+    made = Camera(V1, size=192)
     yield made
     made.close()
 

@@ -169,6 +169,11 @@ class TaskConfig:
         ):
             _require(len(value) == 2 and 0.0 <= value[0] <= value[1], name, value)
 
+    def differs_in_kind(self, other: "TaskConfig") -> bool:
+        """Whether environments of one cannot go on as environments of the other."""
+        fixed = ("hand", "action", "observation", "reward")
+        return any(getattr(self, name) != getattr(other, name) for name in fixed)
+
 
 def _require(holds: bool, name: str, value: object) -> None:
     if not holds:

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from first_hand import CUBE_ORIGIN_M, JOINT_LOWER, JOINT_NAMES, JOINT_UPPER, V1
 
 from tasks.assets import DEFAULT_BANK
-from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, EpisodeConfig, tuned_task
+from tasks.cube_spin.config import CONTROL_DT_S, EpisodeConfig, tuned_task
 from tasks.cube_spin.grasps import GraspBank, load_grasps
 from tasks.cube_spin.physics import NOMINAL
 from tasks.cube_spin.terms import joint_targets
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.cube_spin.twin.grasp_search import GraspSearch
-from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
 
 SUPPORT_S, HOLD_S = 0.5, 2.0
 TRIED = 48
@@ -23,7 +23,7 @@ TRIED = 48
 
 @pytest.fixture
 def bank_file(tmp_path: Path, tiny_bank: GraspBank) -> Path:
-    tiny_bank.save(tmp_path / "bank.npz")
+    tiny_bank.save(tmp_path / "bank.npz", V1)
     return tmp_path / "bank.npz"
 
 
@@ -33,7 +33,7 @@ def rewrite(path: Path, **changes: np.ndarray) -> None:
 
 
 def test_a_bank_round_trips_bit_for_bit(bank_file: Path, tiny_bank: GraspBank) -> None:
-    loaded = load_grasps(bank_file)
+    loaded = load_grasps(V1, bank_file)
     for f in fields(GraspBank):
         assert torch.equal(getattr(loaded, f.name), getattr(tiny_bank, f.name))
 
@@ -46,7 +46,7 @@ def test_joined_banks_are_one_after_the_other(tiny_bank: GraspBank) -> None:
 
 def test_a_missing_bank_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"search_grasps\.py"):
-        load_grasps(tmp_path / "none.npz")
+        load_grasps(V1, tmp_path / "none.npz")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_missing_bank_says_how_to_make_one(tmp_path: Path) -> None:
 def test_a_bank_of_other_joints_is_refused(bank_file: Path, names: list[str]) -> None:
     rewrite(bank_file, joint_names=np.array(names))
     with pytest.raises(ValueError, match=r"bank\.npz: joint order"):
-        load_grasps(bank_file)
+        load_grasps(V1, bank_file)
 
 
 def test_a_bank_with_a_bad_number_is_refused_by_name(bank_file: Path) -> None:
@@ -66,9 +66,9 @@ def test_a_bank_with_a_bad_number_is_refused_by_name(bank_file: Path) -> None:
         bad[1, 0] = np.nan
         rewrite(bank_file, **{name: bad})
         with pytest.raises(ValueError, match=f"'{name}' holds a value that is not finite"):
-            load_grasps(bank_file)
+            load_grasps(V1, bank_file)
         rewrite(bank_file, **{name: good})
-    load_grasps(bank_file)
+    load_grasps(V1, bank_file)
 
 
 def test_an_incomplete_bank_is_refused(bank_file: Path) -> None:
@@ -77,11 +77,11 @@ def test_an_incomplete_bank_is_refused(bank_file: Path) -> None:
     for name in arrays:
         np.savez(bank_file, **{k: v for k, v in arrays.items() if k != name})
         with pytest.raises(ValueError, match=f"no grasp bank: {name} missing"):
-            load_grasps(bank_file)
+            load_grasps(V1, bank_file)
 
 
 def test_shipped_grasps_are_plausible() -> None:
-    bank = load_grasps()
+    bank = load_grasps(V1)
     assert DEFAULT_BANK.name == "grasps.npz" and len(bank) >= 300
     limits = torch.tensor(JOINT_LOWER).float(), torch.tensor(JOINT_UPPER).float()
     for joints in (bank.joint_pos, bank.joint_target):
@@ -112,7 +112,7 @@ def held_share(
 def test_shipped_grasps_hold_after_the_platform_has_left(
     make_twin: Callable[..., CubeSpinTwin],
 ) -> None:
-    bank = load_grasps()
+    bank = load_grasps(V1)
     chosen = torch.randperm(len(bank), generator=torch.Generator().manual_seed(1))[:TRIED]
     some = GraspBank(*(getattr(bank, f.name)[chosen] for f in fields(GraspBank)))
     assert held_share(make_twin, some, targets=None) >= 0.9
@@ -130,7 +130,7 @@ def test_the_search_is_reproducible_and_keeps_only_stable_grasps() -> None:
     yaws = torch.tensor([0.0])
     found = []
     for _ in range(2):
-        search = GraspSearch(batch=16, seed=3)
+        search = GraspSearch(V1, batch=16, seed=3)
         target = search.search(0.0, generations=2, report=lambda: None)
         found.append(search.vary(target[None], yaws, spread_rad=0.02))
     for f in fields(GraspBank):

@@ -7,13 +7,13 @@ from math import cos, exp, radians, sin
 import pytest
 import roma
 import torch
+from first_hand import CUBE_ORIGIN_M
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from tasks.cube_spin import observations, terms, world_terms
 from tasks.cube_spin.config import (
     CONTROL_DT_S,
-    CUBE_ORIGIN_M,
     ActionConfig,
     CommandConfig,
     EpisodeConfig,

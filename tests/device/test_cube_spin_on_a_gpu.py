@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from first_hand import V1
 from pretend_gpu import pretend_gpu
 from rsl_rl.models import MLPModel
 from tensordict import TensorDict
@@ -80,7 +81,7 @@ def test_the_teacher_labels_what_the_students_environments_show() -> None:
 
 def test_the_student_acts_there() -> None:
     policy = PolicyConfig(token_dim=16, width=16, num_couplings=2, num_heads=2)
-    layout, scale = student_layout(ChunkSpec(), policy, CriticConfig(), 0), student_normalizer()
+    layout, scale = student_layout(ChunkSpec(), policy, CriticConfig(), 0), student_normalizer(V1)
     actor, observation = build_actor(layout), StudentObservationConfig()
     with pretend_gpu() as gpu:
         there = ChunkPolicy(layout, gpu.moved(actor), None, scale.to("cuda"))
@@ -106,7 +107,7 @@ def test_the_network_of_single_steps_acts_there_without_waiting() -> None:
 
 def test_observations_rewards_and_endings_wait_for_nothing() -> None:
     task = tuned_task()
-    constants = task_constants(task, load_grasps())
+    constants = task_constants(task, load_grasps(V1))
     with pretend_gpu() as gpu:
         there = TaskConstants(**{n: v.to("cuda") for n, v in vars(constants).items()})
         state = state_there()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from first_hand import V1
 
 from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.chunks import ChunkSpec
@@ -22,6 +23,6 @@ def save_tiny_student(path: Path, *, with_critics: bool = True) -> Path:
     torch.manual_seed(0)
     actor = build_actor(layout)
     critics = build_critics(layout) if with_critics else None
-    tiny = ChunkPolicy(layout, actor, critics, student_normalizer())
+    tiny = ChunkPolicy(layout, actor, critics, student_normalizer(V1))
     save_student(path, tiny, tuned_task(), StudentObservationConfig(), {})
     return path

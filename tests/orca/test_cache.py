@@ -1,10 +1,12 @@
 """Cached folders are complete or absent, whoever builds them and however they fail."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
 import pytest
+from first_hand import V1
 
 from tasks.orca import hand
 from tasks.orca.cache import cache_root, cached_folder, content_hash
@@ -78,19 +80,22 @@ def test_cache_root_can_be_moved(own_cache: Path, monkeypatch: pytest.MonkeyPatc
 def test_only_what_shapes_the_hand_makes_users_fit_it_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    before = hand.source_hash("primitives")
-    assert hand.source_hash("primitives") == before != hand.source_hash("hulls")
+    before = hand.source_hash(V1, "primitives")
+    assert hand.source_hash(V1, "primitives") == before != hand.source_hash(V1, "hulls")
     beside = Path(hand.__file__).parent / "made_by_a_test.py"
     try:
         beside.write_text("x = 1\n")
-        assert hand.source_hash("primitives") == before
+        assert hand.source_hash(V1, "primitives") == before
     finally:
         beside.unlink()
-    for name, value in (("FRICTION_LOSS", 0.5), ("JOINTS", hand.JOINTS[::-1])):
-        with monkeypatch.context() as patch:
-            patch.setattr(hand, name, value)
-            assert hand.source_hash("primitives") != before
+    with monkeypatch.context() as patch:
+        patch.setattr(hand, "FRICTION_LOSS", 0.5)
+        assert hand.source_hash(V1, "primitives") != before
+    stiffer = (*V1.joints[:-1], replace(V1.joints[-1], stiffness=3.0))
+    assert hand.source_hash(replace(V1, joints=stiffer), "primitives") != before
+    elsewhere = replace(V1, grasp_point_m=(0.0, 0.2, -0.1))  # where a cube goes is no part of it
+    assert hand.source_hash(elsewhere, "primitives") == before
     edited = tmp_path / "hand.py"
     edited.write_text(Path(hand.__file__).read_text() + "\n# another edit of the model\n")
     monkeypatch.setattr(hand, "__file__", str(edited))
-    assert hand.source_hash("primitives") != before
+    assert hand.source_hash(V1, "primitives") != before

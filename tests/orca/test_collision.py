@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from first_hand import ROOT_BODY, V1
 
-from tasks.orca.collision import Capsule, body_surface, distance_to_segment, fit_box, fit_capsule
-from tasks.orca.hand import original_spec
-from tasks.orca.joints import ROOT_BODY
+from tasks.orca.collision import body_surface, distance_to_segment, fit_box, fit_capsule
+from tasks.orca.official import original_spec
+from tasks.orca.shapes import Capsule
 
 
 def capsule_surface(capsule: Capsule, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -40,20 +41,20 @@ def test_box_fit_recovers_a_box() -> None:
 
 
 def test_fits_are_the_same_every_time() -> None:
-    model = original_spec().compile()
+    model = original_spec(V1).compile()
     first, second = (fit_capsule(body_surface(model, "right_index_ip"))[0] for _ in range(2))
     assert first == second
 
 
 def test_fingertip_capsule_stays_near_the_mesh() -> None:
-    model = original_spec().compile()
+    model = original_spec(V1).compile()
     capsule, error = fit_capsule(body_surface(model, "right_index_ip"))
     assert error < 0.002
     assert 0.007 < capsule.radius < 0.012
 
 
 def test_a_body_without_a_mesh_is_refused() -> None:
-    spec = original_spec()
+    spec = original_spec(V1)
     for geom in list(spec.geoms):
         if geom.parent.name == ROOT_BODY:
             spec.delete(geom)

@@ -3,9 +3,10 @@
 import mujoco
 import numpy as np
 import pytest
+from first_hand import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER, JOINTS, PALM_BODY, ROOT_BODY, V1
 
-from tasks.orca.hand import hand_mjcf, hand_spec, original_spec
-from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER, JOINTS, PALM_BODY, ROOT_BODY
+from tasks.orca.hand import hand_mjcf, hand_spec
+from tasks.orca.official import original_spec
 
 POSES = 1000
 MAX_FK_ERROR_M = 1e-5
@@ -13,12 +14,12 @@ MAX_FK_ERROR_M = 1e-5
 
 @pytest.fixture(scope="module")
 def hand() -> mujoco.MjModel:
-    return hand_spec(visual=False).compile()
+    return hand_spec(V1, visual=False).compile()
 
 
 @pytest.fixture(scope="module")
 def original() -> mujoco.MjModel:
-    return original_spec().compile()
+    return original_spec(V1).compile()
 
 
 def body_positions(model: mujoco.MjModel, qpos: np.ndarray) -> dict[str, np.ndarray]:
@@ -87,7 +88,7 @@ def settle(model: mujoco.MjModel, target: np.ndarray, seconds: float) -> np.ndar
 
 
 def test_servos_reach_their_targets_without_gravity() -> None:
-    spec = hand_spec(visual=False)
+    spec = hand_spec(V1, visual=False)
     spec.option.gravity = np.zeros(3)
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     model = spec.compile()
@@ -105,7 +106,7 @@ def test_wrist_hardly_sags_under_gravity(hand: mujoco.MjModel) -> None:
 
 @pytest.mark.parametrize(("collisions", "kind"), [("primitives", "CAPSULE"), ("hulls", "MESH")])
 def test_collision_shapes_are_what_was_asked_for(collisions: str, kind: str) -> None:
-    model = hand_spec(visual=False, collisions=collisions).compile()
+    model = hand_spec(V1, visual=False, collisions=collisions).compile()
     solid = model.geom_type[model.geom_contype != 0]
     assert (solid == getattr(mujoco.mjtGeom, f"mjGEOM_{kind}")).sum() >= 16
     tower = model.body(ROOT_BODY).id
@@ -119,10 +120,10 @@ def test_masses_are_the_originals(hand: mujoco.MjModel, original: mujoco.MjModel
 
 def test_unknown_collision_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="spheres"):
-        hand_spec(collisions="spheres")
+        hand_spec(V1, collisions="spheres")
 
 
 def test_cached_mjcf_loads_and_is_reused(hand: mujoco.MjModel) -> None:
-    path = hand_mjcf()
-    assert hand_mjcf() == path
+    path = hand_mjcf(V1)
+    assert hand_mjcf(V1) == path
     assert mujoco.MjModel.from_xml_path(str(path)).njnt == hand.njnt

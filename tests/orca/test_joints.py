@@ -2,17 +2,10 @@
 
 import numpy as np
 import pytest
+from first_hand import HAND, JOINT_LOWER, JOINT_NAMES, JOINT_UPPER, JOINTS, V1
 
 from sernf_isaac.deploy.hand.joint_map import JointMap
-from tasks.orca.description import HAND
-from tasks.orca.hand import original_spec
-from tasks.orca.joints import (
-    JOINT_LOWER,
-    JOINT_NAMES,
-    JOINT_UPPER,
-    JOINTS,
-    index_of_names,
-)
+from tasks.orca.official import original_spec
 
 # orca_core 0.12.0, models/v1/orcahand-right: joint_roms_dict, in its own order.
 ORCA_CORE_ROM_DEG = {
@@ -50,8 +43,8 @@ def test_limits_are_orca_cores_ranges_except_where_the_mjcf_stops_earlier() -> N
 
 
 def test_all_joints_are_there_in_the_mjcfs_order() -> None:
-    assert {joint.orca_name for joint in JOINTS} == set(ORCA_CORE_ROM_DEG)
-    assert tuple(joint.name for joint in original_spec().joints) == JOINT_NAMES
+    assert {joint.driver_name for joint in JOINTS} == set(ORCA_CORE_ROM_DEG)
+    assert tuple(joint.name for joint in original_spec(V1).joints) == JOINT_NAMES
 
 
 def test_only_the_wrist_changes_sign() -> None:
@@ -62,7 +55,7 @@ def test_only_the_wrist_changes_sign() -> None:
 
 def test_names_are_found_in_any_order() -> None:
     shuffled = sorted(JOINT_NAMES)
-    assert [shuffled[i] for i in index_of_names(shuffled)] == list(JOINT_NAMES)
+    assert [shuffled[i] for i in V1.index_of(shuffled)] == list(JOINT_NAMES)
 
 
 @pytest.mark.parametrize(
@@ -75,4 +68,4 @@ def test_names_are_found_in_any_order() -> None:
 )
 def test_wrong_joint_names_are_refused_by_name(names: tuple[str, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        index_of_names(names)
+        V1.index_of(names)

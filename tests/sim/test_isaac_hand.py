@@ -7,10 +7,12 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+from first_hand import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER, JOINTS, ROOT_BODY, V1
 
 from tasks.cube_spin.isaac.environment import IsaacCubeSpin, make_isaac_env
-from tasks.orca.hand import hand_spec, original_spec
-from tasks.orca.joints import ARMATURE, JOINT_LOWER, JOINT_NAMES, JOINT_UPPER, JOINTS, ROOT_BODY
+from tasks.orca.hand import hand_spec
+from tasks.orca.joints import ARMATURE
+from tasks.orca.official import original_spec
 
 pytestmark = pytest.mark.sim
 NUM_ENVS, ROUNDS = 100, 10
@@ -38,7 +40,7 @@ def mjcf_positions(model: mujoco.MjModel, qpos: np.ndarray, names: list[str]) ->
 
 def test_kinematics_agree_with_both_mjcfs_on_random_poses(env: IsaacCubeSpin) -> None:
     hand, joint_ids = env.unwrapped.scene["robot"], env.tracker.joint_ids
-    edited, original = hand_spec(visual=False).compile(), original_spec().compile()
+    edited, original = hand_spec(V1, visual=False).compile(), original_spec(V1).compile()
     ref = np.array([original.joint(name).qpos0[0] for name in JOINT_NAMES])
     names, rng = list(hand.body_names), np.random.default_rng(0)
     to_root = hand_rotation(hand.data.root_quat_w.torch[0].numpy()).T
@@ -79,7 +81,7 @@ def test_joint_table_arrives_in_the_simulator(env: IsaacCubeSpin) -> None:
 
 
 def test_links_weigh_what_the_mjcf_says(env: IsaacCubeSpin) -> None:
-    hand, model = env.unwrapped.scene["robot"], hand_spec(visual=False).compile()
+    hand, model = env.unwrapped.scene["robot"], hand_spec(V1, visual=False).compile()
     expected = torch.tensor([model.body(name).mass[0] for name in hand.body_names]).float()
     torch.testing.assert_close(hand.data.body_mass.torch[0], expected, rtol=1e-5, atol=1e-8)
 
@@ -96,7 +98,7 @@ def test_usd_carries_drives_for_physx() -> None:
 
     from tasks.orca.usd import hand_usd
 
-    stage = Usd.Stage.Open(str(hand_usd()))
+    stage = Usd.Stage.Open(str(hand_usd(V1)))
     drives = {p.GetName() for p in stage.Traverse() if p.HasAPI(UsdPhysics.DriveAPI, "angular")}
     assert drives == set(JOINT_NAMES)
 

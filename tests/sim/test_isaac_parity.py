@@ -6,16 +6,16 @@ from dataclasses import replace
 import pytest
 import roma
 import torch
+from first_hand import CUBE_ORIGIN_M, FINGERTIP_BODIES, FINGERTIP_OFFSETS
 from torch import Tensor
 
 from tasks.cube_spin import terms
-from tasks.cube_spin.config import CONTROL_DT_S, CUBE_ORIGIN_M, tuned_task
+from tasks.cube_spin.config import CONTROL_DT_S, tuned_task
 from tasks.cube_spin.isaac.environment import IsaacCubeSpin, make_isaac_env
 from tasks.cube_spin.isaac.mdp.events import write_state
 from tasks.cube_spin.physics import NOMINAL
 from tasks.cube_spin.terms import TaskState
 from tasks.cube_spin.twin.environment import CubeSpinTwin
-from tasks.orca.joints import FINGERTIP_BODIES, FINGERTIP_OFFSETS
 
 pytestmark = pytest.mark.sim
 COUNT = 100

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from first_hand import V1
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
@@ -27,7 +28,7 @@ def cameras() -> Iterator[IsaacCameras]:
 
 
 def some_states(count: int) -> States:
-    bank, rng = load_grasps(), np.random.default_rng(0)
+    bank, rng = load_grasps(V1), np.random.default_rng(0)
     falling = bank.cube_pos[:count].double().numpy() - (0.0, 0.0, 0.05)  # not behind a finger
     return States(
         joint_pos=bank.joint_pos[:count].double().numpy(),

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import roma
 import torch
+from first_hand import JOINTS
 from torch import Tensor
 
 from tasks.cube_spin import rotations
 from tasks.cube_spin.isaac.environment import IsaacCubeSpin, make_isaac_env
 from tasks.cube_spin.physics import RANDOMIZED, Physics
 from tasks.cube_spin.physics_file import load_physics
-from tasks.orca.joints import JOINTS
 
 pytestmark = pytest.mark.sim
 COUNT = 128

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from first_hand import JOINT_LOWER, JOINT_UPPER
 from torch import Tensor
 
 from tasks.cube_spin.isaac.environment import IsaacCubeSpin, make_isaac_env
 from tasks.cube_spin.physics import DISTILLATION
-from tasks.orca.joints import JOINT_LOWER, JOINT_UPPER
 
 pytestmark = pytest.mark.sim
 COUNT, STEPS = 64, 20

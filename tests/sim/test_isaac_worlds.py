@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from first_hand import JOINTS
 from torch import Tensor
 
 from tasks.cube_spin.config import training_task
 from tasks.cube_spin.isaac.environment import IsaacCubeSpin, make_isaac_env
 from tasks.cube_spin.physics import WIDE
 from tasks.cube_spin.world_terms import world_terms
-from tasks.orca.joints import JOINTS
 
 pytestmark = pytest.mark.sim
 COUNT = 32

@@ -79,9 +79,7 @@ class IsaacCubeSpin(RslRlVecEnvWrapper):
         Raises:
             ValueError: If hand, observations, actions or rewards differ.
         """
-        old = self.tracker.task
-        fixed = ("hand", "action", "observation", "reward")
-        if any(getattr(task, name) != getattr(old, name) for name in fixed):
+        if task.differs_in_kind(self.tracker.task):
             raise ValueError("only command and episode settings can change while running")
         self.cfg.episode_length_s = task.episode.length_s
         self.cfg.is_finite_horizon = task.episode.finite_horizon

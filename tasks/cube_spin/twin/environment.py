@@ -120,8 +120,7 @@ class CubeSpinTwin(VecEnv):
         Raises:
             ValueError: If hand, observations, actions or rewards differ.
         """
-        fixed = ("hand", "action", "observation", "reward")
-        if any(getattr(task, name) != getattr(self.task, name) for name in fixed):
+        if task.differs_in_kind(self.task):
             raise ValueError("only command and episode settings can change while running")
         self.task = task
         self.max_episode_length = round(task.episode.length_s / CONTROL_DT_S)
@@ -296,8 +295,7 @@ class CubeSpinTwin(VecEnv):
     def _resting_state(self) -> TaskState:
         """The state right after a reset: true poses, no history."""
         now = self.world.read()
-        zeros = torch.zeros(self.num_envs, NUM_JOINTS)
-        spin = torch.zeros(self.num_envs, 3)
+        zeros, spin = torch.zeros(self.num_envs, NUM_JOINTS), torch.zeros(self.num_envs, 3)
         return TaskState(
             **now,
             tip_pos=self._tips_of(now["joint_pos"]),

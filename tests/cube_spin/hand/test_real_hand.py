@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from first_hand import CUBE_ORIGIN_M, HAND, V1
 
 from sernf_isaac.deploy.protocols import PoseReading
-from tasks.cube_spin.config import CUBE_ORIGIN_M, tuned_task
+from tasks.cube_spin.config import tuned_task
 from tasks.cube_spin.hand.pose_sources import CameraErrors, TwinCamera
 from tasks.cube_spin.hand.task import CubeSpin, grasp_pose
 from tasks.cube_spin.hand.twin_driver import TwinHand
@@ -20,7 +21,6 @@ from tasks.cube_spin.student.environment import (
     StudentObservationConfig,
     radian_constants,
 )
-from tasks.orca.description import HAND
 
 QUIET = replace(
     NOMINAL, link_friction=(0.9, 0.9), cube_mass_kg=(0.05, 0.05), stiffness_scale=(1.0, 1.0)
@@ -30,7 +30,7 @@ QUIET = replace(
 @pytest.fixture
 def make_hand(tiny_bank):
     def make(physics=QUIET, seed=0, **options) -> TwinHand:
-        return TwinHand(twin_settings(physics, seed=seed, bank=tiny_bank, **options))
+        return TwinHand(twin_settings(V1, physics, seed=seed, bank=tiny_bank, **options))
 
     return make
 
@@ -85,7 +85,7 @@ def test_the_platform_leaves_after_its_time_and_placing_brings_it_back(make_hand
     hand.set_strength(1.0)
     for tick in range(6):
         assert hand.supported == (tick < 4)
-        hand.command(grasp_pose())
+        hand.command(grasp_pose(V1))
         assert (hand._data.mocap_pos[0, 2] < -0.5) == (tick >= 4), "four whole periods of 25 ms"
     assert hand.place() and hand.supported
 
@@ -106,7 +106,7 @@ def test_the_student_sees_on_the_hand_what_it_saw_in_simulation(make_twin, symme
     env = StudentEnv(twin, config)
     action = env.get_observations()["hold"] + 0.1
     seen, _, _, _ = env.step(action)
-    on_hand = CubeSpin(symmetric_rotation=symmetric)
+    on_hand = CubeSpin(V1, symmetric_rotation=symmetric)
     assert dict(on_hand.features) == FEATURES
     state = twin.state
     for number in range(3):
@@ -128,7 +128,7 @@ def test_the_student_sees_on_the_hand_what_it_saw_in_simulation(make_twin, symme
 
 
 def test_a_cube_is_lost_where_the_simulations_say_so():
-    task, unturned = CubeSpin(), np.array([0.0, 0.0, 0.0, 1.0])
+    task, unturned = CubeSpin(V1), np.array([0.0, 0.0, 0.0, 1.0])
     for offset, lost in (((0, 0, -0.03), 0), ((0, 0, -0.04), 1), ((0.04, 0.04, 0), 1)):
         position = np.array(CUBE_ORIGIN_M) + offset
         assert task.lost(PoseReading(0.0, position, unturned)) == bool(lost)

@@ -2,13 +2,13 @@
 
 import numpy as np
 import torch
+from first_hand import HAND, V1
 
 from sernf_isaac.deploy.hand.guard import Guard, GuardLimits
 from tasks.cube_spin.config import CONTROL_DT_S, tuned_task
 from tasks.cube_spin.grasps import load_grasps, task_constants
 from tasks.cube_spin.student.environment import radian_constants
 from tasks.cube_spin.terms import joint_targets
-from tasks.orca.description import HAND
 
 STEPS, TICKS = 200, 2
 """Actions at 20 Hz; the guard's process sends commands at twice that rate."""
@@ -41,7 +41,7 @@ def follow(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     The last is in how many ticks the guard's other limits bound.
     """
     task = tuned_task()
-    constants = radian_constants(task_constants(task, load_grasps()))
+    constants = radian_constants(task_constants(task, load_grasps(V1)))
     guard = Guard(HAND, GuardLimits(), CONTROL_DT_S / TICKS)
     guard.restart(targets[0])
     simulated = torch.from_numpy(guard.command).float()[None]

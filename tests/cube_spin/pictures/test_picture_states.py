@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from first_hand import CUBE_ORIGIN_M, JOINT_LOWER, JOINT_UPPER, V1
 
-from tasks.cube_spin.config import CUBE_ORIGIN_M
 from tasks.cube_spin.pictures.states import SOURCES, States, StateSource, in_view
 from tasks.cube_spin.teacher.policy import load_teacher
-from tasks.orca.joints import JOINT_LOWER, JOINT_UPPER
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def test_states_are_possible_and_in_view(policy) -> None:
     states = source.draw(48, 0)
     source.close()
     np.testing.assert_allclose(np.linalg.norm(states.cube_quat, axis=1), 1.0)
-    assert in_view(states.cube_pos).all()
+    assert in_view(states.cube_pos, V1).all()
     limits = 0.05  # a joint may be pressed a little beyond its stop
     assert (states.joint_pos > JOINT_LOWER - limits).all()
     assert (states.joint_pos < JOINT_UPPER + limits).all()
@@ -56,4 +55,4 @@ def test_cubes_out_of_reach_or_lost_are_not_in_view() -> None:
     here = np.array(CUBE_ORIGIN_M)
     offsets = np.array([[0.0, 0.0, 0.0], [0.2, 0.0, 0.0], [0.0, 0.0, -0.2], [np.nan] * 3])
     places = here + offsets
-    assert in_view(places).tolist() == [True, False, False, False]
+    assert in_view(places, V1).tolist() == [True, False, False, False]

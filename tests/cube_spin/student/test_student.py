@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from first_hand import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER, V1
 from unused_settings import unused_settings
 
 from sernf_isaac.checkpoint import load_checkpoint, save_checkpoint
@@ -23,14 +24,12 @@ from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate, load_any
 from tasks.cube_spin.student import settings as settings
 from tasks.cube_spin.student.environment import FEATURES
 from tasks.cube_spin.student.policy import (
-    TYPICAL_JOINTS_RAD,
     Student,
     is_student,
     load_student,
     student_normalizer,
 )
 from tasks.cube_spin.teacher.policy import TeacherPolicy
-from tasks.orca.joints import JOINT_LOWER, JOINT_NAMES, JOINT_UPPER
 
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "distill.py"
 
@@ -192,14 +191,14 @@ def test_a_chunk_policy_of_another_task_is_refused(student_file: Path, tmp_path:
 
 
 def test_limits_are_the_ends_of_the_scale() -> None:
-    normalizer = student_normalizer()
+    normalizer = student_normalizer(V1)
     for value in (JOINT_UPPER, JOINT_LOWER):
         scaled = normalizer.normalize("action", torch.from_numpy(value).float())
         torch.testing.assert_close(scaled.abs(), torch.ones(17))
     turned = torch.tensor([0.0, 0.0, np.sin(0.2), np.cos(0.2)]).expand(1, 4)
-    joints = torch.tensor(TYPICAL_JOINTS_RAD)[None]
+    joints = torch.tensor(V1.typical_rad)[None]
     for symmetric, z in ((True, np.sin(0.2) / 0.45), (False, np.sin(0.2))):
-        normalizer = student_normalizer(symmetric_rotation=symmetric)
+        normalizer = student_normalizer(V1, symmetric_rotation=symmetric)
         row = torch.cat([joints, torch.zeros(1, 3), turned], dim=1).float()
         scaled = normalizer.normalize("history", row)[0]
         torch.testing.assert_close(scaled[:20], torch.zeros(20))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from first_hand import JOINT_LOWER, JOINT_UPPER
 
 from sernf_isaac.cli import apply_overrides
 from sernf_isaac.config import LearnerConfig, PolicyConfig
@@ -12,7 +13,6 @@ from sernf_isaac.learning.distill.config import DistillConfig
 from tasks.cube_spin.config import EpisodeConfig
 from tasks.cube_spin.runs.distill_mlp import distil_mlp, flat_observation, refuse_unused_settings
 from tasks.cube_spin.student.settings import StudentRun, preset
-from tasks.orca.joints import JOINT_LOWER, JOINT_UPPER
 
 
 @pytest.fixture

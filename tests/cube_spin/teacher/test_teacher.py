@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from first_hand import JOINT_NAMES
 from rsl_rl.algorithms import PPO
 from tensordict import TensorDict
 
@@ -31,7 +32,6 @@ from tasks.cube_spin.teacher.policy import (
 )
 from tasks.cube_spin.teacher.ppo import PpoConfig, build_ppo
 from tasks.cube_spin.twin.environment import CubeSpinTwin
-from tasks.orca.joints import JOINT_NAMES
 
 HIDDEN = (16, 8)
 

@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+from first_hand import CUBE_ORIGIN_M, JOINT_NAMES, V1
 from scipy.spatial.transform import Rotation
 from tensordict import TensorDict
 from torch import Tensor
@@ -15,7 +16,6 @@ from torch import Tensor
 from tasks.cube_spin import terms
 from tasks.cube_spin.config import (
     CONTROL_DT_S,
-    CUBE_ORIGIN_M,
     HISTORY,
     MAX_SPEED,
     CommandConfig,
@@ -33,7 +33,6 @@ from tasks.cube_spin.terms import REWARD_TERMS
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.cube_spin.twin.scene import twin_spec
 from tasks.cube_spin.twin.worlds import elliptic_worlds
-from tasks.orca.joints import JOINT_NAMES
 
 MakeTwin = Callable[..., CubeSpinTwin]
 JOINTS = len(JOINT_NAMES)
@@ -200,7 +199,7 @@ def test_an_edited_cube_is_the_same_as_a_compiled_one(make_twin: MakeTwin) -> No
     """
     mass, size = 0.02, 0.05
     physics = replace(NOMINAL, cube_mass_kg=(mass, mass), cube_size_m=(size, size))
-    edited, spec = make_twin(1, physics=physics).world.models[0], twin_spec()
+    edited, spec = make_twin(1, physics=physics).world.models[0], twin_spec(V1)
     spec.geom("cube").size, spec.geom("cube").mass = [size / 2] * 3, mass
     compiled = spec.compile()
     assert "dof_M0" in different_arrays(make_twin(1).world.nominal, compiled)  # negative control

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from bags import MESSAGE, Topic, header, jpeg, pose, ticks, write
+from first_hand import JOINTS
 
 pytest.importorskip("timm", reason="needs the extra 'vision'")
 
@@ -18,11 +19,10 @@ from sernf_isaac.learning.offline import run as offline
 from sernf_isaac.models.vision import Dinov2Tokens
 from sernf_isaac.policy import load_policy
 from tasks.manipulation.definition import example_topics, layout_yaml
-from tasks.orca.joints import JOINTS
 from tasks.presets import preset
 from tasks.scissors_tape.definition import TASK
 
-NAMES = [joint.orca_name for joint in JOINTS]
+NAMES = [joint.driver_name for joint in JOINTS]
 SECONDS = 2.4
 
 

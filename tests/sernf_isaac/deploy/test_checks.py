@@ -8,11 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from first_hand import HAND
 
 from sernf_isaac.deploy import checks
 from sernf_isaac.deploy.checks import NotReadyError
 from sernf_isaac.deploy.hand.orca import OrcaDriver
-from tasks.orca.description import HAND
 
 MOTORS = range(1, 18)
 DONE = "calibrated: true\nwrist_calibrated: true\n"

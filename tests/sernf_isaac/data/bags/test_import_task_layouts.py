@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bags import COMMAND, HAND, HAND_COMMAND, MESSAGE, POSE, Topic, header, jpeg, pose, ticks, write
+from first_hand import JOINTS
 
 from sernf_isaac.data.bags.load import load_bag
 from sernf_isaac.data.episode import Episode
@@ -16,7 +17,6 @@ from sernf_isaac.models.architecture import Architecture, VisionConfig
 from sernf_isaac.policy import load_policy
 from tasks.manipulation.actions import ACTION_NAMES
 from tasks.manipulation.definition import Topics
-from tasks.orca.joints import JOINTS
 from tasks.presets import preset
 from tasks.scissors_tape.definition import TASK
 
@@ -25,7 +25,7 @@ CAMERAS = {name: f"/{name}/image_raw/compressed" for name in TASK.cameras}
 
 
 def hand(time_s: float, index: int = 0):
-    names = [joint.orca_name for joint in JOINTS]
+    names = [joint.driver_name for joint in JOINTS]
     return MESSAGE["sensor_msgs/msg/JointState"](
         header=header(time_s),
         name=names[::-1],  # bags have an order of their own

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from first_hand import HAND, JOINTS, V1
 
 from sernf_isaac.deploy.actor.virtual import InProcessHand, VirtualClock
 from sernf_isaac.deploy.hand.guard import GuardLimits
@@ -9,9 +10,6 @@ from sernf_isaac.deploy.hand.orca import BUS_WATCHDOG_REGISTER, OrcaDriver
 from sernf_isaac.deploy.hand.server import HandServer
 from sernf_isaac.deploy.loop.states import Reason, Request, SafetyTiming, State
 from sernf_isaac.deploy.protocols import HandDescription
-from tasks.cube_spin.hand.task import OPEN_POSE
-from tasks.orca.description import HAND
-from tasks.orca.joints import JOINTS
 
 pytest.importorskip("orca_core", reason="needs the extra 'hand'")
 
@@ -31,7 +29,7 @@ def serve(
 ) -> tuple[InProcessHand, VirtualClock]:
     clock = clock or VirtualClock()
     limits, timing = GuardLimits(), SafetyTiming()
-    server = HandServer(driver, HAND, limits=limits, timing=timing, open_pose=OPEN_POSE)
+    server = HandServer(driver, HAND, limits=limits, timing=timing, open_pose=np.array(V1.rest_rad))
     return InProcessHand(server, clock), clock
 
 
@@ -56,7 +54,7 @@ def test_the_driver_and_the_joint_table_agree_on_every_angle(driver):
     told = driver._orca.get_joint_position().as_dict()
     for joint, angle in zip(JOINTS, pose, strict=True):
         degrees = joint.sign * np.degrees(angle)
-        assert told[joint.orca_name] == pytest.approx(degrees, abs=1e-9), joint.name
+        assert told[joint.driver_name] == pytest.approx(degrees, abs=1e-9), joint.name
 
 
 def test_a_target_that_is_not_finite_is_refused(driver):
