@@ -54,7 +54,7 @@ def test_a_missing_bank_says_how_to_make_one(tmp_path: Path) -> None:
 )
 def test_a_bank_of_other_joints_is_refused(bank_file: Path, names: list[str]) -> None:
     rewrite(bank_file, joint_names=np.array(names))
-    with pytest.raises(ValueError, match=r"bank\.npz: joint order"):
+    with pytest.raises(ValueError, match=r"bank\.npz is not for the hand orca_v1_right: joint"):
         load_grasps(V1, bank_file)
 
 

@@ -60,7 +60,7 @@ def student_normalizer(hand: Hand, *, symmetric_rotation: bool = True) -> Normal
             "history": (centre - spread, centre + spread),
             "command": (np.tile(joints, 2) - commands, np.tile(joints, 2) + commands),
             "goal": (-spin, spin),
-            ACTION: (hand.lower_rad, hand.upper_rad),
+            ACTION: (hand.lower_rad.copy(), hand.upper_rad.copy()),
         },
         min_range=0.0,
     )

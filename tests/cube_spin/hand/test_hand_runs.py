@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from first_hand import V1
 from tiny_student import save_tiny_student
 
 from sernf_isaac.checkpoint import read_whole, write_whole
@@ -27,12 +28,12 @@ from sernf_isaac.deploy.policy.worker import WorkerPolicy
 from sernf_isaac.learning.finetune.run import first_policy
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
-from tasks.cube_spin.hand.session import LIMITS, open_session, prepare
+from tasks.cube_spin.hand.session import open_session, prepare
 from tasks.cube_spin.hand.settings import HandRun
 from tasks.cube_spin.hand.task import check_student
 
 ROOT = Path(__file__).resolve().parents[3]
-FITS = partial(check_student, symmetric_rotation=True, smoothing=0.5)
+FITS = partial(check_student, hand=V1, symmetric_rotation=True, smoothing=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +157,7 @@ def test_actions_of_another_unit_are_refused(student, tmp_path, factor):
 
     bad = damaged_inside(student, tmp_path / "degrees.pt", scale)
     assert load_policy(bad)[1] == load_policy(student)[1]
-    local = LocalPolicy(DecisionSettings(candidates=1), FITS, limits=LIMITS)
+    local = LocalPolicy(DecisionSettings(candidates=1), FITS, limits=(V1.lower_rad, V1.upper_rad))
     local.load(student)
     with pytest.raises(ValueError, match="leave the range of actions"):
         local.load(bad)
