@@ -84,9 +84,15 @@ def load_grasps(hand: Hand, path: Path | str | None = None) -> GraspBank:
     return GraspBank(**arrays)
 
 
-def task_constants(config: TaskConfig, bank: GraspBank) -> TaskConstants:
-    """The vectors every term needs, for this action parametrisation."""
+def task_constants(config: TaskConfig, bank: GraspBank | None = None) -> TaskConstants:
+    """The vectors every term needs, for this action parametrisation.
+
+    Args:
+        config: The task.
+        bank: The grasps that actions are centred on; by default those of the task's hand.
+    """
     lower, upper = joint_limits(hand := load_hand(config.hand))
+    bank = bank or load_grasps(hand)
     centre, scale = terms.action_centre_and_scale(config.action, lower, upper, bank.mean_target)
     return TaskConstants(lower, upper, torch.tensor(hand.grasp_point_m), centre, scale)
 

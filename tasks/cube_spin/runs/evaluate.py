@@ -12,7 +12,7 @@ from torch import Tensor
 from tasks.cube_spin.config import CommandConfig, TaskConfig, evaluation_task
 from tasks.cube_spin.episodes import EpisodeEnv, EpisodeRecords
 from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
-from tasks.cube_spin.grasps import load_grasps, task_constants
+from tasks.cube_spin.grasps import task_constants
 from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.student.environment import (
     StudentEnv,
@@ -24,7 +24,6 @@ from tasks.cube_spin.student.pose_noise import PoseNoiseConfig
 from tasks.cube_spin.teacher.policy import TeacherPolicy, load_teacher
 from tasks.cube_spin.terms import TaskConstants
 from tasks.cube_spin.twin.environment import CubeSpinTwin
-from tasks.orca.hands import load_hand
 
 
 class ActsAsStudent(Protocol):
@@ -129,7 +128,7 @@ def _environment(
 ) -> EpisodeEnv:
     if isinstance(policy, TeacherPolicy):
         return _simulator(request, task, policy.constants)
-    constants = radian_constants(task_constants(task, load_grasps(load_hand(task.hand))))
+    constants = radian_constants(task_constants(task))
     inner = _simulator(request, task, constants, student=True)
     camera = policy.observation.pose_noise if request.pose_noise else PoseNoiseConfig.none()
     observation = replace(policy.observation, pose_noise=camera)

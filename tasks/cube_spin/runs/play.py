@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from tasks.cube_spin.config import CONTROL_DT_S, CommandConfig, evaluation_task
 from tasks.cube_spin.evaluation.figures import episode_figure
-from tasks.cube_spin.grasps import load_grasps, task_constants
+from tasks.cube_spin.grasps import task_constants
 from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.runs.outside import outside_training
 from tasks.cube_spin.runs.viewer import HELP, Keys
@@ -30,7 +30,6 @@ from tasks.cube_spin.teacher.policy import TeacherPolicy
 from tasks.cube_spin.twin.camera import Camera, show
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.cube_spin.twin.scene import twin_model
-from tasks.orca.hands import load_hand
 
 
 def film_policy(
@@ -107,8 +106,7 @@ def _stage(
     if isinstance(policy, TeacherPolicy):
         twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, constants=policy.constants)
         return twin, twin
-    twin_hand = load_hand(task.hand)
-    constants = radian_constants(task_constants(task, load_grasps(twin_hand)))
+    constants = radian_constants(task_constants(task))
     twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, student=True, constants=constants)
     return twin, StudentEnv(twin, policy.observation, seed=seed)
 

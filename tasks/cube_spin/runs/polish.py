@@ -14,7 +14,7 @@ from sernf_isaac.learning.workers import Workers, seed_of
 from sernf_isaac.models.build import build_critics
 from sernf_isaac.policy import ChunkPolicy
 from sernf_isaac.run_folder import git_commit, new_run_dir, save_settings, writing
-from tasks.cube_spin.grasps import load_grasps, task_constants
+from tasks.cube_spin.grasps import task_constants
 from tasks.cube_spin.latency import physics_for_isaac
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
 from tasks.cube_spin.student.environment import radian_constants
@@ -114,7 +114,7 @@ def make_hands(
     if sim not in ("twin", "isaac"):
         raise ValueError(f"sim must be 'twin' or 'isaac', not '{sim}'")
     task = task_of(run, student.task)
-    constants = radian_constants(task_constants(task, load_grasps()))
+    constants = radian_constants(task_constants(task))
     if sim == "twin":
         inner = CubeSpinTwin(
             run.num_envs,

@@ -14,10 +14,9 @@ from rsl_rl.modules import EmpiricalNormalization
 
 from sernf_isaac.checkpoint import read_whole
 from tasks.cube_spin.config import TaskConfig
-from tasks.cube_spin.grasps import load_grasps, task_constants
+from tasks.cube_spin.grasps import task_constants
 from tasks.cube_spin.observations import observation_sizes
 from tasks.cube_spin.teacher.policy import save_teacher, teacher_from_weights
-from tasks.orca.hands import load_hand
 
 ACTOR = "actor_state_dict"
 NORMALIZER_EPS = EmpiricalNormalization(1).eps
@@ -62,7 +61,7 @@ def export_teacher(model: Path, out: Path, notes: dict[str, Any]) -> TaskConfig:
     seen, wanted = weights["obs_normalizer._mean"].shape[1], _observed(task)
     if seen != wanted:
         raise ValueError(f"{model} sees {seen} numbers, the task beside it shows {wanted}")
-    constants = task_constants(task, load_grasps(load_hand(task.hand)))
+    constants = task_constants(task)
     policy = teacher_from_weights(weights, NORMALIZER_EPS, task, constants)
     iteration = int(content.get("iter", 0)) if isinstance(content, dict) else 0
     save_teacher(out, policy, notes | {"model": model.name, "iteration": iteration})

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig
-from tasks.cube_spin.grasps import load_grasps, task_constants
+from tasks.cube_spin.grasps import task_constants
 from tasks.cube_spin.physics import WIDE_DISTILLATION
 from tasks.cube_spin.student.environment import StudentObservationConfig, radian_constants
 from tasks.cube_spin.student.lockstep import LockstepHands
@@ -21,7 +21,7 @@ def hands() -> LockstepHands:
         command=CommandConfig(both_directions=True),
         episode=EpisodeConfig(length_s=10.0, support_s=(0.0, 0.0), finite_horizon=False),
     )
-    constants = radian_constants(task_constants(task, load_grasps()))
+    constants = radian_constants(task_constants(task))
     twin = CubeSpinTwin(
         4, task, WIDE_DISTILLATION, seed=3, threads=1, student=True, constants=constants,
         auto_reset=False,
