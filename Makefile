@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # A shell that has sourced ROS 2 would mix its packages, made for another Python, with ours.
 unexport PYTHONPATH
 
-.PHONY: help demo test test-long test-sim check docs format clean
+.PHONY: help demo test test-long test-sim test-lerobot check docs format clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,14 @@ test-long: $(CORE_STAMP)  ## What takes longer: examples, notebook, the document
 
 test-sim: $(ISAAC_STAMP)  ## The tests that start Isaac Lab (kit-less, CPU)
 	@$(PYTHON) -m pytest -m sim tests/sim
+
+LEROBOT := .cache/lerobot
+test-lerobot:  ## The plug-in for LeRobot, in an environment of its own: LeRobot holds other versions
+	@$(with_uv)
+	"$$uv" venv --quiet --allow-existing --python 3.12 $(LEROBOT)
+	"$$uv" pip install --quiet --python $(LEROBOT)/bin/python \
+	  -e '.[lerobot]' -e plugins/lerobot_policy_sernf 'pytest>=9' 'pytest-timeout>=2.4'
+	$(LEROBOT)/bin/python -m pytest -m slow tests/test_lerobot_policy.py
 
 check: $(ISAAC_STAMP)  ## Lint, formatting and types
 	@$(VENV)/bin/ruff check .
