@@ -7,6 +7,7 @@ alone, and its episodes are kept in a file; so a run continues from any resume p
 number of processes.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -224,6 +225,7 @@ class Polisher:
 
     def _play(self) -> dict[str, float]:
         """One episode on each machine."""
+        started = time.monotonic()
         number, rank, stage = self.round, self.workers.rank, self.plan.stage(self.round)
         own = seed_of(self._seed, rank) + 7919 * (number + 1)
         self.env.seed(own)
@@ -258,6 +260,7 @@ class Polisher:
             "rollout/failed": sum(bool(e.terminated[-1]) for e in episodes) / len(episodes),
             "rollout/steps": float(steps),
             "replay/windows": float(len(self._replay)),
+            "time/collect_s": time.monotonic() - started,
         }
 
     def _remember(self, name: str, episodes: list[Episode]) -> None:
@@ -265,12 +268,13 @@ class Polisher:
             self._replay.add(episode, f"{name}/{index}")
 
     def _learn(self) -> dict[str, float]:
-        stage, sums = self.plan.stage(self.round), Metrics()
+        started, stage, sums = time.monotonic(), self.plan.stage(self.round), Metrics()
         for _ in range(self.plan.updates_per_round):
             metrics = stage.update(self.learner, self._batch())
             sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
         self.learner.check()
-        return {name: float(value) / self.plan.updates_per_round for name, value in sums.items()}
+        means = {name: float(value) / self.plan.updates_per_round for name, value in sums.items()}
+        return means | {"time/learn_s": time.monotonic() - started}
 
     def _batch(self) -> ChunkBatch:
         return self.policy.normalizer.normalize_batch(self._replay.sample(self._rows))
