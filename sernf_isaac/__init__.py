@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from sernf_isaac.learning.acting import act
     from sernf_isaac.learning.build import build_learner
     from sernf_isaac.learning.distill.config import DistillConfig
-    from sernf_isaac.learning.distill.distiller import DistillationEnv, Distiller
+    from sernf_isaac.learning.distill.distiller import Distiller
+    from sernf_isaac.learning.distill.environment import DistillationEnv
     from sernf_isaac.learning.learner import Learner
     from sernf_isaac.learning.offline.config import OfflineRun
     from sernf_isaac.learning.offline.run import train as train_offline
@@ -94,7 +95,8 @@ _HOMES = {
     "learning.acting": ("act",),
     "learning.build": ("build_learner",),
     "learning.distill.config": ("DistillConfig",),
-    "learning.distill.distiller": ("DistillationEnv", "Distiller"),
+    "learning.distill.distiller": ("Distiller",),
+    "learning.distill.environment": ("DistillationEnv",),
     "learning.learner": ("Learner",),
     "learning.offline.config": ("OfflineRun",),
     "learning.offline.run": ("train_offline",),

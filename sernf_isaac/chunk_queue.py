@@ -17,6 +17,8 @@ from sernf_isaac.devices import sent_to
 Observation = dict[str, Tensor]
 Decide = Callable[[Observation, Tensor], Tensor]
 """What was observed, and the prefix (B, P, A), to chunks (B, H, A)."""
+Correct = Callable[[Observation, Tensor], Tensor]
+"""What was observed, and the next actions (N, A), to the actions (N, A) to execute."""
 
 
 class ChunkQueue:
@@ -138,16 +140,20 @@ class ChunkActor:
     Args:
         decide: The policy; sees only the rows that decide, so their number varies.
         spec: P, H and the rest.
+        correct: Changes the next actions (N, A) by what is observed now, such as a reflex; the
+            queue stays as it was planned. None: nothing does.
     """
 
-    def __init__(self, decide: Decide, spec: ChunkSpec) -> None:
-        self._decide, self._spec = decide, spec
+    def __init__(self, decide: Decide, spec: ChunkSpec, correct: Correct | None = None) -> None:
+        self._decide, self._spec, self._correct = decide, spec, correct
         self.queue: ChunkQueue | None = None
         """Made by the first call, and anew whenever all machines begin an episode."""
         self.decided = torch.zeros(0, dtype=torch.bool)
         """(N,) bool, on the CPU: who decided in the last call."""
         self.fresh = torch.zeros(0, dtype=torch.bool)
         """The same of who began an episode."""
+        self.queued = torch.zeros(0, 0)
+        """(N, A) what the chunks had for the last step, before it was corrected."""
 
     def __call__(self, observation: Observation, hold: Tensor, fresh: Tensor) -> Tensor:
         """Actions (N, A) for this step.
@@ -170,7 +176,8 @@ class ChunkActor:
             prefix = self.queue.begin(envs)
             seen = {name: value[envs] for name, value in observation.items()}
             self.queue.push(self._decide(seen, prefix), envs)
-        return self.queue.pop()
+        self.queued = self.queue.pop()
+        return self.queued if self._correct is None else self._correct(observation, self.queued)
 
     def planned(self, env: int) -> Tensor:
         """(Q, A) what is still queued for one machine, the next action first."""

@@ -16,8 +16,9 @@ from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.data.pose_frame import absolute_from, pose_in, relative_to
 from sernf_isaac.devices import sent_to
 from sernf_isaac.models.actor_critic import Actor, Critics, Observation, seen
-from sernf_isaac.models.build import build_actor, build_critics
+from sernf_isaac.models.build import build_actor, build_critics, build_reflex
 from sernf_isaac.models.layout import PolicyLayout
+from sernf_isaac.models.reflex import Reflex
 from sernf_isaac.models.selection import best_by_likelihood, best_by_value
 from sernf_isaac.spec import Contract
 
@@ -25,6 +26,8 @@ KIND = "chunk_policy"
 RANKS = ("value", "likelihood")
 CRITICS = "judge."
 """What names of the critics' weights begin with in files; the first version called them so."""
+REFLEX = "reflex."
+"""The same of the reflex's."""
 
 
 class ChunkPolicy:
@@ -36,6 +39,7 @@ class ChunkPolicy:
         critics: The critics; None for a policy that has none yet.
         normalizer: Of all observation groups and of actions.
         sigma: Standard deviation of the latent when sampling.
+        reflex: Corrects single actions behind the chunks; None: nothing does.
     """
 
     def __init__(
@@ -46,7 +50,9 @@ class ChunkPolicy:
         normalizer: Normalizer,
         *,
         sigma: float = 0.7,
+        reflex: Reflex | None = None,
     ) -> None:
+        self.reflex = reflex
         self.layout, self.actor, self.critics = layout, actor, critics
         self.normalizer, self.sigma = normalizer, sigma
         self._best: Callable[..., Tensor] = self._best_of
@@ -127,6 +133,30 @@ class ChunkPolicy:
         _require_finite({name: observation[name] for name in self.layout.features}, queued)
         return (chunk if pose is None else absolute_from(pose, chunk)).to(asked)
 
+    @torch.no_grad()
+    def correct(self, observation: Observation, action: Tensor) -> Tensor:
+        """The actions (B, A) to execute now in the place of those that chunks have queued.
+
+        A policy without a reflex leaves them as they are.
+
+        Args:
+            observation: Newest groups (B, O, F) or (B, F), in the units of the data.
+            action: (B, A) next actions of the chunks, in the units of the data.
+        """
+        if self.reflex is None:
+            return action
+        here = {name: sent_to(observation[name], self.device) for name in self.layout.features}
+        scaled = {name: self._scaled(name, here) for name in here}
+        queued = self.normalizer.normalize(ACTION, sent_to(action, self.device).float())
+        return action + self.reflex(scaled, queued).to(action)
+
+    def with_networks(
+        self, layout: PolicyLayout, actor: Actor, critics: Critics | None, sigma: float
+    ) -> "ChunkPolicy":
+        """A policy of these networks; scaling and reflex are this one's."""
+        layout = replace(layout, reflex=self.layout.reflex)
+        return ChunkPolicy(layout, actor, critics, self.normalizer, sigma=sigma, reflex=self.reflex)
+
     def describe(self) -> str:
         """What the policy takes and gives, a line per group, for a person."""
         layout, spec = self.layout, self.layout.spec
@@ -139,6 +169,8 @@ class ChunkPolicy:
             lines.append(f"  takes {name} (B, {', '.join(map(str, size))}) uint8")
         lines.append(f"  after a prefix (B, {spec.prefix}, {layout.action_dim}) of queued actions")
         lines.append(f"  gives chunks (B, {spec.horizon}, {layout.action_dim})")
+        if self.reflex is not None:
+            lines.append(f"  and corrects each action by up to {layout.reflex.bound:g}")
         return "\n".join(lines)
 
     def example_inputs(
@@ -181,6 +213,8 @@ class ChunkPolicy:
         weights |= {f"normalizer.{k}": v for k, v in self.normalizer.state_dict().items()}
         if self.critics is not None:
             weights |= {CRITICS + k: v for k, v in self.critics.state_dict().items()}
+        if self.reflex is not None:
+            weights |= {REFLEX + k: v for k, v in self.reflex.state_dict().items()}
         config = {"layout": layout, "sigma": self.sigma, "notes": notes}
         save_checkpoint(path, contract=contract, config=config, weights=weights)
 
@@ -219,6 +253,9 @@ def load_policy(
         if weights := _below(checkpoint, CRITICS):
             critics = build_critics(built, actor)
             critics.load_state_dict(weights)
+        if (reflex := build_reflex(layout)) is not None:
+            reflex.load_state_dict(_below(checkpoint, REFLEX))
+            reflex.to(device).eval()
         normalizer = Normalizer.from_state_dict(_below(checkpoint, "normalizer."))
         if missing := {*layout.features, ACTION} - set(normalizer.groups):
             raise ValueError(f"no normaliser for {sorted(missing)}")
@@ -227,7 +264,7 @@ def load_policy(
         raise ValueError(f"{path} does not fit together: {error}") from error
     actor, critics = actor.to(device), critics.to(device) if critics else None
     return ChunkPolicy(
-        layout, actor, critics, normalizer.to(device), sigma=sigma
+        layout, actor, critics, normalizer.to(device), sigma=sigma, reflex=reflex
     ), checkpoint.contract
 
 

@@ -18,6 +18,7 @@ from sernf_isaac.models.encoders import ObservationEncoder, TokenGroup
 from sernf_isaac.models.eyes import build_eyes, eye_of
 from sernf_isaac.models.flow import FlowPolicy
 from sernf_isaac.models.layout import PolicyLayout
+from sernf_isaac.models.reflex import Reflex
 
 
 def build_actor(layout: PolicyLayout) -> Actor:
@@ -60,6 +61,22 @@ def build_critics(layout: PolicyLayout, lender: Actor | None = None) -> Critics:
     )
     critics = Critics(_build_encoder(layout, config.token_dim, lender), critic)
     return critics if config.kind == "chunk" else critics_of_first_actions(critics)
+
+
+def build_reflex(layout: PolicyLayout) -> Reflex | None:
+    """A fresh reflex, which corrects nothing yet; None where the layout has none.
+
+    Raises:
+        ValueError: If actions hold poses, or the policy sees cameras.
+    """
+    if not layout.reflex.bound:
+        return None
+    spec = layout.spec
+    if spec.pose_frame is not None or layout.architecture.vision.cameras:
+        raise ValueError("a reflex is for actions without poses and policies without cameras")
+    return Reflex(
+        layout.features, spec.history, tuple(spec.history_keys), layout.action_dim, layout.reflex
+    )
 
 
 def encoder_of(actor: Actor) -> ObservationEncoder:

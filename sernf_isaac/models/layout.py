@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from sernf_isaac.config import CriticConfig, PolicyConfig
 from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.models.architecture import Architecture
+from sernf_isaac.models.reflex import ReflexConfig
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class PolicyLayout:
     """Of the flow's partitions."""
     architecture: Architecture = field(default_factory=Architecture)
     """The kind of the policy, and its cameras."""
+    reflex: ReflexConfig = field(default_factory=ReflexConfig)
+    """What corrects single actions behind the chunks; none by default."""
 
     @classmethod
     def from_dict(cls, values: dict) -> "PolicyLayout":
@@ -41,4 +44,5 @@ class PolicyLayout:
             critic=CriticConfig(**critic),
             seed=values["seed"],
             architecture=Architecture.from_dict(values.get("architecture", {})),
+            reflex=ReflexConfig(**values.get("reflex", {})),
         )

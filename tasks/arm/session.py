@@ -30,6 +30,7 @@ from sernf_isaac.deploy.hand.process import HandProcess, HandSetup
 from sernf_isaac.deploy.hand.server import HandServer
 from sernf_isaac.deploy.policy.follower import CheckpointFollower
 from sernf_isaac.deploy.policy.local import LoadReport, LocalPolicy, PolicyLink
+from sernf_isaac.deploy.policy.reflex import Correct, load_reflex
 from sernf_isaac.deploy.policy.worker import WorkerPolicy
 from sernf_isaac.deploy.protocols import Array, Clock, HandDriver, Operator
 from tasks.arm.catalogue import task_called
@@ -156,15 +157,15 @@ def session_at(
     task = task_called(run.task)
     source = ToolPose(link.arm)
     station = Station(link, machine(run.limits), policy, source, ArmTask(), operator, clock)
-    loaded: list[LoadReport] = []
+    loaded: list[tuple[LoadReport, Correct | None]] = []
     follower = CheckpointFollower(
-        folder, lambda path: loaded.append(policy.load(path)), run.rollback
+        folder, lambda path: loaded.append((policy.load(path), load_reflex(path))), run.rollback
     )
     if not isinstance(policy, Circle):
         message = follower.refresh()
         if not loaded:
             raise ValueError(message)
-        operator.tell(f"{message}; a decision takes {1e3 * loaded[-1].p99_s:.0f} ms (p99)")
+        operator.tell(f"{message}; a decision takes {1e3 * loaded[-1][0].p99_s:.0f} ms (p99)")
     scenes = task.tests.names()
     return Session(
         station,
@@ -172,7 +173,8 @@ def session_at(
         Poses(run.rest, run.rest),
         writer,
         follower,
-        lambda: loaded[-1].spec if loaded else SPEC,
+        lambda: loaded[-1][0].spec if loaded else SPEC,
+        reflex_of=lambda: loaded[-1][1] if loaded else None,
         actor=run.actor,
         questions=Questions(
             leave="" if run.is_simulated else LEAVE,

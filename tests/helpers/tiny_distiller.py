@@ -1,5 +1,6 @@
 """A distiller small enough for a test: points in the plane that are pulled off a moving goal."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.learning.distill.distiller import Distiller
 from sernf_isaac.learning.workers import Workers
+from sernf_isaac.models.build import build_reflex
 from sernf_isaac.models.layout import PolicyLayout
+from sernf_isaac.models.reflex import ReflexConfig
 from sernf_isaac.policy import ChunkPolicy
 
 SPEC = ChunkSpec(history=2, prefix=1, horizon=4)
@@ -90,6 +93,7 @@ def tiny_distiller(
     *,
     seed: int = 0,
     workers: Workers | None = None,
+    reflex: ReflexConfig | None = None,
     **settings: object,
 ) -> Distiller:
     """A distiller of two joints that saves after every second iteration."""
@@ -101,11 +105,12 @@ def tiny_distiller(
     ones = np.ones(2)
     ranges = {"history": (-ones, ones), "goal": (-ones[:1], ones[:1]), ACTION: (-ones, ones)}
     layout = PolicyLayout(FEATURES, 2, SPEC, learner_config.policy, learner_config.critic, seed)
+    layout = replace(layout, reflex=reflex or ReflexConfig())
     learner = build_learner(layout, learner_config)
     return Distiller(
         env or Drift(),
         teacher,
-        ChunkPolicy(layout, learner.actor, None, Normalizer(ranges)),
+        ChunkPolicy(layout, learner.actor, None, Normalizer(ranges), reflex=build_reflex(layout)),
         learner,
         DistillConfig(**quick | {"save_every": 2} | settings),
         run_dir,

@@ -181,3 +181,25 @@ def test_the_actor_decides_for_those_that_are_due_and_only_for_them() -> None:
         held = actions[:, 0] == step
         assert held.tolist() == [step == 0, step in (0, 4), step == 0]
     assert asked == [[0, 1, 2], [1], [0, 2], [1], [0, 2]]
+
+
+def test_a_correction_is_executed_and_the_plan_stays() -> None:
+    spec = ChunkSpec(prefix=2, horizon=6)
+    prefixes: list[Tensor] = []
+
+    def decide(observation: dict[str, Tensor], prefix: Tensor) -> Tensor:
+        prefixes.append(prefix.clone())
+        return torch.arange(6.0)[None, :, None].expand(len(prefix), -1, ACTIONS)
+
+    def correct(observation: dict[str, Tensor], action: Tensor) -> Tensor:
+        return action + observation["push"]
+
+    actor = ChunkActor(decide, spec, correct)
+    hold, fresh = torch.zeros(1, ACTIONS), torch.ones(1, dtype=torch.bool)
+    for step in range(8):
+        push = torch.full((1, 1), 0.1 * step)
+        action = actor({"push": push}, hold, fresh if step == 0 else ~fresh)
+        planned = 0.0 if step < 2 else step - 2.0
+        torch.testing.assert_close(actor.queued, torch.full((1, ACTIONS), planned))
+        torch.testing.assert_close(action, actor.queued + push)
+    assert torch.equal(prefixes[1][0, :, 0], torch.tensor([4.0, 5.0])), "as planned"

@@ -22,6 +22,7 @@ from sernf_isaac.deploy.actor.rewards import DropDetector, QuarterCounter
 from sernf_isaac.deploy.loop.messages import HandLink, HandState
 from sernf_isaac.deploy.loop.states import Reason, Request, State
 from sernf_isaac.deploy.policy.local import PolicyLink
+from sernf_isaac.deploy.policy.reflex import Correct
 from sernf_isaac.deploy.protocols import (
     Array,
     Clock,
@@ -63,6 +64,7 @@ def run_episode(
     policy_name: str,
     is_offline: bool = False,
     placed_s: float | None = None,
+    correct: Correct | None = None,
 ) -> EpisodeResult:
     """One episode, from READY to its commit; the hand holds when this returns.
 
@@ -74,6 +76,8 @@ def run_episode(
         policy_name: For the record.
         is_offline: Whether it becomes offline data (paper IV-D).
         placed_s: When a machine placed the object, on the station's clock.
+        correct: The reflex of the loaded policy, if it has one; what it makes of an action is
+            clipped to the hand's limits, sent and recorded.
 
     Raises:
         RuntimeError: If there is no pose or one of the future, the hand is not READY, the stop key
@@ -93,7 +97,7 @@ def run_episode(
     )
     station.operator.ends_episode()  # a key from before says nothing about this episode
     with StepRecorder(writer, layout) as recorder:
-        episode = _Episode(station, settings, recorder, spec, hold=state.sent, placed_s=placed_s)
+        episode = _Episode(station, settings, recorder, spec, state.sent, placed_s, correct)
         try:
             episode.play()
         finally:
@@ -112,7 +116,9 @@ class _Episode:
         spec: ChunkSpec,
         hold: Array,
         placed_s: float | None,
+        correct: Correct | None,
     ) -> None:
+        self._correct = correct
         self._at, self._settings, self._recorder, self._spec = station, settings, recorder, spec
         self._lower = np.array(station.description.lower_rad)
         self._upper = np.array(station.description.upper_rad)
@@ -189,7 +195,7 @@ class _Episode:
         decides = self._decide(moment)
         late = bool(self._queue.starved[0])
         result.underruns += late
-        self._action = self._queue.pop()[0].numpy()
+        self._action = self._corrected(moment, self._queue.pop()[0].numpy())
         self._pending = (replace(moment, underrun=late), self._action, decides)
         at.hand.send(Request.FOLLOW, self._action)
         result.steps += 1
@@ -279,14 +285,24 @@ class _Episode:
         decides = bool(queue.due[0])
         if decides:
             prefix = queue.begin()[0].numpy()
-            seen = {
-                key: np.stack(list(self._history[key])) if key in self._history else value
-                for key, value in moment.observation.items()
-            }
-            policy.request(seen, prefix)
+            policy.request(self._seen(moment), prefix)
             self._asked_s = self._at.clock.now()
             self._receive()
         return decides
+
+    def _corrected(self, moment: Moment, action: Array) -> Array:
+        """The action to send now; what the policy planned stays as it is queued."""
+        if self._correct is None:
+            return action
+        moved = self._correct(self._seen(moment), action)
+        return np.clip(moved, self._lower, self._upper)
+
+    def _seen(self, moment: Moment) -> dict[str, Array]:
+        """What a policy sees: groups (O, F) with a history, (F,) without."""
+        return {
+            key: np.stack(list(self._history[key])) if key in self._history else value
+            for key, value in moment.observation.items()
+        }
 
     def _receive(self) -> None:
         """Queue the chunk that was asked for, if it has come."""

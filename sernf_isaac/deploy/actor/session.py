@@ -20,6 +20,7 @@ from sernf_isaac.deploy.actor.runner import Station, run_episode
 from sernf_isaac.deploy.loop.messages import HandState
 from sernf_isaac.deploy.loop.states import Reason, Request, State
 from sernf_isaac.deploy.policy.follower import CheckpointFollower
+from sernf_isaac.deploy.policy.reflex import Correct
 from sernf_isaac.deploy.protocols import Array
 
 ALIVE_EVERY_S = 0.04
@@ -103,6 +104,7 @@ class Session:
         writer: Of the run; recovered already.
         follower: Chooses the checkpoint; has taken one.
         spec_of: The chunk spec of the policy that is loaded now.
+        reflex_of: Its reflex, if it has one.
         actor: Name under which signs of life are left.
         questions: What the person is asked.
     """
@@ -116,6 +118,7 @@ class Session:
         follower: CheckpointFollower,
         spec_of: Callable[[], ChunkSpec],
         *,
+        reflex_of: Callable[[], Correct | None] = lambda: None,
         actor: str = "actor",
         questions: Questions | None = None,
     ) -> None:
@@ -123,6 +126,7 @@ class Session:
         self._questions = questions or Questions()
         self._settings, self._poses = settings, poses
         self._writer, self._follower, self._spec_of = writer, follower, spec_of
+        self._reflex_of = reflex_of
         self._actor, self._heard = actor, ""
         self._placed_s: float | None = None
         self.totals = Totals()
@@ -158,6 +162,7 @@ class Session:
                 policy_name=self._follower.name,
                 is_offline=self._follower.step == 0,
                 placed_s=self._placed_s,
+                correct=self._reflex_of(),
             )
             totals.add(result)
             totals.wall_s = self.station.clock.now() - began_s

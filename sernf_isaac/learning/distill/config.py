@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from sernf_isaac.learning.distill.turns import TURNS
 
+LEARNS = ("all", "reflex")
+RANKS = ("likelihood", "value")
+
 
 @dataclass
 class DistillConfig:
@@ -31,7 +34,12 @@ class DistillConfig:
     kept_rollouts: int = 1
     """Rollouts to sample from: the newest M. DAgger keeps all, the paper the last."""
     candidates: int = 1
-    """Chunks K drawn per decision while collecting; the most likely acts."""
+    """Chunks K drawn per decision while collecting."""
+    rank: str = "likelihood"
+    """Which of them acts: the most likely, or the best by "value" of a student with critics."""
+    learns: str = "all"
+    """"all": the chunks, and the reflex if there is one; "reflex": that alone, behind chunks that
+    stay as they are."""
     sigmas: list[float] = field(default_factory=list)
     """Standard deviations of the latent while collecting, one per iteration in turn. Empty: the
     policy's own. A policy that acts with less noise than it was distilled with, or on the likeliest
@@ -42,6 +50,9 @@ class DistillConfig:
     """Iterations between resume points."""
 
     def __post_init__(self) -> None:
+        for name, known in (("rank", RANKS), ("learns", LEARNS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {known}, not '{getattr(self, name)}'")
         if self.turns not in TURNS:
             raise ValueError(f"turns must be one of {TURNS}, not '{self.turns}'")
         if self.turns == "chunks" and not 0.0 < self.least_teacher_share < 1.0:

@@ -6,11 +6,10 @@ likelihood of the teacher's actions under what the student saw.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,7 +19,9 @@ from sernf_isaac.checkpoint import read_whole, write_whole
 from sernf_isaac.chunk_queue import ChunkActor
 from sernf_isaac.devices import restore_generator, sent_to
 from sernf_isaac.learning.distill.config import DistillConfig
+from sernf_isaac.learning.distill.environment import FRESH, HOLD, DistillationEnv, Label
 from sernf_isaac.learning.distill.memory import RolloutMemory
+from sernf_isaac.learning.distill.reflex import ReflexLearner
 from sernf_isaac.learning.distill.turns import Turns
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.workers import Workers, seed_of
@@ -29,39 +30,8 @@ from sernf_isaac.metrics import MetricsWriter
 from sernf_isaac.policy import ChunkPolicy
 
 STATE_FILE = "training_state.pt"
-HOLD, FRESH = "hold", "fresh"
-"""Observation groups every environment gives besides the student's: see `DistillationEnv`."""
-
-
-class DistillationEnv(Protocol):
-    """N environments that begin the next episode within the step that ends one.
-
-    Observations are groups (N, ...): what the student sees, in the units of its data; whatever the
-    teacher needs; `HOLD` (N, A), actions that keep still; and `FRESH` (N,) bool, where an episode
-    has just begun.
-    """
-
-    num_envs: int
-
-    def get_observations(self) -> Mapping[str, Tensor]:
-        """What is observed now."""
-        ...
-
-    def step(self, actions: Tensor) -> tuple[Mapping[str, Tensor], Tensor, Tensor, dict]:
-        """Actions (N, A) in the units of the data to observations, rewards, dones (N,), extras."""
-        ...
-
-    def state_dict(self) -> dict:
-        """What later steps depend on; empty where a simulator cannot tell."""
-        ...
-
-    def load_state_dict(self, state: dict) -> None:
-        """Continue from `state_dict()`; what it lacks begins anew."""
-        ...
-
-
-Label = Callable[[Mapping[str, Tensor]], Tensor]
-"""The teacher: all observation groups to actions (N, A), in the units of the data."""
+REFLEX_ROWS = 4
+"""Steps in a batch of the reflex for each window in one of the chunks; it is a small network."""
 
 
 class Distiller:
@@ -109,12 +79,16 @@ class Distiller:
             partial(
                 policy.decide,
                 candidates=config.candidates,
-                rank="likelihood",
+                rank=config.rank,
                 generator=self._sampling,
             ),
             policy.layout.spec,
+            policy.correct,
         )
         learner.join(self.workers)
+        self._reflex = None if policy.reflex is None else ReflexLearner(policy, self.workers)
+        if self._reflex is None and config.learns == "reflex":
+            raise ValueError("learns='reflex', but the policy has none; give it a reflex.bound")
         self.iteration, self.wall_s = 0, 0.0
         """Iterations done, and the time they took."""
         self.after_save: Callable[[Distiller, bool], dict[str, float]] = lambda *_: {}
@@ -184,7 +158,8 @@ class Distiller:
             by_teacher, starts = (sent_to(who, wanted.device) for who in (by_teacher, starts))
             executed = torch.where(by_teacher[:, None], wanted, action)
             seen, _, dones, extras = self.env.step(executed)
-            self._memory.add(observation, executed, wanted, dones > 0, starts)
+            queued = None if self._reflex is None else self._actor.queued
+            self._memory.add(observation, executed, wanted, dones > 0, starts, queued)
             for name, value in extras.get("log", {}).items():
                 sums[name] = sums.get(name, 0.0) + value
                 counts[name] = counts.get(name, 0) + 1
@@ -208,9 +183,14 @@ class Distiller:
         share = config.learning_rate_at(self.iteration)
         sums: dict[str, Tensor] = {}
         for _ in range(config.updates_per_iteration):
-            batch = self._memory.sample(self._batch_size, self._draw)
-            scaled = self.policy.normalizer.normalize_batch(batch)
-            metrics = self.learner.update_imitation(scaled, rate_share=share)
+            metrics: dict[str, Tensor] = {}
+            if config.learns == "all":
+                batch = self._memory.sample(self._batch_size, self._draw)
+                scaled = self.policy.normalizer.normalize_batch(batch)
+                metrics = self.learner.update_imitation(scaled, rate_share=share)
+            if self._reflex is not None:
+                count = REFLEX_ROWS * self._batch_size
+                metrics |= self._reflex.update(self._memory, count, self._draw, share)
             sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
         self.learner.check()
         seconds = time.monotonic() - started
@@ -218,8 +198,9 @@ class Distiller:
         settings = self.learner.config
         summed = settings.improvement.likelihood == "sum"
         numbers = self.policy.layout.spec.horizon * len(self._names)
+        if "actor/bc" in means:
+            means["distill/nll"] = means["actor/bc"] * (1 if summed else numbers)
         return means | {
-            "distill/nll": means["actor/bc"] * (1 if summed else numbers),
             "actor/learning_rate": share * settings.optimizer.imitation_learning_rate,
             "time/learn_s": seconds,
             "memory/gpu_gib": gpu_memory_gib(self.learner.device),
@@ -249,7 +230,7 @@ class Distiller:
             "iteration": self.iteration,
             "wall_s": self.wall_s,
             "processes": self.workers.count,
-        }
+        } | ({} if self._reflex is None else {"reflex": self._reflex.state_dict()})
         write_whole(self.state_file, state)
 
     def resume(self) -> None:
@@ -303,6 +284,8 @@ class Distiller:
         self._memory.load_state_dict(state["memory"])
         self.iteration, self.wall_s = state["iteration"], state["wall_s"]
         self.learner.load_state_dict(state["learner"])
+        if self._reflex is not None:
+            self._reflex.load_state_dict(state["reflex"])
 
 
 def _state_name(rank: int) -> str:

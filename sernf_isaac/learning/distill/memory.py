@@ -51,6 +51,7 @@ class RolloutMemory:
         label: Tensor,
         done: Tensor,
         starts: Tensor | None = None,
+        queued: Tensor | None = None,
     ) -> None:
         """One step of all environments; after T of them a rollout replaces the oldest.
 
@@ -60,10 +61,12 @@ class RolloutMemory:
             label: (N, A) what the teacher wanted.
             done: (N,) bool: an episode ended with this step.
             starts: (N,) bool: a window may start here; everywhere by default.
+            queued: (N, A) what the student's chunks had for this step; for `sample_steps`.
         """
         row = {f"observation.{name}": value for name, value in observation.items()}
         starts = torch.ones_like(done) if starts is None else starts
         row |= {"executed": executed, "label": label, "done": done, "starts": starts}
+        row |= {} if queued is None else {"queued": queued}
         if not self._rows:
             shape = (self._rollouts, self._steps)
             self._rows = {name: v.new_zeros(*shape, *v.shape) for name, v in row.items()}
@@ -92,6 +95,25 @@ class RolloutMemory:
         starts = torch.cat(self._starts)
         draw = torch.randint(len(starts), (batch_size,), generator=generator)
         return self.gather(starts[sent_to(draw, starts.device)])
+
+    def sample_steps(
+        self, batch_size: int, generator: torch.Generator
+    ) -> tuple[Observation, Tensor, Tensor]:
+        """Single steps of whole rollouts, each as likely as the others, in the units of the data.
+
+        Returns:
+            Groups (B, ...), what was queued (B, A), what the teacher wanted (B, A).
+        """
+        rollouts = min(self._written // self._steps, self._rollouts)
+        flat = {name: value[:rollouts].flatten(0, 2) for name, value in self._rows.items()}
+        draw = torch.randint(len(flat["done"]), (batch_size,), generator=generator)
+        draw = sent_to(draw, flat["done"].device)
+        observation = {
+            name.removeprefix("observation."): value[draw]
+            for name, value in flat.items()
+            if name.startswith("observation.")
+        }
+        return observation, flat["queued"][draw], flat["label"][draw]
 
     def gather(self, start: Tensor) -> ChunkBatch:
         """The windows that start at flat rows (B,)."""

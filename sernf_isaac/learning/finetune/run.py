@@ -247,7 +247,7 @@ def _build(
     learner = learner_of(
         first.actor, critics, config, draw_steps, seed=settings.seed, device=device
     )
-    policy = ChunkPolicy(layout, learner.actor, learner.critics, first.normalizer, sigma=sigma)
+    policy = first.with_networks(layout, learner.actor, learner.critics, sigma)
     return learner, policy
 
 

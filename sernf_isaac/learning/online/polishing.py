@@ -245,6 +245,7 @@ class Polisher:
             hold=lambda: self.env.hold,
             name=f"round {number + 1}",
             max_steps=self.plan.episode_steps,
+            correct=self.policy.correct,
         )
         imitated = self.plan.imitated == "best" or stage.name != ONLINE.name
         for episode in episodes:

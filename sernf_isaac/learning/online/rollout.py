@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sernf_isaac.chunk_queue import ChunkActor
+from sernf_isaac.chunk_queue import ChunkActor, Correct
 from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.learning.acting import Decide
@@ -53,6 +53,7 @@ def collect(
     name: str = "",
     is_offline: bool = False,
     max_steps: int | None = None,
+    correct: Correct | None = None,
 ) -> list[Episode]:
     """One episode of each environment, acted chunk by chunk with `spec.prefix` actions queued.
 
@@ -65,9 +66,10 @@ def collect(
         name: Of the policy, for the episodes.
         is_offline: Whether the episodes become offline data.
         max_steps: Stop episodes that are longer; None: never.
+        correct: As of `ChunkActor`; what it makes of an action is executed and recorded.
     """
     observation = env.reset()
-    record, act = Record(env.num_envs, max_steps), ChunkActor(decide, spec)
+    record, act = Record(env.num_envs, max_steps), ChunkActor(decide, spec, correct)
     still = (hold if isinstance(hold, Tensor) else hold()).expand(env.num_envs, -1)
     fresh = torch.ones(env.num_envs, dtype=torch.bool)
     recent = {key: [observation[key]] * spec.history for key in spec.history_keys}

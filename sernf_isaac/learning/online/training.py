@@ -99,6 +99,7 @@ class OnlineTraining:
                 hold=self._hold,
                 name=f"after {self.updates} updates",
                 max_steps=left,
+                correct=self.policy.correct,
             )
             self._remember(episodes)
             self.env_steps += sum(map(len, episodes))

@@ -28,6 +28,7 @@ from sernf_isaac.deploy.policy.local import (
     LocalPolicy,
     PolicyLink,
 )
+from sernf_isaac.deploy.policy.reflex import Correct, load_reflex
 from sernf_isaac.deploy.policy.worker import WorkerPolicy
 from sernf_isaac.deploy.protocols import Clock, HandDriver, Operator, PoseSource
 from tasks.cube_spin.hand.pose_sources import StillPose, TwinCamera
@@ -120,14 +121,14 @@ def session_at(
     description = hand_of(run)
     task = CubeSpin(description, symmetric_rotation=_symmetric(folder))
     station = Station(hand, description.driver, policy, source, task, operator, clock)
-    loaded: list[LoadReport] = []
+    loaded: list[tuple[LoadReport, Correct | None]] = []
     follower = CheckpointFollower(
-        folder, lambda path: loaded.append(policy.load(path)), run.rollback
+        folder, lambda path: loaded.append((policy.load(path), load_reflex(path))), run.rollback
     )
     message = follower.refresh()
     if not loaded:
         raise ValueError(message)
-    operator.tell(f"{message}; a decision takes {1e3 * loaded[-1].p99_s:.0f} ms (p99)")
+    operator.tell(f"{message}; a decision takes {1e3 * loaded[-1][0].p99_s:.0f} ms (p99)")
     poses = Poses(np.array(description.rest_rad), grasp_pose(description))
     return Session(
         station,
@@ -135,7 +136,8 @@ def session_at(
         poses,
         writer,
         follower,
-        lambda: loaded[-1].spec,
+        lambda: loaded[-1][0].spec,
+        reflex_of=lambda: loaded[-1][1],
         actor=run.actor,
     )
 

@@ -1,17 +1,18 @@
 """Puts a distillation together: teacher, environments, student, folder, evaluation."""
 
 from contextlib import closing, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from sernf_isaac.config import given
-from sernf_isaac.learning.build import build_learner
+from sernf_isaac.learning.build import learner_of
 from sernf_isaac.learning.distill.distiller import Distiller
 from sernf_isaac.learning.workers import Workers, seed_of
 from sernf_isaac.metrics import read_metrics
+from sernf_isaac.models.build import build_actor, build_critics, build_reflex
 from sernf_isaac.policy import ChunkPolicy
 from sernf_isaac.run_folder import git_commit, new_run_dir, save_settings, writing
 from tasks.cube_spin.config import evaluation_task
@@ -20,7 +21,12 @@ from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
 from tasks.cube_spin.student.environment import StudentEnv, radian_constants
 from tasks.cube_spin.student.labels import label_with
-from tasks.cube_spin.student.policy import save_student, student_layout, student_normalizer
+from tasks.cube_spin.student.policy import (
+    load_student,
+    save_student,
+    student_layout,
+    student_normalizer,
+)
 from tasks.cube_spin.student.settings import (
     StudentRun,
     physics_file,
@@ -29,6 +35,7 @@ from tasks.cube_spin.student.settings import (
 )
 from tasks.cube_spin.teacher.policy import TeacherPolicy, load_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
+from tasks.orca.description import Hand
 from tasks.orca.hands import load_hand
 
 POLICY_FILE = "student.pt"
@@ -136,15 +143,14 @@ def _distiller(
     workers: Workers,
     device: str,
 ) -> Distiller:
-    layout = student_layout(run.spec, run.learner.policy, run.learner.critic, run.seed, run.kind)
-    learner = build_learner(layout, run.learner, device=device)
-    sigma = given(run.learner.improvement.sigma, "learner.improvement.sigma")
-    symmetric, hand = run.observation.symmetric_rotation, load_hand(teacher.task.hand)
-    normalizer = student_normalizer(hand, symmetric_rotation=symmetric).to(device)
+    policy = _first_policy(run, load_hand(teacher.task.hand), device)
+    critics = policy.critics or build_critics(policy.layout, policy.actor)
+    config = replace(run.learner, policy=policy.layout.policy, critic=policy.layout.critic)
+    learner = learner_of(policy.actor, critics, config, seed=run.seed, device=device)
     return Distiller(
         env,
         label_with(teacher.to(device)),
-        ChunkPolicy(layout, learner.actor, None, normalizer, sigma=sigma),
+        policy,
         learner,
         run.distill,
         run_dir,
@@ -153,6 +159,42 @@ def _distiller(
         seed=run.seed,
         workers=workers,
     )
+
+
+def _first_policy(run: StudentRun, hand: Hand, device: str) -> ChunkPolicy:
+    """The student that the run begins with, with a reflex if one is asked for.
+
+    Raises:
+        ValueError: If the student to begin with is of another hand, or has another reflex.
+    """
+    torch.manual_seed(run.seed)
+    if run.start_from:
+        student = load_student(run.start_from, device)
+        if student.task.hand != hand.name:
+            raise ValueError(
+                f"{run.start_from} is for the hand {student.task.hand}, the teacher for {hand.name}"
+            )
+        first = student.policy
+        reflex = first.reflex
+        if reflex is not None and first.layout.reflex != run.reflex:
+            raise ValueError(
+                f"{run.start_from} has a reflex of {asdict(first.layout.reflex)}; give the same "
+                f"settings `reflex.*`, not {asdict(run.reflex)}"
+            )
+        layout = replace(first.layout, reflex=run.reflex)
+        reflex = build_reflex(layout) if reflex is None else reflex
+        moved = None if reflex is None else reflex.to(device)
+        return ChunkPolicy(
+            layout, first.actor, first.critics, first.normalizer, sigma=first.sigma, reflex=moved
+        )
+    layout = student_layout(run.spec, run.learner.policy, run.learner.critic, run.seed, run.kind)
+    layout = replace(layout, reflex=run.reflex)
+    actor, reflex = build_actor(layout).to(device), build_reflex(layout)
+    sigma = given(run.learner.improvement.sigma, "learner.improvement.sigma")
+    symmetric = run.observation.symmetric_rotation
+    normalizer = student_normalizer(hand, symmetric_rotation=symmetric).to(device)
+    moved = None if reflex is None else reflex.to(device)
+    return ChunkPolicy(layout, actor, None, normalizer, sigma=sigma, reflex=moved)
 
 
 def _after_save(
@@ -187,6 +229,8 @@ def _evaluation(path: Path, run: StudentRun, threads: int | None) -> EvaluationR
         physics=run.physics,
         threads=threads,
         pose_noise=True,
+        candidates=run.distill.candidates,
+        rank=run.distill.rank,
     )
 
 

@@ -93,7 +93,7 @@ def build(run: PolishRun, first: ChunkPolicy, device: str) -> tuple[Learner, Chu
     torch.manual_seed(run.seed)
     critics = build_critics(layout, first.actor) if kept is None else kept
     learner = learner_of(first.actor, critics, config, seed=run.seed, device=device)
-    policy = ChunkPolicy(layout, learner.actor, learner.critics, first.normalizer, sigma=sigma)
+    policy = first.with_networks(layout, learner.actor, learner.critics, sigma)
     return learner, policy
 
 

@@ -148,7 +148,7 @@ class Student:
         self.policy, self.task, self.observation = policy, task, observation
         generator = torch.Generator(policy.device).manual_seed(seed)
         decide = partial(policy.decide, candidates=candidates, rank=rank, generator=generator)
-        self._act = ChunkActor(decide, policy.layout.spec)
+        self._act = ChunkActor(decide, policy.layout.spec, policy.correct)
 
     def __call__(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Joint targets (N, 17) [rad] before smoothing."""

@@ -13,6 +13,7 @@ from sernf_isaac.config import (
 )
 from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.learning.distill.config import DistillConfig
+from sernf_isaac.models.reflex import ReflexConfig
 from sernf_isaac.run_folder import load_settings
 from tasks.assets import SMOOTH_TEACHER
 from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig
@@ -32,6 +33,9 @@ class StudentRun:
 
     teacher: str = str(SMOOTH_TEACHER)
     """Policy file of the teacher; the shipped students' one has steadier actions."""
+    start_from: str = ""
+    """Policy file of a student to begin with: its networks, critics and sigma stay. Empty: begin
+    anew."""
     kind: str = "flow"
     """Of the student: "flow" or, to compare with, "gaussian" of the same size."""
     seed: int = 0
@@ -59,6 +63,7 @@ class StudentRun:
         )
     )
     observation: StudentObservationConfig = field(default_factory=StudentObservationConfig)
+    reflex: ReflexConfig = field(default_factory=ReflexConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
     spec: ChunkSpec = field(default_factory=ChunkSpec)
     learner: LearnerConfig = field(

@@ -111,12 +111,11 @@ class World:
             clock.sleep_until(clock.now() + 0.02)
         self.pose.reset()
 
-    def play(self, **settings):
+    def play(self, correct=None, **settings):
         self.ready()
-        values = {"max_episode_s": 3.0} | settings
-        result = run_episode(
-            self.station, RunnerSettings(**values), self.writer, spec=SPEC, policy_name="first"
-        )
+        values = RunnerSettings(**{"max_episode_s": 3.0} | settings)
+        how = {"spec": SPEC, "policy_name": "first", "correct": correct}
+        result = run_episode(self.station, values, self.writer, **how)
         reader = RunReader(self.writer.run)
         return result, reader.load(reader.commits()[-1])
 
@@ -141,6 +140,28 @@ def test_chunks_follow_each_other_by_index_without_seams_or_gaps(world):
     np.testing.assert_allclose(episode.action, expected, atol=1e-6)
     assert np.flatnonzero(episode.decision).tolist() == list(range(0, 60, 4))
     np.testing.assert_allclose(episode.planned, action_of(np.arange(58, 58 + len(episode.planned))))
+
+
+def test_a_reflex_sees_the_newest_step_and_what_it_makes_is_sent_and_recorded(world):
+    seen = []
+
+    def correct(observation, action):
+        seen.append(observation)
+        return action + 0.05 * np.sign(observation["goal"]) * np.array([1.0, -1.0, 100.0])
+
+    _, episode = world.play(correct)
+    hold = np.repeat((MIDDLE + 0.1)[None], 2, axis=0)
+    planned = np.concatenate([hold, action_of(np.arange(58))])
+    np.testing.assert_allclose(episode.action[:, 0], planned[:, 0] + 0.05, atol=1e-6)
+    np.testing.assert_allclose(episode.action[:, 1], planned[:, 1] - 0.05, atol=1e-6)
+    limit = world.station.description.upper_rad[2]
+    np.testing.assert_allclose(episode.action[:, 2], limit, atol=1e-6)
+    assert len(seen) == 60, "asked at every step"
+    for step in (0, 7, 33):
+        assert seen[step]["history"].shape == (2, 6)
+        np.testing.assert_allclose(
+            seen[step]["history"][-1], episode.observation["history"][step], atol=1e-6
+        )
 
 
 def test_the_learner_cuts_exactly_what_the_policy_was_asked(world):
