@@ -143,7 +143,8 @@ def _distiller(
     workers: Workers,
     device: str,
 ) -> Distiller:
-    policy = _first_policy(run, load_hand(teacher.task.hand), device)
+    hand = load_hand(teacher.task.hand)
+    policy = _first_policy(run, hand, device)
     critics = policy.critics or build_critics(policy.layout, policy.actor)
     config = replace(run.learner, policy=policy.layout.policy, critic=policy.layout.critic)
     learner = learner_of(policy.actor, critics, config, seed=run.seed, device=device)

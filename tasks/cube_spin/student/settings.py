@@ -75,6 +75,8 @@ class StudentRun:
             raise ValueError(f"kind must be 'flow' or 'gaussian', not '{self.kind}'")
         if self.batch_size < 1:
             raise ValueError(f"batch_size ({self.batch_size}) must be >= 1")
+        if not self.reflex.bound:
+            refuse_unused(self.reflex, ("width",), "reflex.bound is 0", group="reflex")
         reinforcement = ("candidates", "target_candidates", "polyak", "imitation_weight")
         refuse_unused(
             self.learner,

@@ -12,7 +12,9 @@ from sernf_isaac.config import LearnerConfig, PolicyConfig
 from sernf_isaac.learning.distill.config import DistillConfig
 from tasks.cube_spin.config import EpisodeConfig
 from tasks.cube_spin.runs.distill_mlp import distil_mlp, flat_observation, refuse_unused_settings
+from tasks.cube_spin.student.policy import student_normalizer
 from tasks.cube_spin.student.settings import StudentRun, preset
+from tasks.orca.hands import FIRST_HAND, load_hand
 
 
 @pytest.fixture
@@ -38,7 +40,8 @@ def test_the_network_learns_from_labels_and_decides_every_step(
     assert not torch.equal(*actions), "it decides anew on every observation"
     assert (actions[0] >= torch.from_numpy(JOINT_LOWER) - 1e-6).all()
     assert (actions[0] <= torch.from_numpy(JOINT_UPPER) + 1e-6).all()
-    assert flat_observation(seen).shape == (4, 4 * 24 + 34 + 1)
+    scale = student_normalizer(load_hand(FIRST_HAND))
+    assert flat_observation(seen, scale).shape == (4, 4 * 24 + 34 + 1)
 
 
 @pytest.mark.parametrize("change", ["spec.horizon=8", "distill.candidates=3", "kind=gaussian"])
