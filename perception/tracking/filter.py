@@ -28,6 +28,9 @@ from perception.tracking.state import (
 
 GATE_997 = 19.80
 """Chi-square quantile of six dimensions at 99.7 %."""
+GATE_OF_JERKS = 45.0
+"""The same quantile for a cube that is pushed by fingers: few of its jerks are large, but far larger
+than a normal distribution has them (on films of the twin 25 to 55)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class FilterConfig:
     """How much motion to expect and when to give up a track."""
 
     motion: MotionConfig = field(default_factory=MotionConfig)
-    gate: float = GATE_997
+    gate: float = GATE_OF_JERKS
     """Largest squared distance to the prediction, in units of both covariances."""
     max_rejections: int = 8
     """Consecutive rejections after which the track is lost."""
@@ -74,9 +77,14 @@ class FilterConfig:
 
 
 LOWPASS = FilterConfig(
+    gate=GATE_997,
     motion=MotionConfig(
-        acceleration_m2_s3=0.0002, spin_acceleration_rad2_s3=0.05, velocity_decay_s=0.3
-    )
+        jerks_m2_s=0.0,
+        jerks_rad2_s=0.0,
+        acceleration_m2_s3=0.0002,
+        spin_acceleration_rad2_s3=0.05,
+        velocity_decay_s=0.3,
+    ),
 )
 """The paper's low-pass Kalman filter (F.2): so little motion is expected that noise averages out
 over a second or so, and changes of the spin are followed as slowly."""

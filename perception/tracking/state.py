@@ -15,15 +15,21 @@ POSITION, VELOCITY, ROTATION, SPIN = (slice(i, i + 3) for i in range(0, 12, 3))
 
 @dataclass(frozen=True)
 class MotionConfig:
-    """How the cube may move between images: white accelerations on velocity and spin.
+    """How the cube may move between images: in jerks, about a motion that changes slowly.
 
-    With the defaults errors on films of the twin are smallest: fingers push the cube in jerks, and
-    a filter that expects less throws good measurements away.
+    Fingers push a cube in jerks: on the twin its spin of one moment says nothing about the next,
+    10 ms later, and only the mean over a second goes on. So jerks are white noise on position and
+    rotation; velocity and spin are means, which white accelerations change. A filter that takes a
+    jerk for a spin runs away with it, and throws the next good measurements away.
     """
 
-    acceleration_m2_s3: float = 0.02
+    jerks_m2_s: float = 6e-5
+    """Spectral density of the jerks of the position."""
+    jerks_rad2_s: float = 0.1
+    """Spectral density of the jerks of the rotation."""
+    acceleration_m2_s3: float = 0.002
     """Spectral density of the linear acceleration."""
-    spin_acceleration_rad2_s3: float = 10.0
+    spin_acceleration_rad2_s3: float = 0.1
     """Spectral density of the angular acceleration."""
     velocity_decay_s: float = 0.1
     """A cube in a hand does not keep drifting: its velocity fades with this time constant."""
@@ -65,10 +71,10 @@ def motion_matrices(dt_s: float, config: MotionConfig) -> tuple[Array, Array]:
     transition.flat[_DIAGONAL[VELOCITY]] = faded
     transition.flat[_NEXT_TO_DIAGONAL[POSITION]] = reach
     transition.flat[_NEXT_TO_DIAGONAL[ROTATION]] = dt_s
-    density = np.full(6, config.acceleration_m2_s3)
-    density[3:] = config.spin_acceleration_rad2_s3
+    density, jerks = np.full(6, config.acceleration_m2_s3), np.full(6, config.jerks_m2_s)
+    density[3:], jerks[3:] = config.spin_acceleration_rad2_s3, config.jerks_rad2_s
     noise = np.zeros((12, 12))
-    noise.flat[_SLOW] = density * (dt_s**3 / 3.0)
+    noise.flat[_SLOW] = density * (dt_s**3 / 3.0) + jerks * dt_s
     noise.flat[_FAST] = density * dt_s
     noise.flat[_SLOW_FAST] = noise.flat[_FAST_SLOW] = density * (dt_s**2 / 2.0)
     return transition, noise
