@@ -30,6 +30,7 @@ EXTRAS = {
     "submitit": "cluster",
     "ray": "cluster",
     "obstore": "sync",
+    "wandb": "wandb",
     "onnx": "dev",
     "onnxruntime": "dev",
 }

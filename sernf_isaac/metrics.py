@@ -1,10 +1,16 @@
-"""Where a run's numbers go: TensorBoard for looking, one CSV file for everything else."""
+"""Where a run's numbers go: TensorBoard for looking, one CSV file for everything else.
+
+On request they go to Weights & Biases as well, see `wandb_log.py`.
+"""
 
 import csv
 import os
 from pathlib import Path
+from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
+
+from sernf_isaac import wandb_log
 
 CSV_FILE = "metrics.csv"
 
@@ -16,10 +22,14 @@ class MetricsWriter:
         folder: The run's folder.
         first_step: Steps from here on are about to be (re)written: what an interrupted run logged
             beyond its last resume point is dropped.
+
+    Raises:
+        ImportError, ValueError: If W&B is asked for and cannot be used.
     """
 
     def __init__(self, folder: Path, first_step: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._remote = wandb_log.open_log(folder)
         kept = _rows_before(folder / CSV_FILE, first_step)
         self._events = SummaryWriter(str(folder), purge_step=first_step)
         with (folder / f".{CSV_FILE}.partial").open("w", newline="") as file:
@@ -33,6 +43,8 @@ class MetricsWriter:
         for name, value in metrics.items():
             self._events.add_scalar(name, value, step)
             self._csv.writerow((step, name, repr(float(value))))
+        if self._remote and metrics:
+            self._remote.log({wandb_log.STEP: step, **metrics})
 
     def flush(self) -> None:
         """Bring everything to disk; call at every resume point."""
@@ -40,9 +52,17 @@ class MetricsWriter:
         self._file.flush()
 
     def close(self) -> None:
-        """Flush and close both."""
+        """Flush and close all of them."""
         self._events.close()
         self._file.close()
+        if self._remote:
+            self._remote.finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 def read_metrics(folder: Path, name: str) -> list[tuple[int, float]]:

@@ -1,6 +1,8 @@
 """Metrics: what was written comes back, and a resumed run goes on where it stood."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,3 +43,65 @@ def test_a_line_cut_off_by_a_crash_is_dropped(tmp_path: Path) -> None:
 def test_a_folder_without_metrics_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=CSV_FILE):
         read_metrics(tmp_path, "loss")
+
+
+class PretendedWandb:
+    """Notes what W&B is told."""
+
+    class Error(Exception):
+        pass
+
+    def __init__(self) -> None:
+        self.begun: list[dict] = []
+        self.logged: list[dict] = []
+        self.finished = 0
+
+    def init(self, **options: object) -> SimpleNamespace:
+        self.begun.append(options)
+        return SimpleNamespace(
+            define_metric=lambda *_, **__: None, log=self.logged.append, finish=self.finish
+        )
+
+    def finish(self) -> None:
+        self.finished += 1
+
+
+def test_weights_and_biases_get_the_same_numbers_if_asked_for(tmp_path, monkeypatch) -> None:
+    wandb = PretendedWandb()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    MetricsWriter(tmp_path).close()
+    assert not wandb.begun
+    monkeypatch.setenv("SERNF_WANDB", "hands")
+    (tmp_path / "config.yaml").write_text("seed: 3\n")
+    for first_step in (0, 2):
+        with MetricsWriter(tmp_path, first_step) as writer:
+            writer.write(2, {"loss": 0.5})
+            writer.write(3, {})
+    assert wandb.logged == [{"update": 2, "loss": 0.5}] * 2 and wandb.finished == 2
+    first, resumed = wandb.begun
+    assert first["project"] == "hands" and first["config"] == {"seed": 3}
+    assert first["id"] == resumed["id"] and first["resume"] == "allow"
+
+
+def test_what_weights_and_biases_complain_of_is_told(tmp_path, monkeypatch) -> None:
+    wandb = PretendedWandb()
+
+    def init(**_: object) -> None:
+        raise wandb.Error("no API key")
+
+    monkeypatch.setattr(wandb, "init", init)
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    monkeypatch.setenv("SERNF_WANDB", "hands")
+    with pytest.raises(ValueError, match="no API key; WANDB_MODE=offline needs no account"):
+        MetricsWriter(tmp_path)
+
+
+@pytest.mark.slow
+def test_weights_and_biases_keep_a_run_offline(tmp_path, monkeypatch) -> None:
+    pytest.importorskip("wandb", reason="needs the extra 'wandb'")
+    monkeypatch.setenv("SERNF_WANDB", "hands")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    with MetricsWriter(tmp_path) as writer:
+        writer.write(7, {"loss": 0.25})
+    (log,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
+    assert b"hands" in log.read_bytes() and b"loss" in log.read_bytes()

@@ -18,10 +18,10 @@ from rsl_rl.algorithms import PPO
 from rsl_rl.modules.distribution import GaussianDistribution
 from tensordict import TensorDict
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sernf_isaac.checkpoint import load_checkpoint, read_whole, write_whole
+from sernf_isaac.metrics import MetricsWriter
 from tasks.cube_spin.observations import command_column
 from tasks.cube_spin.teacher.policy import load_teacher, rsl_rl_weights, with_teacher
 from tasks.cube_spin.teacher.two_way import TwoWayModel
@@ -167,12 +167,12 @@ class TeacherTraining:
         self.before_iteration: Callable[[float], None] = lambda _: None
         """Hook run with the share of the run that is done, for a curriculum."""
         self.after_save: Callable[[TeacherTraining], dict[str, float]] = lambda _: {}
-        """Hook run at every resume point, for evaluation; its numbers go to TensorBoard."""
+        """Hook run at every resume point, for evaluation; its numbers are logged."""
 
     def run(self, iterations: int, max_wall_s: float = float("inf")) -> None:
         """Train until `iterations` in total are done, or the training time is used up."""
         self.ppo.train_mode()
-        writer = SummaryWriter(str(self.run_dir), purge_step=self.progress.iteration + 1)
+        writer = MetricsWriter(self.run_dir, first_step=self.progress.iteration + 1)
         total = iterations if max_wall_s == math.inf else None  # else time may end it first
         bar = tqdm(total=total, initial=self.progress.iteration, desc="teacher", unit="it")
         with writer, bar:
@@ -187,10 +187,9 @@ class TeacherTraining:
                 self._log(writer, bar, metrics)
                 last = self.progress.iteration == iterations or self.progress.wall_s >= max_wall_s
                 if last or self.progress.iteration % self.save_every == 0:
+                    writer.flush()
                     self.save()
-                    extra = self.after_save(self)
-                    for name, value in extra.items():
-                        writer.add_scalar(name, value, self.progress.iteration)
+                    writer.write(self.progress.iteration, self.after_save(self))
 
     def _follow_schedules(self, done: float) -> None:
         """Learning rate and noise bound for this share of the run, and of nothing else."""
@@ -231,13 +230,12 @@ class TeacherTraining:
         losses["Policy/std"] = float(self.ppo.actor.output_std.detach().mean())
         return losses | {"Time/learn_s": time.monotonic() - started}
 
-    def _log(self, writer: SummaryWriter, bar: tqdm, metrics: dict[str, float]) -> None:
+    def _log(self, writer: MetricsWriter, bar: tqdm, metrics: dict[str, float]) -> None:
         steps = self.progress.iteration * self.config.rollout_steps * self.env.num_envs
         per_s = self.config.rollout_steps * self.env.num_envs
         per_s /= metrics["Time/collect_s"] + metrics["Time/learn_s"]
         metrics |= {"Time/env_steps_per_s": per_s, "Time/wall_s": self.progress.wall_s}
-        for name, value in metrics.items():
-            writer.add_scalar(name, value, self.progress.iteration)
+        writer.write(self.progress.iteration, metrics)
         shown = ("Episode/hold_s", "Episode/rpm", "Episode/spin_ratio", "Episode/dropped")
         row = {name.split("/")[1]: metrics[name] for name in shown if name in metrics}
         self.progress.history.append(row | {"env_steps": steps, "reward": metrics["Train/reward"]})
