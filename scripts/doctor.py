@@ -24,7 +24,7 @@ Check = tuple[str, bool, Callable[[], str], str]
 def students() -> str:
     from sernf_isaac.policy import load_policy
 
-    names = ("student.pt", "student_wide.pt")
+    names = "student.pt", "student_wide.pt"
     return ", ".join(f"{name} ({load_policy(ASSETS / name)[1].kind})" for name in names)
 
 
@@ -45,7 +45,7 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
     from tasks.cube_spin.grasps import load_grasps
     from tasks.cube_spin.teacher.policy import load_teacher
     from tasks.orca.hand import hand_mjcf
-    from tasks.orca.hands import FIRST_HAND, load_hand
+    from tasks.orca.hands import FIRST_HAND, driven_hand, load_hand
     from tasks.rendering import choose_gl_backend
 
     first, install = load_hand(FIRST_HAND), install_command(None)
@@ -66,7 +66,7 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
         package("ROS 2 bags", "rosbags", install_command("bags")),
         package("labelling page", "fastapi", install_command("label")),
         ("hand: driver", False, checks.check_hand_driver, ""),
-        ("hand: config", False, partial(checks.check_hand_config, hand_config, first.driver), ""),
+        ("hand: config", False, partial(checks.check_hand_config, hand_config, driven_hand), ""),
         ("hand: motors' port", False, partial(checks.check_motor_port, hand_config), ""),
         ("camera (OAK)", False, checks.check_camera, ""),
         ("clock", False, checks.check_clock, ""),

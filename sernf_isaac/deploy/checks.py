@@ -75,21 +75,22 @@ def check_hand_driver() -> str:
     return version("orca_core")
 
 
-def check_hand_config(path: Path | None, hand: HandDescription) -> str:
+def check_hand_config(path: Path | None, hand_of: Callable[[Path], HandDescription]) -> str:
     """The driver will accept a hand's `config.yaml` and the calibration beside it.
 
     Args:
         path: Of the file.
-        hand: What is commanded.
+        hand_of: The hand that a configuration is of.
 
     Raises:
         NotReadyError: If none is given, a file is missing or damaged, or the driver will refuse it;
             says what the driver would.
     """
     config = _read_config(path)
+    assert path is not None, "read before"
     try:
-        check_config(hand, config)
-    except RuntimeError as error:
+        check_config(hand := hand_of(path), config)
+    except (RuntimeError, ValueError) as error:
         raise NotReadyError(f"{error}", f"correct {path}") from error
     beside = Path(config.calibration_path)
     remedy = "calibrate with orca_core, and keep calibration.yaml beside config.yaml"
@@ -104,7 +105,7 @@ def check_hand_config(path: Path | None, hand: HandDescription) -> str:
         check_calibration(config, found)
     except RuntimeError as error:
         raise NotReadyError(f"{error}", remedy) from error
-    return f"{path}, calibrated"
+    return f"{path}, ORCA {hand.model}, {hand.side}, calibrated"
 
 
 def check_motor_port(

@@ -13,6 +13,9 @@ import numpy as np
 Array = np.ndarray
 
 
+_WORDS = ("model", "side")
+
+
 @dataclass(frozen=True)
 class HandDescription:
     """A hand's joints: names, the range that may be commanded, and how its driver counts them."""
@@ -25,9 +28,13 @@ class HandDescription:
     """What the driver calls the same joints."""
     signs: tuple[int, ...]
     """Angle = sign * radians(driver's degrees)."""
+    model: str = ""
+    """Version of the hand as its driver knows it, where there are several."""
+    side: str = ""
+    """"left" or "right", where it matters to the driver."""
 
     def __post_init__(self) -> None:
-        sizes = {name: len(value) for name, value in vars(self).items()}
+        sizes = {name: len(value) for name, value in vars(self).items() if name not in _WORDS}
         if len(set(sizes.values())) != 1 or not self.joint_names:
             raise ValueError(f"a hand's description needs one entry per joint, got {sizes}")
         for name, low, high in zip(self.joint_names, self.lower_rad, self.upper_rad, strict=True):

@@ -129,6 +129,8 @@ class Hand:
             upper_rad=tuple(self.upper_rad.tolist()),
             driver_names=tuple(joint.driver_name for joint in self.joints),
             signs=tuple(joint.sign for joint in self.joints),
+            model=self.version,
+            side=self.side,
         )
 
     def index_of(self, names: list[str] | tuple[str, ...]) -> list[int]:

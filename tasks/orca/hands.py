@@ -1,10 +1,13 @@
 """The hands by name: read from their files in `descriptions/`, the left ones by a mirror."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from math import inf
 from pathlib import Path
 
+from sernf_isaac.deploy.hand.orca_model import detect_hand
+from sernf_isaac.deploy.protocols import HandDescription
 from sernf_isaac.spec import Contract
 from sernf_isaac.yaml_file import read_yaml
 from tasks.orca.description import Body, Fingertip, Hand, Hinge
@@ -32,6 +35,39 @@ def load_hand(name: str) -> Hand:
     if name in MIRRORS:
         return mirrored(load_hand(MIRRORS[name]), name)
     return read_hand(FOLDER / f"{name}.yaml")
+
+
+def hand_of_config(path: Path | str) -> Hand:
+    """The hand that orca_core's `config.yaml` is of.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is of no hand that is described here; names what was found.
+    """
+    model = detect_hand(path)
+    for hand in map(load_hand, HANDS):
+        if (hand.version, hand.side) == (model.version, model.side):
+            return hand
+    raise ValueError(
+        f"{path} is of the {model} hand, which has no description; there are {', '.join(HANDS)}"
+    )
+
+
+def driven_hand(path: Path) -> HandDescription:
+    """`hand_of_config` as the robot side knows it."""
+    return hand_of_config(path).driver
+
+
+def hand_with_joints(names: Sequence[str]) -> Hand:
+    """The hand whose joints have these names, in this order.
+
+    Raises:
+        ValueError: If none has.
+    """
+    for hand in map(load_hand, HANDS):
+        if hand.joint_names == tuple(names):
+            return hand
+    raise ValueError(f"no hand has the joints {', '.join(names)}")
 
 
 def with_hand(contract: Contract) -> Contract:

@@ -1,10 +1,11 @@
-"""The ORCA hand (v1, right) through orca_core, or orca_core's own mock of it.
+"""An ORCA hand through orca_core, or orca_core's own mock of it.
 
 Facts about orca_core 0.12 this driver is built around: a NaN in a dictionary of targets becomes the
 upper limit of that joint, so targets are arrays and finite; a failed read returns old values, so
 `last_read_ok` is looked at every time; fault handling can switch motors back on by itself, so it is
 never called here; nothing stops the motors when their master dies, so Dynamixel's own bus watchdog
-is armed.
+is armed. Joint encoders and tactile sensors are left alone: a thread of orca_core that steers by
+them would go on writing to the motors while nothing comes from here.
 """
 
 import time
@@ -18,13 +19,12 @@ from sernf_isaac.deploy.loop.vectors import as_vector
 from sernf_isaac.deploy.protocols import Array, HandDescription, HandReading
 from sernf_isaac.install import install_command
 
-VERSION, MODEL = "v1", "orcahand-right"
 BUS_WATCHDOG_REGISTER = 98
 BUS_WATCHDOG_UNIT_S = 0.02
 RANGE_TOLERANCE_DEG = 0.5
 """A commanded range may exceed the driver's by rounding only."""
-SIDE, CONTROL_MODE = "right", "current_based_position"
-"""A left hand has the same joint names; no other mode lets RELAX limit the current."""
+CONTROL_MODE = "current_based_position"
+"""No other mode lets RELAX limit the current."""
 LEAST_MOTOR_RANGE_RAD = 0.2
 """A calibration with less between two stops has not moved that motor."""
 
@@ -33,7 +33,7 @@ class OrcaDriver:
     """One ORCA hand.
 
     Args:
-        hand: Its joints in this project.
+        hand: Its joints in this project, its version and side.
         mock: Use orca_core's mock: it goes where it is told at once, for dry runs.
         config_path: `config.yaml` of this very hand, with its calibration beside it; the packaged
             one by default.
@@ -75,10 +75,12 @@ class OrcaDriver:
             from orca_core import load_hand
         except ImportError as error:
             raise RuntimeError(f"orca_core is not installed: {install_command('hand')}") from error
+        plain = {"mock": self._mock, "engage_feedback": False, "engage_sensors": False}
         if self._config_path:
-            self._orca = load_hand(config_path=self._config_path, mock=self._mock)
+            self._orca = load_hand(config_path=self._config_path, **plain)
         else:
-            self._orca = load_hand(model_version=VERSION, model_name=MODEL, mock=self._mock)
+            model = f"orcahand-{self._hand.side}"
+            self._orca = load_hand(model_version=self._hand.model, model_name=model, **plain)
         self._map = check_config(self._hand, self._orca.config)
         connected, message = self._orca.connect(interactive=False)
         if not connected:
@@ -213,10 +215,10 @@ def check_config(hand: HandDescription, config: Any) -> JointMap:  # noqa: ANN40
         RuntimeError: If it is another side or model, its mode has no limit of the current, or its
             ranges are narrower than what is commanded; names the entry of config.yaml.
     """
-    if config.type != SIDE:
+    if config.type != hand.side:  # a left hand has the same joint names
         raise RuntimeError(
-            f"config.yaml says type: {config.type}; this project drives a {SIDE} hand only, whose "
-            f"joints turn the other way (if it is one, write type: {SIDE})"
+            f"config.yaml says type: {config.type}; it is to be driven as a {hand.side} hand, of "
+            f"which joints turn the other way (if it is one, write type: {hand.side})"
         )
     if config.control_mode != CONTROL_MODE:
         raise RuntimeError(

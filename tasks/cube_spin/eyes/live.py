@@ -25,7 +25,7 @@ from sernf_isaac.deploy.loop.messages import HandLink
 from sernf_isaac.deploy.protocols import Clock, PoseReading
 from tasks.cube_spin.hand.settings import HandRun
 from tasks.cube_spin.pictures.scene import picture_model
-from tasks.orca.hands import FIRST_HAND, load_hand
+from tasks.orca.hands import load_hand
 from tasks.rendering import choose_gl_backend
 
 SIZE = (320, 240)
@@ -119,7 +119,7 @@ def _camera(
     choose_gl_backend()
 
     def make() -> Rig:
-        return Rig(MujocoRenderer(picture_model(load_hand(FIRST_HAND)), SIZE), seed=run.seed)
+        return Rig(MujocoRenderer(picture_model(load_hand(run.model)), SIZE), seed=run.seed)
 
     def scene() -> tuple[float, SceneState]:
         state = hand.state()

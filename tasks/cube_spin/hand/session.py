@@ -35,38 +35,32 @@ from tasks.cube_spin.hand.pose_sources import StillPose, TwinCamera
 from tasks.cube_spin.hand.settings import HandRun
 from tasks.cube_spin.hand.task import CubeSpin, check_student, grasp_pose, sees_symmetric
 from tasks.cube_spin.hand.twin_world import twin_driver, twin_settings
+from tasks.cube_spin.hand.which_hand import with_model
 from tasks.cube_spin.physics_file import load_physics
-from tasks.orca.description import Hand
-from tasks.orca.hands import FIRST_HAND, load_hand
+from tasks.orca.hands import load_hand
 
 MakePoseSource = Callable[["HandRun", HandLink, Clock], AbstractContextManager[PoseSource]]
 """Poses from pictures; told the run, the hand and the clock."""
-
-
-def hand_of(run: HandRun) -> Hand:
-    """The hand of a run."""
-    return load_hand(FIRST_HAND)
 
 
 def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
     """Make the run's folder, and publish the policy it begins with.
 
     Raises:
-        ValueError: If it is another run's folder, it began with another policy, or there is none to
-            drive with.
+        ValueError: If it is another run's folder, it began with another policy, there is none to
+            drive with, or it is for another hand.
         FileNotFoundError: If the policy file does not exist.
     """
+    run = with_model(run, folder, policy)
     info: dict[str, object] = {
         "task": "cube_spin",
         "hand": run.hand,
-        "joint_names": list(hand_of(run).joint_names),
+        "joint_names": list(load_hand(run.model).joint_names),
         "control_rate_hz": run.runner.control_rate_hz,
         "guard": asdict(run.guard),
         "hand_config": sha256_of(Path(run.hand_config)) if run.hand_config else "packaged",
     }
     create_run(folder, info)
-    if policy is not None:
-        load_checkpoint(policy)
     publish_first(folder, policy)
 
 
@@ -89,6 +83,7 @@ def open_session(
         RuntimeError: If hand, terminal or policy process are not there.
         ValueError: If no policy passes its tests.
     """
+    run = with_model(run, folder)
     clock, rate_hz = MonotonicClock(), run.runner.control_rate_hz
     check = student_check(run, folder)
     with (
@@ -118,7 +113,7 @@ def session_at(
     """
     if recovered := writer.recover(operator.tell):
         operator.tell(f"recovered {len(recovered)} episodes that were cut off")
-    description = hand_of(run)
+    description = load_hand(run.model)
     task = CubeSpin(description, symmetric_rotation=_symmetric(folder))
     station = Station(hand, description.driver, policy, source, task, operator, clock)
     loaded: list[tuple[LoadReport, Correct | None]] = []
@@ -128,6 +123,7 @@ def session_at(
     message = follower.refresh()
     if not loaded:
         raise ValueError(message)
+    operator.tell(f"the hand is {run.model} ({run.hand})")
     operator.tell(f"{message}; a decision takes {1e3 * loaded[-1][0].p99_s:.0f} ms (p99)")
     poses = Poses(np.array(description.rest_rad), grasp_pose(description))
     return Session(
@@ -146,7 +142,7 @@ def student_check(run: HandRun, folder: Path) -> Check:
     """Whether a policy may drive this hand, as the run's first one did."""
     return partial(
         check_student,
-        hand=hand_of(run),
+        hand=load_hand(run.model),
         symmetric_rotation=_symmetric(folder),
         smoothing=run.guard.smoothing,
     )
@@ -160,15 +156,15 @@ def _symmetric(folder: Path) -> bool:
 
 def _limits(run: HandRun) -> tuple[np.ndarray, np.ndarray]:
     """(A,) least and largest angle of each joint."""
-    hand = hand_of(run)
+    hand = load_hand(run.model)
     return hand.lower_rad, hand.upper_rad
 
 
 def _setup(run: HandRun, folder: Path) -> HandSetup:
     return HandSetup(
         hand_driver(run),
-        hand_of(run).driver,
-        hand_of(run).rest_rad,
+        load_hand(run.model).driver,
+        load_hand(run.model).rest_rad,
         limits=run.guard,
         timing=run.safety,
         log=folder / f"hand-{run.actor}.log",
@@ -179,7 +175,7 @@ def hand_driver(run: HandRun) -> Callable[[], HandDriver]:
     """What makes the run's driver."""
     if run.hand == "twin":
         settings = twin_settings(
-            hand_of(run),
+            load_hand(run.model),
             load_physics(run.twin.physics),
             seed=run.seed,
             support_s=run.twin.support_s,
@@ -187,7 +183,9 @@ def hand_driver(run: HandRun) -> Callable[[], HandDriver]:
         )
         return twin_driver(settings)
     config = run.hand_config or None
-    return partial(OrcaDriver, hand_of(run).driver, mock=run.hand == "mock", config_path=config)
+    return partial(
+        OrcaDriver, load_hand(run.model).driver, mock=run.hand == "mock", config_path=config
+    )
 
 
 def pose_source(
@@ -203,7 +201,7 @@ def pose_source(
             raise ValueError("pose=camera: no camera was handed in")
         return camera(run, hand, clock)
     if run.pose == "still":
-        return nullcontext(StillPose(clock, hand_of(run).grasp_point_m))
+        return nullcontext(StillPose(clock, load_hand(run.model).grasp_point_m))
     truth = TwinCamera(lambda: (clock.now(), hand.state().cube), run.camera, seed=run.seed)
     return nullcontext(truth)
 
@@ -241,15 +239,16 @@ def open_virtual_session(
     """
     if run.hand != "twin":
         raise ValueError(f"time cannot be skipped for a '{run.hand}' hand; only the twin's can")
+    run = with_model(run, folder)
     clock = VirtualClock()
     driver = hand_driver(run)()
     driver.connect()
     server = HandServer(
         driver,
-        hand_of(run).driver,
+        load_hand(run.model).driver,
         limits=run.guard,
         timing=run.safety,
-        open_pose=np.array(hand_of(run).rest_rad),
+        open_pose=np.array(load_hand(run.model).rest_rad),
     )
     with RunWriter(folder, run.actor) as writer:
         hand = InProcessHand(server, clock)

@@ -46,6 +46,8 @@ class HandRun:
     """File of calibrate_camera.py with the camera's place at the hand; the twin knows it."""
     hand_config: str = ""
     """orca_core's config.yaml of this very hand; empty: the packaged one."""
+    model: str = ""
+    """Which hand, as `orca_v2_right`; empty: that of `hand_config`, else the one of the policy."""
     seed: int = 0
     """Of decisions and of the twin's draws."""
     actor: str = "actor"

@@ -12,14 +12,15 @@ from first_hand import HAND
 
 from sernf_isaac.deploy import checks
 from sernf_isaac.deploy.checks import NotReadyError
-from sernf_isaac.deploy.hand.orca import OrcaDriver
+from sernf_isaac.deploy.hand.orca import OrcaDriver, check_config
+from tasks.orca.hands import driven_hand
 
 MOTORS = range(1, 18)
 DONE = "calibrated: true\nwrist_calibrated: true\n"
 LIMITS = "motor_limits: {" + ", ".join(f"{m}: [-1.0, 2.0]" for m in MOTORS) + "}\n"
 RATIOS = "joint_to_motor_ratios: {" + ", ".join(f"{m}: 0.03" for m in MOTORS) + "}\n"
 CALIBRATED = DONE + LIMITS + RATIOS
-check_hand_config = partial(checks.check_hand_config, hand=HAND)
+check_hand_config = partial(checks.check_hand_config, hand_of=driven_hand)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def at_port(config: Path, port: object) -> Path:
 
 
 def test_a_calibrated_hand_passes(config):
-    assert check_hand_config(config) == f"{config}, calibrated"
+    assert check_hand_config(config) == f"{config}, ORCA v1, right, calibrated"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,6 @@ def test_a_config_that_is_missing_or_damaged_is_told(config, check):
 
 
 REFUSED = {
-    "type: left": ("type: right", "type: left"),
     "control_mode: position": ("control_mode: current_based_position", "control_mode: position"),
     "index_mcp may be commanded": ("index_mcp: [-20, 95]", "index_mcp: [-20, 60]"),
 }
@@ -109,13 +109,38 @@ def test_what_the_driver_refuses_is_told_before(config, why):
     assert str(refused.value) == str(told.value), "the doctor says what the driver says"
 
 
-def test_another_model_is_told_before(config):
+def packaged(version: str, side: str) -> Path:
     import orca_core
 
-    other = Path(orca_core.__file__).parent / "models/v2/orcahand-right/config.yaml"
-    shutil.copy(other, config)
-    with pytest.raises(NotReadyError, match=r"missing .*unknown"):
+    return Path(orca_core.__file__).parent / f"models/{version}/orcahand-{side}/config.yaml"
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_hand_of_another_version_is_recognised(config, side):
+    shutil.copy(packaged("v2", side), config)
+    assert check_hand_config(config) == f"{config}, ORCA v2, {side}, calibrated"
+
+
+def test_a_hand_without_a_description_is_told(config):
+    shutil.copy(packaged("v1", "left"), config)
+    with pytest.raises(NotReadyError, match="ORCA v1, left hand, which has no description"):
         check_hand_config(config)
+
+
+def test_a_hand_is_not_driven_as_the_other_side_or_version(config):
+    driver = OrcaDriver(HAND, mock=True, config_path=str(config))
+    config.write_text(config.read_text().replace("type: right", "type: left"))
+    with pytest.raises(RuntimeError, match="says type: left; it is to be driven as a right hand"):
+        driver.connect()
+
+
+def test_the_driver_refuses_another_version_by_its_joints():
+    pytest.importorskip("orca_core", reason="needs the extra 'hand'")
+    from orca_core.hand_config import OrcaHandConfig
+
+    other = OrcaHandConfig.from_config_path(str(packaged("v2", "right")))
+    with pytest.raises(RuntimeError, match=r"missing .*unknown"):
+        check_config(HAND, other)
 
 
 def test_a_port_must_be_there_be_serial_and_be_open_to_this_user(config, serial_port, monkeypatch):

@@ -1,0 +1,53 @@
+"""Which ORCA hand a configuration of orca_core is of: version and side.
+
+Read from the file alone: orca_core's classes remember the joint names of the first hand they meet,
+so building one to look at it would spoil the next.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sernf_isaac.yaml_file import read_yaml
+
+SIDES = ("left", "right")
+TELLING_JOINT = {"v1": "thumb_pip", "v2": "thumb_cmc"}
+"""A joint that only this version has."""
+
+
+@dataclass(frozen=True)
+class OrcaModel:
+    """A version and a side."""
+
+    version: str
+    """ "v1" or "v2"."""
+    side: str
+    """ "left" or "right"."""
+
+    def __str__(self) -> str:
+        return f"ORCA {self.version}, {self.side}"
+
+
+def detect_hand(config_path: Path | str) -> OrcaModel:
+    """The hand that a `config.yaml` describes; version by its joints, side by its `type`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no configuration of a hand, or of one that is not known; names what is
+            there.
+    """
+    path = Path(config_path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no hand's configuration at {path}")
+    content = read_yaml(path)
+    joints = content.get("joint_roms") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(joints, dict):
+        raise ValueError(f"{path} is no config.yaml of orca_core: it has no joint_roms")
+    found = [version for version, joint in TELLING_JOINT.items() if joint in joints]
+    if len(found) != 1:
+        raise ValueError(
+            f"{path} is of no known ORCA hand: of {', '.join(TELLING_JOINT.values())} exactly one "
+            f"must be a joint; it has {', '.join(map(str, joints))}"
+        )
+    if (side := content.get("type")) not in SIDES:
+        raise ValueError(f"{path} says type: {side}; write type: left or type: right")
+    return OrcaModel(found[0], str(side))

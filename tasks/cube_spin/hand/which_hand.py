@@ -1,0 +1,43 @@
+"""Which hand a session drives: what its configuration says, else what its policy is for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from sernf_isaac.checkpoint import load_checkpoint
+from sernf_isaac.data.store.channel import first_checkpoint
+from tasks.cube_spin.hand.settings import HandRun
+from tasks.orca.hands import hand_of_config, load_hand, refuse_other_hand, with_hand
+
+
+def with_model(run: HandRun, folder: Path, policy: Path | None = None) -> HandRun:
+    """The run with the name of its hand in `model`.
+
+    Args:
+        run: Settings.
+        folder: Of the run; its first policy counts if none is given.
+        policy: The policy that it is to begin with.
+
+    Raises:
+        FileNotFoundError: If policy or `hand_config` do not exist.
+        ValueError: If the configuration is of another hand than `model`, or the policy is for
+            another one than there is; names both.
+    """
+    model = _described(run)
+    if policy is None:
+        if (first := first_checkpoint(folder)) is None:
+            raise ValueError(f"{folder} has no policy yet; give one with --policy")
+        policy = first.file.check(folder)
+    contract = load_checkpoint(policy).contract
+    model = model or with_hand(contract).hand
+    refuse_other_hand(contract, model, policy)
+    return replace(run, model=load_hand(model).name)
+
+
+def _described(run: HandRun) -> str:
+    """The hand that settings name, or that the configuration of a real one describes."""
+    if not run.hand_config:
+        return run.model
+    found = hand_of_config(run.hand_config).name
+    if run.model and run.model != found:
+        raise ValueError(f"{run.hand_config} is of the hand {found}, but model says {run.model}")
+    return found
