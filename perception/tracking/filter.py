@@ -29,8 +29,8 @@ from perception.tracking.state import (
 GATE_997 = 19.80
 """Chi-square quantile of six dimensions at 99.7 %."""
 GATE_OF_JERKS = 45.0
-"""The same quantile for a cube that is pushed by fingers: few of its jerks are large, but far larger
-than a normal distribution has them (on films of the twin 25 to 55)."""
+"""The same quantile for a cube that is pushed by fingers: few of its jerks are large, but far
+larger than a normal distribution has them (on films of the twin 25 to 55)."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def test_it_learns_position_and_spin(rng):
 
 
 def test_it_is_better_than_its_measurements(rng):
-    """Much better if it is told that there are no jerks, as in this motion; a little if it is not."""
+    """Much better if it is told that there are no jerks, as in this motion; else a little."""
     assert error_ratio(FilterConfig(), rng) < 0.9
     calm = FilterConfig(motion=MotionConfig(jerks_m2_s=1e-6, jerks_rad2_s=0.001))
     assert error_ratio(calm, rng) < 0.7
