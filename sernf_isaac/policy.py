@@ -55,7 +55,9 @@ class ChunkPolicy:
         self.reflex = reflex
         self.layout, self.actor, self.critics = layout, actor, critics
         self.normalizer, self.sigma = normalizer, sigma
-        self._best: Callable[..., Tensor] = self._best_of
+        self.scores: Tensor | None = None
+        """(B, K) what the candidates of the newest decision were ranked by, for people to see."""
+        self._best: Callable[..., tuple[Tensor, Tensor]] = self._best_of
 
     def compile(self, backend: str = "inductor", *, graphs: bool = True) -> None:
         """Let `torch.compile` fuse decisions; equal to within 1e-5.
@@ -128,7 +130,8 @@ class ChunkPolicy:
             self.critics.eval()
         by_value = rank == "value" and candidates > 1
         latents = self.actor.flow.draw_latents(prefix, candidates, self.sigma, generator)
-        chunk = self._best(scaled, latents, by_value=by_value)
+        chunk, scores = self._best(scaled, latents, by_value=by_value)
+        self.scores = scores.clone()  # a graph writes the next ones over these
         chunk = self.normalizer.denormalize(ACTION, chunk)
         _require_finite({name: observation[name] for name in self.layout.features}, queued)
         return (chunk if pose is None else absolute_from(pose, chunk)).to(asked)
@@ -218,13 +221,16 @@ class ChunkPolicy:
         config = {"layout": layout, "sigma": self.sigma, "notes": notes}
         save_checkpoint(path, contract=contract, config=config, weights=weights)
 
-    def _best_of(self, scaled: Observation, latents: Tensor, *, by_value: bool) -> Tensor:
-        """Of the candidates with these latents (B, K, H, A) the best, (B, H, A)."""
+    def _best_of(
+        self, scaled: Observation, latents: Tensor, *, by_value: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Of the candidates with these latents (B, K, H, A) the best (B, H, A); all scores (B, K)."""
         flow = self.actor.flow
         context = flow.context(self.actor.encoder(scaled))
         if by_value and self.critics is not None:
             tokens = self.critics.encoder(scaled)
-            return best_by_value(flow, self.critics.critic, context, tokens, latents).chunk
+            choice = best_by_value(flow, self.critics.critic, context, tokens, latents)
+            return choice.chunk, choice.candidate_values
         return best_by_likelihood(flow, context, latents)
 
     def _scaled(self, name: str, observation: Observation) -> Tensor:

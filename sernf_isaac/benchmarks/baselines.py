@@ -74,7 +74,7 @@ def _decide(learner: Learner, batch: ChunkBatch, candidates: int) -> Tensor:
     assert sigma is not None, "the default settings have one"
     context = actor.flow.context(actor.encoder(seen(batch.observation, batch.prefix)))
     latents = actor.flow.draw_latents(context, candidates, sigma, learner.generator)
-    return best_by_likelihood(actor.flow, context, latents)
+    return best_by_likelihood(actor.flow, context, latents)[0]
 
 
 def _random_batch(spec: ChunkSpec, size: int) -> ChunkBatch:

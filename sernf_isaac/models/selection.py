@@ -62,8 +62,14 @@ def best_by_value(
     return Choice(chunks[rows, winner], latents[rows, winner], value, values)
 
 
-def best_by_likelihood(flow: FlowPolicy, context: FlowContext, latents: Tensor) -> Tensor:
-    """Of the candidates with latents (B, K, H, A) the likeliest chunk, (B, H, A) (IV-D-a)."""
+def best_by_likelihood(
+    flow: FlowPolicy, context: FlowContext, latents: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Of the candidates with latents (B, K, H, A) the likeliest chunk, (B, H, A) (IV-D-a).
+
+    Returns:
+        That chunk, and the log-likelihoods (B, K) of all of them.
+    """
     chunks, log_prob = flow.decode(latents, context)
     winner = log_prob.argmax(dim=1)
-    return chunks[torch.arange(len(winner), device=winner.device), winner]
+    return chunks[torch.arange(len(winner), device=winner.device), winner], log_prob

@@ -48,8 +48,8 @@ def test_samples_bring_their_own_density(policy, tokens) -> None:
 def test_the_most_likely_of_many_is_near_the_mean(policy, tokens) -> None:
     context = policy.context(tokens)
     latents = policy.draw_latents(tokens, 2000, 0.7, torch.Generator().manual_seed(0))
-    best = best_by_likelihood(policy, context, latents)
-    one = best_by_likelihood(policy, context, latents[:, :1])
+    best, _ = best_by_likelihood(policy, context, latents)
+    one, _ = best_by_likelihood(policy, context, latents[:, :1])
     assert (best - context.mean).norm() < 0.6 * (one - context.mean).norm()
 
 

@@ -7,7 +7,7 @@ not come before its deadline ends the episode, and the steps that nobody decided
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -19,9 +19,10 @@ from sernf_isaac.data.store.writer import RunWriter
 from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
 from sernf_isaac.deploy.actor.recorder import Moment, StepRecorder, log_layout
 from sernf_isaac.deploy.actor.rewards import DropDetector, QuarterCounter
+from sernf_isaac.deploy.actor.witness import Glimpse, Nobody, Witness
 from sernf_isaac.deploy.loop.messages import HandLink, HandState
 from sernf_isaac.deploy.loop.states import Reason, Request, State
-from sernf_isaac.deploy.policy.local import PolicyLink
+from sernf_isaac.deploy.policy.local import PolicyLink, Scoring
 from sernf_isaac.deploy.policy.reflex import Correct
 from sernf_isaac.deploy.protocols import (
     Array,
@@ -35,8 +36,6 @@ from sernf_isaac.deploy.protocols import (
 
 SHORTEST_STEP = 0.75
 """Of the control period: longer than a tick of the hand, so that it sees every action."""
-
-
 CLOCK_SLACK_S = 1e-3
 """A pose may seem to be of the future by rounding only."""
 
@@ -53,6 +52,8 @@ class Station:
     operator: Operator
     clock: Clock
     """Shared with the hand."""
+    witness: Witness = field(default_factory=Nobody)
+    """Who looks on; must not make anybody wait."""
 
 
 def run_episode(
@@ -198,8 +199,23 @@ class _Episode:
         self._action = self._corrected(moment, self._queue.pop()[0].numpy())
         self._pending = (replace(moment, underrun=late), self._action, decides)
         at.hand.send(Request.FOLLOW, self._action)
+        at.witness.see(self._glimpse(state, moment))
         result.steps += 1
         return False
+
+    def _glimpse(self, state: HandState, moment: Moment) -> Glimpse:
+        policy = self._at.policy
+        return Glimpse(
+            moment.time_s,
+            state,
+            eid=self._result.eid,
+            since_start_s=moment.since_start_s,
+            pose=moment.pose,
+            action=self._action,
+            planned=self._queue.planned(0).numpy(),
+            scores=policy.last_scores if isinstance(policy, Scoring) else np.zeros(0),
+            turned_rad=self._counter.progress_rad,
+        )
 
     def _moment(
         self, state: HandState, pose: PoseReading, now_s: float, lateness_s: float

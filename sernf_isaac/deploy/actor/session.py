@@ -17,6 +17,7 @@ from sernf_isaac.data.store.channel import beat
 from sernf_isaac.data.store.writer import RunWriter
 from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
 from sernf_isaac.deploy.actor.runner import Station, run_episode
+from sernf_isaac.deploy.actor.witness import Glimpse
 from sernf_isaac.deploy.loop.messages import HandState
 from sernf_isaac.deploy.loop.states import Reason, Request, State
 from sernf_isaac.deploy.policy.follower import CheckpointFollower
@@ -256,6 +257,7 @@ class Session:
             self.station.hand.check()
             self.station.operator.quits()  # an error where nobody could stop it any more
             self.station.hand.alive()
+            self.station.witness.see(Glimpse(clock.now(), self.station.hand.state()))
             clock.sleep_until(clock.now() + ALIVE_EVERY_S)
         return True
 

@@ -115,6 +115,11 @@ class InstantPolicy:
         self._policy, self._now, self.last_latency_s = policy, now, latency_s
         self._pending: tuple[float, Array] | None = None
 
+    @property
+    def last_scores(self) -> Array:
+        """As in `Scoring`."""
+        return self._policy.last_scores
+
     def load(self, path: Path) -> LoadReport:
         """As in `PolicyLink`."""
         return self._policy.load(path)

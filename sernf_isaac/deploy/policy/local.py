@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -84,6 +84,16 @@ class PolicyLink(Protocol):
     @property
     def last_latency_s(self) -> float:
         """From request to chunk, of the newest chunk."""
+        ...
+
+
+@runtime_checkable
+class Scoring(Protocol):
+    """A `PolicyLink` that tells how it came to its newest chunk."""
+
+    @property
+    def last_scores(self) -> Array:
+        """(K,) values or log-likelihoods of the candidates; none before the first decision."""
         ...
 
 
@@ -181,6 +191,12 @@ class LocalPolicy:
             check_latency(report, self._rate_hz)
         self._examined = policy
         return report
+
+    @property
+    def last_scores(self) -> Array:
+        """As in `Scoring`."""
+        scores = None if self._policy is None else self._policy.scores
+        return np.zeros(0) if scores is None else scores[0].double().cpu().numpy()
 
     def decide(self, observation: dict[str, Array], prefix: Array) -> Array:
         """A chunk (H, A) for one observation.

@@ -51,6 +51,7 @@ class WorkerPolicy:
         self._asked = 0
         self._asked_s = self._done_s = 0.0
         self.last_latency_s = 0.0
+        self.last_scores = np.zeros(0)
 
     def __enter__(self) -> Self:
         return self
@@ -107,10 +108,11 @@ class WorkerPolicy:
         found = self._receive()
         if isinstance(found, str):
             raise RuntimeError(f"the policy failed: {found}")
-        if not isinstance(found, np.ndarray):
+        if not isinstance(found, tuple):
             return None
+        chunk, self.last_scores = found
         self.last_latency_s = self._done_s - self._asked_s
-        return found
+        return chunk
 
     def close(self) -> None:
         """End the process."""
@@ -157,7 +159,10 @@ def _work(
             policy.use()
             continue
         try:
-            answer = policy.examine(content) if kind == "examine" else policy.decide(*content)
+            if kind == "examine":
+                answer = policy.examine(content)
+            else:
+                answer = policy.decide(*content), policy.last_scores
         except Exception as error:  # whatever it is, the other side has to hear of it
             answer = f"{error}" if isinstance(error, ValueError | OSError) else f"{error!r}"
         try:

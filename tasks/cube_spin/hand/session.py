@@ -13,10 +13,12 @@ from sernf_isaac.data.store.channel import publish_first, wanted_checkpoint
 from sernf_isaac.data.store.files import sha256_of
 from sernf_isaac.data.store.writer import RunWriter, create_run
 from sernf_isaac.deploy.actor.clock import MonotonicClock
+from sernf_isaac.deploy.actor.live import LiveFile
 from sernf_isaac.deploy.actor.operators import Keyboard, Unattended
 from sernf_isaac.deploy.actor.runner import Station
 from sernf_isaac.deploy.actor.session import Poses, Session
 from sernf_isaac.deploy.actor.virtual import InProcessHand, InstantPolicy, VirtualClock
+from sernf_isaac.deploy.actor.witness import Aside, Nobody, Witness
 from sernf_isaac.deploy.hand.orca import OrcaDriver
 from sernf_isaac.deploy.hand.process import HandProcess, HandSetup
 from sernf_isaac.deploy.hand.server import HandServer
@@ -91,9 +93,11 @@ def open_session(
         HandProcess(_setup(run, folder)) as hand,
         WorkerPolicy(run.decisions, check, rate_hz, _limits(run)) as policy,
         pose_source(run, hand, clock, camera) as source,
+        Aside(LiveFile(folder, run.actor).note, tell) as witness,
     ):
         operator = _operator(run, hand, tell)
-        yield session_at(run, folder, writer, hand, policy, source, operator, clock)
+        parts = (writer, hand, policy, source, operator, clock)
+        yield session_at(run, folder, *parts, witness)
 
 
 def session_at(
@@ -105,6 +109,7 @@ def session_at(
     source: PoseSource,
     operator: Operator,
     clock: Clock,
+    witness: Witness | None = None,
 ) -> Session:
     """A session with these parts, with episodes recovered and the run's policy loaded.
 
@@ -115,7 +120,8 @@ def session_at(
         operator.tell(f"recovered {len(recovered)} episodes that were cut off")
     description = load_hand(run.model)
     task = CubeSpin(description, symmetric_rotation=_symmetric(folder))
-    station = Station(hand, description.driver, policy, source, task, operator, clock)
+    looks_on = witness or Nobody()
+    station = Station(hand, description.driver, policy, source, task, operator, clock, looks_on)
     loaded: list[tuple[LoadReport, Correct | None]] = []
     follower = CheckpointFollower(
         folder, lambda path: loaded.append((policy.load(path), load_reflex(path))), run.rollback

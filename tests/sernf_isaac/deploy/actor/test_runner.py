@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -140,6 +141,20 @@ def test_chunks_follow_each_other_by_index_without_seams_or_gaps(world):
     np.testing.assert_allclose(episode.action, expected, atol=1e-6)
     assert np.flatnonzero(episode.decision).tolist() == list(range(0, 60, 4))
     np.testing.assert_allclose(episode.planned, action_of(np.arange(58, 58 + len(episode.planned))))
+
+
+def test_whoever_looks_on_sees_every_step_and_what_is_planned(world):
+    seen = []
+    world.station = replace(world.station, witness=SimpleNamespace(see=seen.append))
+    result, episode = world.play()
+    assert [glimpse.eid for glimpse in seen] == [result.eid] * 60
+    np.testing.assert_allclose([glimpse.action for glimpse in seen], episode.action, atol=1e-6)
+    for step in (8, 30):
+        for ahead, action in enumerate(seen[step].planned):
+            np.testing.assert_allclose(action, action_of(step + ahead - 1), atol=1e-9)
+    np.testing.assert_allclose(seen[5].pose[3:], episode.observation["log_pose"][5, 3:], atol=1e-6)
+    assert seen[-1].turned_rad > seen[0].turned_rad
+    assert seen[0].scores.size == 0, "this policy does not tell"
 
 
 def test_a_reflex_sees_the_newest_step_and_what_it_makes_is_sent_and_recorded(world):
