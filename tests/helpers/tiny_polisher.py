@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from sernf_isaac.policy import ChunkPolicy
 
 SPEC = ChunkSpec(history=1, prefix=1, horizon=4, discount=0.9, history_keys=("place",))
 EDGE = 1.5
+SCALE = Normalizer({"place": (-np.ones(1), np.ones(1)), ACTION: (-np.ones(1), np.ones(1))})
 
 
 class Line:
@@ -60,6 +62,7 @@ def tiny_polisher(
     *,
     workers: Workers | None = None,
     dropout: float = 0.0,
+    device: str = "cpu",
     **plan: object,
 ) -> Polisher:
     """A polisher whose flow is fresh, so that it draws actions around 0."""
@@ -92,9 +95,8 @@ def tiny_polisher(
         improvement=ImprovementConfig(candidates=4, sigma=0.7, imitation_weight=0.05),
     )
     layout = PolicyLayout({"place": 1}, 1, SPEC, config.policy, config.critic, 0)
-    learner = build_learner(layout, config)
-    one = torch.ones(1).numpy()
-    scale = Normalizer({"place": (-one, one), ACTION: (-one, one)})
+    learner = build_learner(layout, config, device=device)
+    scale = SCALE.to(device)
     policy = ChunkPolicy(layout, learner.actor, learner.critics, scale, sigma=0.7)
     run_dir.mkdir(parents=True, exist_ok=True)
     return Polisher(env or Line(), policy, learner, settings, run_dir, workers=workers)

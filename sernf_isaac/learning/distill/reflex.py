@@ -27,7 +27,7 @@ class ReflexLearner:
     def __init__(self, policy: ChunkPolicy, workers: Workers) -> None:
         assert policy.reflex is not None, "there is a reflex to learn"
         self._policy, self._reflex, self._workers = policy, policy.reflex, workers
-        self._optimizer = torch.optim.AdamW(self._reflex.parameters(), lr=LEARNING_RATE)
+        self._optimizer = torch.optim.AdamW(self._reflex.parameters(), LEARNING_RATE, fused=True)
         workers.share_weights(self._reflex)
 
     def update(
