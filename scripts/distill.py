@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, resolve_sim, run_main
 from sernf_isaac.flags import ScriptParser
 from sernf_isaac.run_folder import resumed_run_dir
+from sernf_isaac.verbs import as_typed
 
 if TYPE_CHECKING:
     from tasks.cube_spin.student.settings import StudentRun
@@ -82,7 +83,7 @@ def main() -> None:
         film_policy(load_student(policy_file), policy_file.with_suffix(".mp4"))
     print(f"student    -> {policy_file}")
     print(f"curves     -> tensorboard --logdir {policy_file.parent}")
-    print(f"next       -> python scripts/evaluate.py --policy {policy_file}")
+    print(as_typed(f"next       -> python scripts/evaluate.py --policy {policy_file}"))
 
 
 if __name__ == "__main__":

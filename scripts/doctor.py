@@ -14,7 +14,8 @@ from pathlib import Path
 
 from sernf_isaac.cli import run_main
 from sernf_isaac.flags import ScriptParser
-from sernf_isaac.install import install_command
+from sernf_isaac.install import install_command, restore_command
+from sernf_isaac.verbs import as_typed
 from tasks.assets import ASSETS
 
 Check = tuple[str, bool, Callable[[], str], str]
@@ -48,16 +49,16 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
     from tasks.orca.hands import FIRST_HAND, driven_hand, load_hand
     from tasks.rendering import choose_gl_backend
 
-    first, install = load_hand(FIRST_HAND), install_command(None)
+    first, install, restore = load_hand(FIRST_HAND), install_command(None), restore_command()
     return [
         package("PyTorch", "torch", install, needed=True),
         package("MuJoCo", "mujoco", install, needed=True),
         package("RSL-RL", "rsl-rl-lib", install, needed=True),
         ("ORCA hand description", True, lambda: hand_mjcf(first).parent.name, install),
-        ("grasp bank", True, lambda: str(len(load_grasps(first))), "restore assets/"),
-        ("shipped teacher", False, lambda: load_teacher().task.action.mode, "restore assets/"),
-        ("shipped students", False, students, "restore assets/"),
-        ("shipped detector", False, detector, f"restore assets/; {install_command('vision')}"),
+        ("grasp bank", True, lambda: str(len(load_grasps(first))), restore),
+        ("shipped teacher", False, lambda: load_teacher().task.action.mode, restore),
+        ("shipped students", False, students, restore),
+        ("shipped detector", False, detector, f"{restore}; {install_command('vision')}"),
         ("drawing (videos)", False, choose_gl_backend, "apt-get install libosmesa6"),
         ("CUDA GPU", False, checks.check_gpu, ""),
         package("Isaac Lab", "isaaclab", install_command("isaac")),
@@ -92,7 +93,7 @@ def main() -> None:
             said = error if isinstance(error, NotReadyError) else NotReadyError("", remedy)
             line = f"{said.verdict.upper() if needed else said.verdict:8s} {error} -> {said.remedy}"
             healthy = healthy and not needed
-        print(f"{name:24s} {line}")
+        print(as_typed(f"{name:24s} {line}"))
     sys.exit(0 if healthy else 1)
 
 

@@ -6,12 +6,12 @@ python scripts/draw_cube.py --out runs/cube --size_mm 50
 
 from sernf_isaac.cli import run_main
 from sernf_isaac.flags import ScriptParser
-from tasks.assets import CUBE_FOLDER
+from tasks.assets import CUBE_FOLDER, remade
 
 
 def main() -> None:
     parser = ScriptParser(__doc__)
-    parser.add_argument("--out", default=CUBE_FOLDER)
+    parser.add_argument("--out", default=remade(CUBE_FOLDER))
     parser.add_argument("--size_mm", type=float, default=45.0, help="edge [mm]")
     args = parser.parse()
     from perception.cube_art import write_cube

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sernf_isaac.cli import run_main
 from sernf_isaac.flags import ScriptParser
+from sernf_isaac.verbs import as_typed
 
 
 def parse() -> argparse.Namespace:
@@ -31,7 +32,7 @@ def main() -> None:
     model = newest_model(args.model)
     export_teacher(model, args.out, made_with())
     print(f"{model} -> {args.out}")
-    print(f"next       -> python scripts/evaluate.py --policy {args.out}")
+    print(as_typed(f"next       -> python scripts/evaluate.py --policy {args.out}"))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@
 The counterpart of run_hand.py for tasks with an arm: same loop, recorder, store and checkpoints;
 arm and hand each have a process with a guard of their own. A real one needs a person at the
 terminal: SPACE stops the arm where it is and takes the hand's torque off; s and f end an episode as
-success or failure. Rewards are labelled afterwards (scripts/label.py). Try --circle first: it needs
-no policy. Everything else is a `group.key=value` setting; --print_config shows them all.
+success or failure. Rewards are labelled afterwards (scripts/label.py). Begin with --circle.
 """
 
 import argparse
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from sernf_isaac.cli import apply_overrides, print_settings, run_main
 from sernf_isaac.flags import ScriptParser
+from sernf_isaac.verbs import as_typed
 
 if TYPE_CHECKING:
     from sernf_isaac.deploy.actor.episode import EpisodeResult
@@ -66,7 +66,7 @@ def main() -> None:
     if args.test and results:
         print(f"success  {share([result.outcome == 'success' for result in results])}")
     print(f"episodes -> {args.run / 'episodes'}")
-    print(f"label    -> python scripts/label.py --run {args.run}")
+    print(as_typed(f"label    -> python scripts/label.py --run {args.run}"))
 
 
 def drive(run: "ArmRun", args: argparse.Namespace, count: int | None) -> "list[EpisodeResult]":

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from sernf_isaac.cli import apply_overrides, print_settings, run_main
 from sernf_isaac.flags import ScriptParser
+from sernf_isaac.verbs import as_typed
 
 if TYPE_CHECKING:
     from sernf_isaac.deploy.actor.episode import EpisodeResult
@@ -60,7 +61,7 @@ def main() -> None:
     except (RuntimeError, OSError, ValueError) as error:
         sys.exit(f"error: {error}\nwhat was recorded is safe; start again to go on")
     print(f"episodes -> {args.run / 'episodes'}")
-    print(f"label    -> python scripts/label.py --run {args.run}")
+    print(as_typed(f"label    -> python scripts/label.py --run {args.run}"))
 
 
 def drive(run: "HandRun", args: argparse.Namespace) -> None:

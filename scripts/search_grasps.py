@@ -11,7 +11,7 @@ import argparse
 
 from sernf_isaac.cli import run_main
 from sernf_isaac.flags import ScriptParser
-from tasks.assets import grasp_bank
+from tasks.assets import grasp_bank, remade
 from tasks.orca.hands import FIRST_HAND, HANDS
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     from tasks.orca.hands import load_hand
 
     torch.set_num_threads(1)
-    hand, out = load_hand(args.hand), args.out or grasp_bank(args.hand)
+    hand, out = load_hand(args.hand), args.out or remade(grasp_bank(args.hand))
     search = GraspSearch(hand, args.batch, args.seed)
     reach = torch.pi / 4 * (1.0 - 1.0 / args.yaws)
     yaws = torch.linspace(-reach, reach, args.yaws)

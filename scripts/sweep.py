@@ -18,13 +18,13 @@ import argparse
 from pathlib import Path
 
 from sernf_isaac.cli import run_main
-from sernf_isaac.flags import ScriptParser
+from sernf_isaac.flags import ScriptParser, script
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
     parser = ScriptParser(__doc__)
     add = parser.add_argument
-    add("script", type=Path, help="script that each run starts")
+    add("script", type=script, help="script that each run starts: a file or a verb")
     add("--grid", nargs="+", default=[], help="names of grids")
     add("--vary", nargs="+", default=[], help="key=[values]")
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the runs")
@@ -53,7 +53,7 @@ def main() -> None:
     from sernf_isaac.sweep.sweep import Plan, command_of, folder_of, jobs_of, outcome_of, sweep
 
     result = args.result if args.metric or args.result else ""
-    plan = Plan(args.script.resolve(), tuple(options), result)
+    plan = Plan(args.script, tuple(options), result)
     jobs = jobs_of(axes_of(args.grid, args.vary), args.seeds)
     root = args.out.resolve()
     if args.dry_run:

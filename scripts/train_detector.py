@@ -19,6 +19,7 @@ from perception.detector.config import PRESETS
 from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, run_main
 from sernf_isaac.flags import ScriptParser
 from sernf_isaac.run_folder import new_run_dir, resumed_run_dir, writing
+from sernf_isaac.verbs import as_typed
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
@@ -66,7 +67,7 @@ def main() -> None:
     if first:
         print(f"detector   -> {detector_file}")
         print(f"curves     -> tensorboard --logdir {run_dir}")
-        print(f"next       -> python scripts/evaluate_pose.py --detector {detector_file}")
+        print(as_typed(f"next       -> python scripts/evaluate_pose.py --detector {detector_file}"))
 
 
 def join_group(device: str) -> tuple[str, bool]:

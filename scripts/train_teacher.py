@@ -19,6 +19,7 @@ from pathlib import Path
 from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, resolve_sim, run_main
 from sernf_isaac.flags import ScriptParser
 from sernf_isaac.run_folder import new_run_dir, resumed_run_dir
+from sernf_isaac.verbs import as_typed
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
@@ -85,7 +86,7 @@ def train_on_isaac(args: argparse.Namespace, overrides: list[str]) -> None:
 def report(policy_file: Path) -> None:
     print(f"policy     -> {policy_file}")
     print(f"curves     -> tensorboard --logdir {policy_file.parent}")
-    print(f"next       -> python scripts/evaluate.py --policy {policy_file}")
+    print(as_typed(f"next       -> python scripts/evaluate.py --policy {policy_file}"))
 
 
 def main() -> None:

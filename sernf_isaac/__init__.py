@@ -9,6 +9,9 @@ simulator or a plotting library.
     policy, contract = load_policy("assets/student.pt")
     print(policy.describe())
 
+The simulated tasks are in `sernf_isaac.tasks`, the eyes in `sernf_isaac.perception`; in a clone
+these are the folders `tasks/` and `perception/`.
+
 To run a policy: `load_policy`, `ChunkPolicy`, `Contract`, `WorkerPolicy`.
 To set sizes and rates: `ChunkSpec`, `LearnerConfig`, `PolicyConfig`, `CriticConfig`.
 To build by hand: `PolicyLayout`, `build_learner`, `Normalizer`, `FlowPolicy`, `ChunkCritic`.
@@ -23,6 +26,9 @@ To drive a hand: `HandDriver`, `HandDescription`, `HandProcess`, `HandSetup`, `S
 
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from sernf_isaac.clone_names import offer_long_names
+from sernf_isaac.install import CLONE, project_version
 
 if TYPE_CHECKING:
     from sernf_isaac.config import CriticConfig, LearnerConfig, OptimizerConfig, PolicyConfig
@@ -171,8 +177,14 @@ __all__ = [
 ]
 
 
+if CLONE:
+    offer_long_names(CLONE)
+
+
 def __getattr__(name: str) -> object:
     """Load a public name's module when the name is first used."""
+    if name == "__version__":
+        return project_version()
     if name not in _HOME_OF:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     module = import_module(f"{__name__}.{_HOME_OF[name]}")

@@ -114,9 +114,10 @@ def run_main(main: Callable[[], None], *, interrupted: str | None = None) -> Non
         if "--traceback" in sys.argv:
             raise
         from sernf_isaac.user_errors import explain, report_bug
+        from sernf_isaac.verbs import as_typed
 
         text = explain(error)
-        sys.exit(f"error: {text}" if text else report_bug(error))
+        sys.exit(f"error: {as_typed(text)}" if text else report_bug(error))
 
 
 def _has_gpu() -> bool:

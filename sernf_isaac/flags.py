@@ -12,6 +12,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sernf_isaac.install import ASSETS, shipped
+from sernf_isaac.verbs import VERBS, as_typed, script_of, verb_of, why_unknown
+
 
 def count(text: str) -> int:
     """A whole number of at least 1.
@@ -22,6 +25,19 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
     return int(text)
+
+
+def script(text: str) -> Path:
+    """A script by its path, its file name or its verb.
+
+    Raises:
+        ArgumentTypeError: If there is none; names the nearest verb.
+    """
+    if Path(text).is_file():
+        return Path(text).resolve()
+    if verb_of(text) not in VERBS:
+        raise argparse.ArgumentTypeError(why_unknown(text))
+    return script_of(verb_of(text))
 
 
 SHARED: dict[str, dict[str, Any]] = {
@@ -98,7 +114,7 @@ class ScriptParser(argparse.ArgumentParser):
         options.setdefault("allow_abbrev", False)
         if settings:
             options.setdefault("epilog", SETTINGS_HELP)
-        super().__init__(description=doc, **options)
+        super().__init__(description=doc and as_typed(doc), **options)
         self._has_settings = settings
         if settings:
             self.add_argument("--print_config", action="store_true", help="show all settings, stop")
@@ -133,7 +149,10 @@ class ScriptParser(argparse.ArgumentParser):
         written.
         """
         args, rest = self.parse_known_args(arguments)
-        rest = [item for item in rest if item != "--"]
+        rest = [_with_shipped(item) for item in rest if item != "--"]
+        for name, value in vars(args).items():
+            if name not in WRITTEN:
+                setattr(args, name, _with_shipped(value))
         if self._has_settings:
             rest = [*_settings_behind_lists(self, args), *rest]
         for item in rest:
@@ -193,6 +212,18 @@ def _settings_behind_lists(parser: argparse.ArgumentParser, args: argparse.Names
     return found
 
 
+def _with_shipped(value: object) -> Any:  # noqa: ANN401
+    """A value of a flag, or a setting, in which `assets/x` is the file shipped if none is here."""
+    if isinstance(value, Path):
+        return shipped(value)
+    if isinstance(value, list):
+        return [_with_shipped(item) for item in value]
+    if isinstance(value, str):
+        key, equals, named = value.rpartition("=")
+        return f"{key}{equals}{shipped(Path(named))}" if named.startswith("assets/") else value
+    return value
+
+
 def _is_setting(item: object) -> bool:
     return isinstance(item, str | Path) and "=" in str(item) and not Path(item).exists()
 
@@ -209,8 +240,8 @@ def _flags(parser: argparse.ArgumentParser) -> Iterator[str]:
 def _plain(value: object) -> str:
     """A default as one would type it; paths from here on where they are below."""
     if isinstance(value, Path):
-        here = Path.cwd()
-        return str(value.relative_to(here) if value.is_relative_to(here) else value)
+        here = next((p for p in (Path.cwd(), ASSETS.parent) if value.is_relative_to(p)), None)
+        return str(value.relative_to(here) if here else value)
     if isinstance(value, list | tuple):
         return " ".join(map(_plain, value))
     return str(value)

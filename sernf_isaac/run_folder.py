@@ -19,6 +19,8 @@ from typing import Any, Concatenate
 
 from sernf_isaac.cli import say_if_interrupted
 from sernf_isaac.data.store.lock import InodeLock
+from sernf_isaac.install import CLONE, project_version
+from sernf_isaac.verbs import started_as, started_script
 
 CONFIG_FILE = "config.yaml"
 """The settings that a run was started with; on top of them, as comments, command and versions."""
@@ -145,12 +147,12 @@ def one_at_a_time[**P, R](
 def how_to_go_on(run_dir: Path) -> str:
     """What an interrupted run left, and the command that goes on."""
     states = [*run_dir.glob("*state*.pt"), *run_dir.glob("model_*.pt")]
-    script = Path(sys.argv[0])
     if not states:
         return f"{run_dir} has no resume point yet; start again"
-    if script.name not in RESUMED_BY:
+    if started_script() not in RESUMED_BY:
         return f"what was saved is in {run_dir}"
-    return f"what was saved is in {run_dir}; to go on: python {script} --resume {run_dir}"
+    command = " ".join(started_as())
+    return f"what was saved is in {run_dir}; to go on: {command} --resume {run_dir}"
 
 
 def save_settings(run_dir: Path, settings: object) -> None:
@@ -214,7 +216,7 @@ def _lacking(wanted: object, found: object, prefix: str = "") -> str | None:
 def made_with() -> dict[str, str]:
     """How and with what this process makes something: command, commit, versions, time."""
     return {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": shlex.join([*started_as(), *sys.argv[1:]]),
         "commit": git_commit(),
         "versions": ", ".join(f"{name} {there}" for name, there in _versions()),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -230,18 +232,27 @@ def _versions() -> Iterator[tuple[str, str]]:
             continue
 
 
-def git_commit(folder: Path = Path(__file__).parent) -> str:
-    """The commit this code is at, "+changes" if files differ from it; "unknown" outside a clone."""
+def git_commit(clone: Path | None = CLONE) -> str:
+    """The commit this code is at, "+changes" if files differ from it.
+
+    Where no clone is, "version 0.2.0". A wheel in somebody's repository, or a copy of this one
+    without its history, must not name the commit of that other repository.
+
+    Args:
+        clone: Root of the repository; None: there is none.
+    """
 
     def git(*arguments: str) -> str:
         found = subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+            ["git", *arguments], cwd=clone, capture_output=True, text=True, check=True
         )
         return found.stdout.strip()
 
     try:
+        if clone is None or Path(git("rev-parse", "--show-toplevel")) != clone.resolve():
+            return f"version {project_version()}"
         commit = git("rev-parse", "--short", "HEAD")
         changed = git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return f"version {project_version()}"
     return f"{commit}+changes" if changed else commit

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from sernf_isaac.install import EXTRAS, ROOT, install_command
+from sernf_isaac.install import EXTRAS, PACKAGE, ROOT, install_command
 
 OURS = ("sernf_isaac", "tasks", "perception", "scripts")
 _UNREADABLE = {
@@ -152,9 +152,8 @@ def _file_in_hand(error: BaseException) -> Path | None:
 
 def _is_raised_by_us(trace: TracebackType | None) -> bool:
     frames = traceback.extract_tb(trace)
-    return bool(frames) and any(
-        Path(frames[-1].filename).is_relative_to(ROOT / folder) for folder in OURS
-    )
+    ours = {PACKAGE, *(ROOT / folder for folder in OURS)}
+    return bool(frames) and any(Path(frames[-1].filename).is_relative_to(place) for place in ours)
 
 
 def _first_line(error: BaseException) -> str:

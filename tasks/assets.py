@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-ASSETS = Path(__file__).resolve().parents[1] / "assets"
+from sernf_isaac.install import ASSETS, CLONE
 
 DEFAULT_BANK = ASSETS / "grasps.npz"
 """Stable grasps of the ORCA v1 right hand, that episodes start from."""
@@ -20,3 +20,11 @@ WORLDS = ASSETS / "worlds"
 def grasp_bank(hand: str) -> Path:
     """The file of a hand's shipped grasps; the first hand's is older than hands had names."""
     return DEFAULT_BANK if hand == "orca_v1_right" else ASSETS / f"grasps_{hand}.npz"
+
+
+def remade(asset: Path) -> Path:
+    """Where a command that makes an asset anew writes it: its place in a clone, else below here.
+
+    What a wheel has installed stays as it is.
+    """
+    return asset if CLONE else Path("assets") / asset.relative_to(ASSETS)

@@ -147,7 +147,7 @@ def test_a_missing_package_names_the_command_that_installs_it_here(monkeypatch) 
 
 
 def test_the_uv_that_make_fetched_is_found(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(install, "ROOT", tmp_path)
+    monkeypatch.setattr(install, "CLONE", tmp_path)
     monkeypatch.setattr(install.shutil, "which", lambda _: None)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
     uv = tmp_path / ".cache/uv/bin/uv"
@@ -158,12 +158,20 @@ def test_the_uv_that_make_fetched_is_found(monkeypatch, tmp_path: Path) -> None:
 
 def test_another_environment_installs_with_what_it_has(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(install.shutil, "which", lambda _: None)
-    monkeypatch.setattr(install, "ROOT", tmp_path)
+    monkeypatch.setattr(install, "CLONE", tmp_path)
     found = {"pip": object()}
     monkeypatch.setattr(install.importlib.util, "find_spec", found.get)
     assert install_command("oak") == f"{sys.executable} -m pip install -e '{tmp_path}[oak]'"
     found.clear()
     assert install_command(None).startswith("python3 -m pip install uv && uv pip install --python")
+
+
+def test_who_has_a_wheel_and_no_clone_is_told_the_project_by_name(monkeypatch) -> None:
+    monkeypatch.setattr(install, "CLONE", None)
+    monkeypatch.setattr(install.importlib.util, "find_spec", lambda _: object())
+    command = f"{sys.executable} -m pip install 'sernf-isaac[vision]'"
+    assert install_command("vision") == command
+    assert "wheel" in install.restore_command()
 
 
 def test_every_extra_named_is_one_of_the_project() -> None:

@@ -13,6 +13,8 @@ from typing import Self
 import numpy as np
 
 from sernf_isaac.data.episode import Array
+from sernf_isaac.install import CLONE
+from tasks.orca.cache import cache_root
 from tasks.rendering import BACKENDS, choose_gl_backend
 from tasks.robomimic.process import RobosuiteError, ServerProcess
 from tasks.robomimic.server.wire import Arrays
@@ -29,11 +31,7 @@ __all__ = [
 SERVER = Path(__file__).parent / "server" / "robosuite_server.py"
 PYTHON_VARIABLE = "ROBOSUITE_PYTHON"
 """Environment variable that names the other environment's interpreter."""
-_ROOT = Path(__file__).resolve().parents[2]
-_INSTALL = f"""make its environment once, in the project's folder:
-  uv venv --python 3.12 .cache/robosuite
-  uv pip install --python .cache/robosuite/bin/python -r tasks/robomimic/server/requirements.txt
-or name its interpreter by --python or {PYTHON_VARIABLE}"""
+_REQUIREMENTS = SERVER.parent / "requirements.txt"
 _OBSERVATION = "observation/"
 
 
@@ -96,7 +94,7 @@ class RobosuiteClient:
     ) -> None:
         python = python or find_python()
         if not python.is_file():
-            raise FileNotFoundError(f"robosuite has no interpreter at {python}; {_INSTALL}")
+            raise FileNotFoundError(f"no robosuite interpreter at {python}; {_how_to_install()}")
         self._timeout_s = timeout_s
         self._process = ServerProcess(
             python,
@@ -210,7 +208,21 @@ def describe(client: RobosuiteClient, seed: int = 0) -> str:
 def find_python() -> Path:
     """The other environment's interpreter: as `ROBOSUITE_PYTHON` says, or in the usual place."""
     named = os.environ.get(PYTHON_VARIABLE)
-    return Path(named) if named else _ROOT / ".cache" / "robosuite" / "bin" / "python"
+    return Path(named) if named else _usual_place() / "bin" / "python"
+
+
+def _usual_place() -> Path:
+    """The other environment: in a clone's `.cache`, or in the user's."""
+    return CLONE / ".cache" / "robosuite" if CLONE else cache_root() / "robosuite"
+
+
+def _how_to_install() -> str:
+    place = _usual_place()
+    return (
+        f"make its environment once:\n  uv venv --python 3.12 {place}\n"
+        f"  uv pip install --python {place}/bin/python -r {_REQUIREMENTS}\n"
+        f"or name its interpreter by --python or {PYTHON_VARIABLE}"
+    )
 
 
 def _environment(*, drawing: bool) -> dict[str, str]:

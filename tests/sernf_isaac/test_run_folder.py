@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sernf_isaac.install import project_version
 from sernf_isaac.run_folder import (
     CONFIG_FILE,
     LOCK_FILE,
@@ -59,7 +60,8 @@ def test_runs_that_begin_together_get_folders_of_their_own(tmp_path: Path) -> No
 
 
 def test_a_commit_is_named_with_whatever_differs_from_it(tmp_path: Path) -> None:
-    assert git_commit(tmp_path) == "unknown"
+    version = f"version {project_version()}"
+    assert git_commit(None) == version and git_commit(tmp_path) == version
     person = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
     file = tmp_path / "code.py"
     file.write_text("x = 1\n")
@@ -71,6 +73,8 @@ def test_a_commit_is_named_with_whatever_differs_from_it(tmp_path: Path) -> None
     assert git_commit(tmp_path) == commit
     file.write_text("x = 2\n")
     assert git_commit(tmp_path) == f"{commit}+changes"
+    (tmp_path / "copy").mkdir()  # of this project without its history, in somebody's repository
+    assert git_commit(tmp_path / "copy") == version
 
 
 def test_a_run_is_named_by_its_folder_or_is_the_latest(tmp_path: Path) -> None:

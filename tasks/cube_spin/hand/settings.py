@@ -7,6 +7,7 @@ from sernf_isaac.deploy.hand.guard import GuardLimits
 from sernf_isaac.deploy.loop.states import SafetyTiming
 from sernf_isaac.deploy.policy.follower import RollbackRule
 from sernf_isaac.deploy.policy.local import DecisionSettings
+from tasks.assets import DEFAULT_DETECTOR
 from tasks.cube_spin.hand.pose_sources import CameraErrors
 
 HANDS = ("twin", "mock", "orca")
@@ -37,7 +38,7 @@ class HandRun:
     pose: str = "truth"
     """"truth": the twin's, with a camera's errors; "camera": from pictures, rendered ones for the
     twin; "still": always at the origin, for dry runs of hands without a camera."""
-    detector: str = "assets/detector.pt"
+    detector: str = str(DEFAULT_DETECTOR)
     """File of train_detector.py, for poses from pictures."""
     pose_filter: str = "predicting"
     """Of poses from pictures: "predicting" to the moment of use, or the paper's "lowpass" (F.2),

@@ -16,6 +16,7 @@ from perception.report.film import film
 from perception.tracking.tracker import CubeTracker
 from sernf_isaac.metrics import read_metrics
 from sernf_isaac.run_folder import new_run_dir
+from sernf_isaac.verbs import as_typed
 from tasks.assets import DEFAULT_DETECTOR, DEFAULT_STUDENT, DEFAULT_TEACHER
 from tasks.cube_spin.config import CONTROL_DT_S
 from tasks.cube_spin.evaluation.figures import evaluation_figure
@@ -59,7 +60,8 @@ def show_everything(out: Path, minutes: float, episodes: int, seconds: float, se
     print(f"\ndone in {(time.monotonic() - started) / 60:.1f} min", *found, sep="\n")
     print(f"eyes: a pose in {100 * seen:.0f} % of the pictures")
     print(f"\nvideos, plots  {out}/teacher.mp4  evaluation.png  hand/curve.png  eyes.mp4")
-    print("more           scripts/train_teacher.py, distill.py, rehearse.py: see their --help")
+    more = "scripts/train_teacher.py, scripts/distill.py, scripts/rehearse.py: see their --help"
+    print(as_typed(f"more           {more}"))
 
 
 def show_teacher(out: Path, episodes: int, seconds: float) -> None:

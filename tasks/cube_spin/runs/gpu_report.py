@@ -19,11 +19,11 @@ from sernf_isaac.benchmarks.full_size import SMALL
 from sernf_isaac.benchmarks.parts import Numbers, Part, Tell
 from sernf_isaac.devices import use_tensor_cores
 from sernf_isaac.metrics import read_metrics
+from sernf_isaac.verbs import SCRIPTS
 from tasks.cube_spin.runs.benchmark import twin_speed
 from tasks.cube_spin.runs.distill import distil
 from tasks.cube_spin.student.settings import preset
 
-ROOT = Path(__file__).resolve().parents[3]
 HERE, LEARNER = __name__, "sernf_isaac.benchmarks.gpu"
 ISAAC, EYES = "tasks.cube_spin.isaac.speed", "tasks.cube_spin.eyes.speed"
 DETECTOR = "perception.runs.detector_speed"
@@ -206,7 +206,7 @@ def _version(package: str) -> str:
 def doctor(*, tell: Tell) -> None:
     """What `scripts/doctor.py` says, as text; it is not well without PyTorch, MuJoCo and so on."""
     found = subprocess.run(
-        [sys.executable, str(ROOT / "scripts/doctor.py")],
+        [sys.executable, str(SCRIPTS / "doctor.py")],
         capture_output=True,
         text=True,
         check=False,

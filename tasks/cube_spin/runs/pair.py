@@ -5,9 +5,10 @@ import tempfile
 from pathlib import Path
 
 from sernf_isaac.benchmarks.pair import Commands, pair_trials
+from sernf_isaac.install import ROOT
+from sernf_isaac.verbs import SCRIPTS
 from tasks.assets import DEFAULT_STUDENT
 
-ROOT = Path(__file__).resolve().parents[3]
 ITERATIONS, UPDATES = 3, 40
 
 
@@ -18,9 +19,9 @@ def twin_pair(run: Path, policy: Path) -> Commands:
         run: The run's folder; does not exist yet.
         policy: A student.
     """
-    actor = [sys.executable, "scripts/run_hand.py", "--run", str(run.resolve())]
+    actor = [sys.executable, str(SCRIPTS / "run_hand.py"), "--run", str(run.resolve())]
     actor += ["twin.support_s=3", "decisions.candidates=1", "safety.command_timeout_s=0.5"]
-    learner = [sys.executable, "scripts/finetune.py", "--run", str(run.resolve())]
+    learner = [sys.executable, str(SCRIPTS / "finetune.py"), "--run", str(run.resolve())]
     settings = [f"updates_per_iteration={UPDATES}", "minutes_per_iteration=0.1", "rl_batch_size=8"]
     settings += ["warm_up_iterations=1", "online_iterations=1", "log_every=5", "save_every=5"]
     settings += ["learner.critic.token_dim=16", "learner.critic.num_heads=2"]
