@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # A shell that has sourced ROS 2 would mix its packages, made for another Python, with ours.
 unexport PYTHONPATH
 
-.PHONY: help demo test test-long test-sim test-lerobot check docs format clean
+.PHONY: help demo test test-long test-sim test-lerobot check docs wheel format clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,12 +51,16 @@ docs: $(DOCS_STAMP)  ## The documentation site, into site/
 	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict
 	echo "site -> site/index.html"
 
+wheel:  ## What pip installs without a clone, into dist/
+	@$(with_uv)
+	"$$uv" build --quiet --wheel
+
 format: $(CORE_STAMP)  ## Format the code and fix what lint can fix
 	@$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
 clean:  ## Remove the environment and everything that was derived
-	rm -rf $(VENV) .cache runs logs outputs site *.egg-info
+	rm -rf $(VENV) .cache runs logs outputs site dist *.egg-info
 
 # uv is taken from PATH if it runs (pyenv's may not), or put into .cache. Debian's python3 may lack venv,
 # and its pip may refuse to install except into a folder of its own.

@@ -1,9 +1,11 @@
 """The manifests agree: pyproject.toml, extension.toml, .python-version, entry points."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from importlib import import_module
 from importlib.metadata import entry_points, version
@@ -82,6 +84,122 @@ def test_isaac_lab_is_pinned(project):
 def test_isaac_lab_is_no_requirement_of_the_laptop_install(project):
     names = {Requirement(line).name for line in project["dependencies"]}
     assert not {name for name in names if name.startswith(("isaac", "newton", "warp"))}
+
+
+# A wheel in an environment that has never seen the clone ------------------------------------------
+
+BUILD = """
+import sys
+sys.path.insert(0, "bundling")
+import backend
+print(backend.build_wheel(sys.argv[1]))
+"""
+FIVE_LINES = """
+from sernf_isaac import load_policy
+from sernf_isaac.tasks.assets import DEFAULT_STUDENT
+policy, contract = load_policy(DEFAULT_STUDENT)
+observation, prefix = policy.example_inputs()
+print(policy.decide(observation, prefix, candidates=2).shape)
+"""
+ENVIRONMENT = """
+import gymnasium, sernf_isaac
+from importlib.metadata import entry_points
+from sernf_isaac.tasks.cube_spin.twin.gym_env import CubeSpinEnv
+environment = CubeSpinEnv()
+environment.reset(seed=0)
+environment.step(environment.action_space.sample())
+(entry_point,) = entry_points(group="isaaclab.tasks", name="sernf_isaac")
+assert entry_point.load().__name__ == "sernf_isaac.tasks"
+config = gymnasium.spec("Sernf-Orca-CubeSpin").kwargs["env_cfg_entry_point"]
+assert config.startswith("sernf_isaac.tasks.cube_spin."), config
+print(sernf_isaac.__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with decoys, and the commands of an environment in which the wheel is installed.
+
+    Other packages are those of this environment; a path that a .pth file adds is not searched for
+    further .pth files, so that the clone's editable install is not seen.
+    """
+    pytest.importorskip("ensurepip", reason="this Python makes no environment with pip")
+    folder = tmp_path_factory.mktemp("installed")
+    build = [sys.executable, "-c", BUILD, str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    venv = folder / "env"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    pip = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, wheel], check=True)
+    (purelib,) = (venv / "lib").glob("python*/site-packages")
+    (purelib / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    for name in ("tasks", "perception", "scripts", "assets"):
+        (folder / "here" / name).mkdir(parents=True)
+        decoy = "raise AssertionError('a folder of the user was imported')\n"
+        (folder / "here" / name / "__init__.py").write_text(decoy)
+    return folder / "here", venv / "bin"
+
+
+def _run(installed, program, *arguments):
+    """What a program of the environment printed, in the folder with the decoys."""
+    here, commands = installed
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ended = subprocess.run(
+        [commands / program, *arguments],
+        cwd=here,
+        env=environment | {"SERNF_CACHE_DIR": str(here / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
+    return ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_an_installed_wheel_has_one_name_and_its_version(installed, project):
+    _, commands = installed
+    (purelib,) = (commands.parent / "lib").glob("python*/site-packages")
+    assert not {path.name for path in purelib.iterdir()} & {"tasks", "perception", "scripts"}
+    assert _run(installed, "sernf", "--version") == f"sernf-isaac {project['version']}\n"
+    assert "train-teacher" in _run(installed, "sernf", "--help")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_doctor_of_an_installed_wheel_is_well(installed):
+    table = _run(installed, "sernf", "doctor")
+    for name in ("grasp bank", "shipped teacher", "shipped students"):
+        assert re.search(rf"^{name} +ok ", table, re.M), table
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_an_installed_wheel_evaluates_its_teacher(installed):
+    out = _run(installed, "sernf", "evaluate", "--episodes", "4", "--json", "numbers.json")
+    assert "drop_fraction" in out
+    here, _ = installed
+    assert json.loads((here / "numbers.json").read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_policy_takes_five_lines_beside_folders_of_the_same_names(installed):
+    here, _ = installed
+    assert len(FIVE_LINES.strip().splitlines()) == 5
+    (here / "five.py").write_text(FIVE_LINES)
+    assert _run(installed, "python", "five.py") == "torch.Size([1, 6, 17])\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_environment_and_isaac_lab_find_the_tasks_of_the_wheel(installed):
+    here, commands = installed
+    (here / "drive.py").write_text(ENVIRONMENT)
+    found = Path(_run(installed, "python", "drive.py").strip())
+    assert found.is_relative_to(commands.parent.resolve())
 
 
 @pytest.mark.slow

@@ -92,7 +92,7 @@ def test_the_version_is_the_projects(sernf) -> None:
         ("evalute", "evaluate"),
         ("train_teacher", "train-teacher"),
         ("scripts/run_hand.py", "run-hand"),
-        ("teacher", "export-teacher"),
+        ("teacher", "train-teacher"),
     ],
 )
 def test_an_unknown_verb_is_refused_with_the_nearest(sernf, word: str, near: str) -> None:

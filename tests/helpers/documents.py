@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from sernf_isaac.verbs import script_of
+
 ROOT = Path(__file__).resolve().parents[2]
 OF_THEIR_TIME = {"log.md", "benchmarks.md"}
 """Pages whose commands belong to the commits named beside them, as do those of `docs/results`."""
@@ -18,6 +20,7 @@ SETTING = re.compile(r"[a-z]\w*(\.\w+)*=.*", re.S)
 LAUNCHERS = re.compile(
     r"(?:python|torchrun(?: --\w+ \d+)*|(?:\./)?isaaclab\.sh -p) (?:/path/to/sernf-isaac/)?scripts/"
 )
+VERB = re.compile(r"(?:^| )(?:sernf|-m sernf_isaac) (?=[a-z])")
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,14 @@ def shell_lines(text: str) -> Iterator[str]:
 
 
 def commands() -> Iterator[Command]:
-    """Every command of a shell block that starts one of our scripts."""
+    """Every command of a shell block that starts one of our scripts, by its file or its verb."""
     for page, text in current_pages().items():
         for line in shell_lines(text):
-            if (launched := LAUNCHERS.search(line)) is None or line.startswith(("for ", "with=")):
+            launched = LAUNCHERS.search(line) or VERB.search(line)
+            if launched is None or line.startswith(("for ", "with=")):
                 continue
             script, *arguments = shlex.split(line[launched.end() :])
+            script = script if script.endswith(".py") else script_of(script).name
             yield Command(page, script, tuple(arguments))
 
 
