@@ -3,8 +3,7 @@
     python scripts/doctor.py
     python scripts/doctor.py --hand_config my_hand/config.yaml     # before a session with this hand
 
-Ends with status 0 when the twin can train and evaluate. Whatever is missing or slow says what to
-do. The hand is only looked at: nothing moves, no torque is switched.
+Ends with status 0 when the twin can train and evaluate. The hand is only looked at: nothing moves.
 """
 
 import sys

@@ -23,7 +23,7 @@ GROUPS = {
         "train-teacher": "trains a teacher by PPO, on the twin or in Isaac Lab",
         "export-teacher": "makes a policy file of what isaaclab train leaves",
         "distill": "distils a teacher into a student: a flow over chunks, from noisy observations",
-        "polish": "improves a student by reinforcement learning in simulation, and gives it critics",
+        "polish": "improves a student by RL in simulation, and gives it critics",
         "distill-mlp": "distils with RSL-RL into a network of single steps, to compare with",
         "evaluate": "plays whole episodes and prints metrics with 95 % intervals",
         "search-grasps": "finds the stable grasps that episodes start from",
