@@ -224,7 +224,7 @@ class ChunkPolicy:
     def _best_of(
         self, scaled: Observation, latents: Tensor, *, by_value: bool
     ) -> tuple[Tensor, Tensor]:
-        """Of the candidates with these latents (B, K, H, A) the best (B, H, A); all scores (B, K)."""
+        """Of candidates with these latents (B, K, H, A) the best (B, H, A); all scores (B, K)."""
         flow = self.actor.flow
         context = flow.context(self.actor.encoder(scaled))
         if by_value and self.critics is not None:
