@@ -1,6 +1,7 @@
 """Distil the teacher into the student: a flow policy over chunks, from what a real hand can tell.
 
-    python scripts/distill.py --sim twin                            # laptop, CPU
+    python scripts/distill.py --sim twin                            # laptop, CPU: the chunks
+    python scripts/distill.py --sim twin --preset reflex start_from=STUDENT.pt      # their reflex
     python scripts/distill.py --sim twin --resume latest            # go on after an interruption
     python scripts/distill.py --sim isaac --preset paper            # GPU, 1,024 environments
     torchrun --nproc_per_node 4 scripts/distill.py --sim isaac --preset paper       # a GPU each
@@ -28,7 +29,8 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser = ScriptParser(__doc__, settings=True)
     add = parser.add_argument
     add("--sim", choices=("auto", "twin", "isaac"), default="auto", help="the simulator")
-    add("--preset", choices=("small", "paper"), default="small", help="sizes to begin from")
+    presets = ("wide", "reflex", "small", "paper")
+    add("--preset", choices=presets, default="wide", help="settings to begin from")
     add("--teacher", default=None, help="policy file of the teacher; default: the preset's")
     add("--physics", default=None, help="physics of the twin: preset or YAML file")
     add("--num_envs", default=None, help="environments per process; default: the preset's")

@@ -169,6 +169,10 @@ def _first_policy(run: StudentRun, hand: Hand, device: str) -> ChunkPolicy:
         ValueError: If the student to begin with is of another hand, or has another reflex.
     """
     torch.manual_seed(run.seed)
+    if run.distill.learns == "reflex" and not run.start_from:
+        raise ValueError(
+            "distill.learns=reflex learns behind chunks that are there: give start_from=STUDENT.pt"
+        )
     if run.start_from:
         student = load_student(run.start_from, device)
         if student.task.hand != hand.name:
@@ -207,7 +211,8 @@ def _after_save(
     threads: int | None,
 ) -> dict[str, float]:
     """Export the student at every resume point, and evaluate it now and then and in the end."""
-    settings = asdict(run) | {"teacher": Path(run.teacher).name}  # not where it lay
+    names = {name: Path(getattr(run, name)).name for name in ("teacher", "start_from")}
+    settings = asdict(run) | names  # not where they lay
     notes = {"run": settings, "commit": git_commit(), "iteration": distiller.iteration}
     notes |= {"minutes": distiller.wall_s / 60.0}
     path = distiller.run_dir / POLICY_FILE

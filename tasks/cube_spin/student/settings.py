@@ -15,7 +15,7 @@ from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.models.reflex import ReflexConfig
 from sernf_isaac.run_folder import load_settings
-from tasks.assets import SMOOTH_TEACHER
+from tasks.assets import DEFAULT_TEACHER, SMOOTH_TEACHER
 from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig
 from tasks.cube_spin.latency import physics_for_isaac, physics_with_latency
 from tasks.cube_spin.physics import Physics
@@ -88,8 +88,34 @@ class StudentRun:
         refuse_unused(self.spec, windows, why, group="spec")
 
 
+PRESETS = ("wide", "reflex", "small", "paper")
+
+
 def preset(name: str) -> StudentRun:
-    """ "small": the shipped student, on a CPU; "paper": F.5 and G, for a GPU."""
+    """Settings to begin from.
+
+    "wide": the shipped student's chunks, on a CPU; "reflex": the reflex behind them, which needs
+    `start_from`; "small": one direction, from a steady teacher; "paper": F.5 and G, for a GPU.
+
+    Raises:
+        ValueError: For another name.
+    """
+    if name in ("wide", "reflex"):
+        small = preset("small")
+        wide = replace(
+            small,
+            teacher=str(DEFAULT_TEACHER),
+            physics="wide_distillation",
+            command=CommandConfig(speed_rad_s=(0.3, 1.7), both_directions=True),
+            distill=replace(
+                small.distill,
+                turns="steps",
+                least_teacher_share=0.0,
+                rollout_steps=64,
+                kept_rollouts=16,
+            ),
+        )
+        return wide if name == "wide" else _reflex_of(wide)
     if name == "small":
         return StudentRun(
             teacher=str(SMOOTH_TEACHER),
@@ -128,7 +154,25 @@ def preset(name: str) -> StudentRun:
                 symmetric_rotation=False, pose_noise=PoseNoiseConfig.none()
             ),
         )
-    raise ValueError(f"preset must be 'small' or 'paper', not '{name}'")
+    raise ValueError(f"preset must be one of {PRESETS}, not '{name}'")
+
+
+def _reflex_of(wide: StudentRun) -> StudentRun:
+    """The student drives all the time, for that is where its reflex will be."""
+    return replace(
+        wide,
+        reflex=ReflexConfig(bound=0.15),
+        distill=replace(
+            wide.distill,
+            learns="reflex",
+            iterations=40,
+            teacher_share=0.0,
+            rollout_steps=48,
+            kept_rollouts=10,
+            updates_per_iteration=100,
+            sigmas=[],
+        ),
+    )
 
 
 def load_run(run_dir: Path) -> StudentRun:

@@ -15,6 +15,7 @@ from sernf_isaac.checkpoint import load_checkpoint, save_checkpoint
 from sernf_isaac.config import LearnerConfig, PolicyConfig
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.metrics import read_metrics
+from sernf_isaac.models.reflex import ReflexConfig
 from sernf_isaac.policy import ChunkPolicy
 from tasks.assets import DEFAULT_STUDENT, DEFAULT_TEACHER
 from tasks.cube_spin.config import EpisodeConfig
@@ -257,6 +258,8 @@ def test_the_script_says_what_is_wrong(
 @pytest.mark.parametrize(
     ("name", "check"),
     [
+        ("wide", lambda run: run.command.both_directions and run.distill.learns == "all"),
+        ("reflex", lambda run: run.reflex.bound > 0.0 and run.distill.teacher_share == 0.0),
         ("small", lambda run: run.distill.teacher_decay < 0.95 and run.num_envs < 1024),
         ("paper", lambda run: (run.num_envs, run.distill.teacher_decay) == (1024, 0.999)),
     ],
@@ -266,10 +269,27 @@ def test_presets_are_what_they_are_called(name: str, check) -> None:
 
 
 def test_an_unknown_preset_or_simulator_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'small' or 'paper', not 'huge'"):
+    with pytest.raises(ValueError, match="must be one of .*'wide'.*, not 'huge'"):
         settings.preset("huge")
     with pytest.raises(ValueError, match="'twin' or 'isaac', not 'gazebo'"):
         distil(tiny_run(), tmp_path, sim="gazebo")
+
+
+def test_a_reflex_is_learned_behind_a_students_chunks(student_file: Path, tmp_path: Path) -> None:
+    run = tiny_run()
+    reflex = {"reflex": ReflexConfig(bound=0.2, width=8), "start_from": str(student_file)}
+    run = replace(run, **reflex, distill=replace(run.distill, learns="reflex"))
+    path = distil(run, tmp_path, threads=1)
+    assert path is not None
+    first, second = load_student(student_file).policy, load_student(path).policy
+    assert first.reflex is None and second.reflex is not None
+    theirs = second.actor.state_dict()
+    assert all(torch.equal(theirs[k], v) for k, v in first.actor.state_dict().items())
+    assert load_checkpoint(path).config["notes"]["run"]["start_from"] == student_file.name
+    with pytest.raises(ValueError, match=r"has a reflex of .*'bound': 0\.2"):
+        distil(replace(run, start_from=str(path), reflex=ReflexConfig(0.1)), tmp_path, threads=1)
+    with pytest.raises(ValueError, match=r"give start_from=STUDENT\.pt"):
+        distil(replace(run, start_from=""), tmp_path, threads=1)
 
 
 def test_the_shipped_student_is_whole_and_turns_the_cube() -> None:
