@@ -269,7 +269,7 @@ def test_presets_are_what_they_are_called(name: str, check) -> None:
 
 
 def test_an_unknown_preset_or_simulator_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must be one of .*'wide'.*, not 'huge'"):
+    with pytest.raises(ValueError, match=r"must be one of .*'wide'.*, not 'huge'"):
         settings.preset("huge")
     with pytest.raises(ValueError, match="'twin' or 'isaac', not 'gazebo'"):
         distil(tiny_run(), tmp_path, sim="gazebo")
