@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 
 from tasks.orca import shapes
-from tasks.orca.contacts import add_primitive, collision_options
+from tasks.orca.contacts import MODEL_NAME, add_primitive, collision_options
 from tasks.orca.description import Body, Hand
 from tasks.orca.joints import ARMATURE, FRICTION_LOSS, Joint
 from tasks.orca.servos import first_set
@@ -24,6 +24,7 @@ def built_spec(hand: Hand, *, visual: bool, collisions: str) -> mujoco.MjSpec:
     Hulls are not the meshes' but shapes of the same extent (`shapes.hull_of`).
     """
     spec = mujoco.MjSpec()
+    spec.modelname = MODEL_NAME
     spec.compiler.degree = False
     by_name = {"": spec.worldbody}
     for body in hand.bodies:

@@ -6,6 +6,9 @@ from tasks.orca.collision import COLLISION_GROUP
 from tasks.orca.description import Hand
 from tasks.orca.shapes import Box, Shape
 
+MODEL_NAME = "orca"
+"""Of every hand's MJCF; its USD file is named after it."""
+
 
 def add_primitive(body: mujoco.MjsBody, shape: Shape, **options: object) -> mujoco.MjsGeom:
     """A shape as a massless geom of a body; `options` are the geom's."""

@@ -17,7 +17,7 @@ import numpy as np
 import orca_sim
 
 from tasks.orca import collision
-from tasks.orca.contacts import add_primitive, collision_options
+from tasks.orca.contacts import MODEL_NAME, add_primitive, collision_options
 from tasks.orca.description import Hand
 from tasks.orca.joints import ARMATURE, FRICTION_LOSS
 from tasks.orca.servos import first_set
@@ -44,7 +44,8 @@ def original_spec(hand: Hand) -> mujoco.MjSpec:
                 f"{needed.name} is not in the orca_sim package; need version 0.1.0"
             )
     spec = mujoco.MjSpec.from_string(
-        '<mujoco model="orca"><include file="options.xml"/><include file="hand.xml"/></mujoco>',
+        f'<mujoco model="{MODEL_NAME}">'
+        '<include file="options.xml"/><include file="hand.xml"/></mujoco>',
         include={"options.xml": OPTIONS_XML.read_bytes(), "hand.xml": hand_xml(hand).read_bytes()},
     )
     spec.meshdir = str(PACKAGE / "assets")
