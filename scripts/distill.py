@@ -32,6 +32,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     presets = ("wide", "reflex", "small", "paper")
     add("--preset", choices=presets, default="wide", help="settings to begin from")
     add("--teacher", default=None, help="policy file of the teacher; default: the preset's")
+    add("--description")
     add("--physics", default=None, help="physics of the twin: preset or YAML file")
     add("--num_envs", default=None, help="environments per process; default: the preset's")
     add("--max_iterations", default=None, help="default: the preset's")

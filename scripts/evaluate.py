@@ -26,6 +26,7 @@ def parse() -> argparse.Namespace:
     add("--episodes", default=256)
     add("--seed", default=1000, help="training uses small seeds")
     text = "preset, YAML file, folder of such files, or worlds (assets/worlds)"
+    add("--description")
     add("--physics", default="randomized", help=text)
     text = "also evaluate at fixed spins [rad/s]"
     add("--speeds", type=float, nargs="*", default=[], help=text)

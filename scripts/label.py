@@ -47,7 +47,8 @@ def serve(run: Path, port: int, *, frames: bool) -> None:
     draw = None
     if frames:
         from tasks.cube_spin.pictures.stored_episode import EpisodeView
-        from tasks.orca.hands import FIRST_HAND, load_hand
+        from tasks.orca.hands import load_hand
+        from tasks.orca.names import FIRST_HAND
 
         draw = EpisodeView(load_hand(FIRST_HAND)).jpeg
     token = secrets.token_urlsafe(16)

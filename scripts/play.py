@@ -17,6 +17,7 @@ def main() -> None:
     parser = ScriptParser(__doc__)
     add = parser.add_argument
     add("--policy", default=DEFAULT_TEACHER, help="teacher or student")
+    add("--description")
     add("--physics", default="nominal")
     add("--seconds", default=20.0, help="length of the film [s]")
     add("--spin", type=float, default=None, help="fixed command [rad/s]; default: as in training")

@@ -24,6 +24,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser = ScriptParser(__doc__, settings=True)
     add = parser.add_argument
     add("--policy", default=ASSETS / "student_wide.pt", help="student to begin with")
+    add("--description")
     add("--physics", default=None, help="of the twin: preset or YAML file; default: hard")
     add("--seed", default=0)
     add("--out", default=Path("runs/rehearsal/seed_0"))

@@ -35,6 +35,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     add("--hand", choices=("twin", "mock", "orca"), default=None, help="default: twin")
     text = "where the cube's pose is from; default: truth"
     add("--pose", choices=("truth", "camera", "still"), default=None, help=text)
+    add("--description")
     add("--physics", default=None, help="physics of the twin: preset or YAML file")
     add("--episodes", default=None, help="stop after so many; default: never")
     add("--minutes", default=None, help="stop after so many minutes of data; default: never")

@@ -12,12 +12,13 @@ import argparse
 from sernf_isaac.cli import run_main
 from sernf_isaac.flags import ScriptParser
 from tasks.assets import grasp_bank, remade
-from tasks.orca.hands import FIRST_HAND, HANDS
+from tasks.orca.names import FIRST_HAND, HANDS
 
 
 def parse() -> argparse.Namespace:
     parser = ScriptParser(__doc__)
     parser.add_argument("--hand", choices=HANDS, default=FIRST_HAND, help="whose grasps")
+    parser.add_argument("--description")
     parser.add_argument("--grasps", type=int, default=600, help="grasps to keep")
     text = "cube yaws to search, over a quarter turn"
     parser.add_argument("--yaws", type=int, default=6, help=text)

@@ -29,6 +29,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     text = "settings to begin from (twin)"
     add("--preset", choices=("wide", "fast", "paper"), default="wide", help=text)
     add("--physics", default=None, help="physics of the twin: preset or YAML file")
+    add("--description")
     add("--num_envs", default=None, help="environments side by side; default: the preset's")
     add("--max_iterations", default=None, help="default: the preset's")
     add("--max_minutes", default=None, help="stop training after so long (twin)")

@@ -40,6 +40,26 @@ def script(text: str) -> Path:
     return script_of(verb_of(text))
 
 
+HAND_DESCRIPTION = "SERNF_HAND_DESCRIPTION"
+"""Environment variable: folder of a hand's official description, for its meshes."""
+
+
+class InEnvironment(argparse.Action):
+    """A flag that this process and those it starts find in their environment."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep the value under the variable that the flag's `const` names."""
+        del parser, option_string
+        setattr(namespace, self.dest, values)
+        os.environ[str(self.const)] = str(Path(str(values)).resolve())
+
+
 SHARED: dict[str, dict[str, Any]] = {
     "--policy": {"type": Path, "metavar": "FILE", "help": "policy file"},
     "--teacher": {"type": Path, "metavar": "FILE", "help": "policy file of the teacher"},
@@ -79,6 +99,13 @@ SHARED: dict[str, dict[str, Any]] = {
     "--physics": {
         "metavar": "NAME|FILE",
         "help": "a YAML file, or nominal, randomized, mixed, wide, reality, hard, distillation",
+    },
+    "--description": {
+        "action": InEnvironment,
+        "const": HAND_DESCRIPTION,
+        "type": Path,
+        "metavar": "FOLDER",
+        "help": "folder of orcahand_description, for the meshes of an ORCA v2 hand",
     },
     "--summary": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "compare these and stop"},
 }

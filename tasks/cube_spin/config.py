@@ -7,7 +7,7 @@ each difference is a row of `docs/why/paper.md` and one field here.
 from dataclasses import dataclass, field, replace
 
 from tasks.orca.description import Hand
-from tasks.orca.hands import FIRST_HAND, HANDS
+from tasks.orca.names import FIRST_HAND, HANDS
 
 PHYSICS_DT_S = 1.0 / 120.0
 """Simulation step (paper F.4a: 120 Hz)."""

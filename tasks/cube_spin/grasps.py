@@ -12,7 +12,8 @@ from tasks.cube_spin import terms
 from tasks.cube_spin.config import TaskConfig
 from tasks.cube_spin.terms import TaskConstants
 from tasks.orca.description import Hand
-from tasks.orca.hands import MIRRORS, load_hand
+from tasks.orca.hands import load_hand
+from tasks.orca.names import MIRRORS
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import mujoco
 import numpy as np
 
 from tasks.orca.hand import hand_spec
-from tasks.orca.hands import FIRST_HAND, load_hand
+from tasks.orca.hands import load_hand
+from tasks.orca.names import FIRST_HAND
 from tasks.stage import add_plain_stage
 
 HAND = load_hand(FIRST_HAND)

@@ -7,7 +7,8 @@ relative to the pose observed at their decision (`sernf_isaac.data.pose_frame`, 
 import torch
 from torch import Tensor
 
-from tasks.orca.hands import FIRST_HAND, load_hand
+from tasks.orca.hands import load_hand
+from tasks.orca.names import FIRST_HAND
 
 CARRIED = load_hand(FIRST_HAND)
 """The hand that arms carry."""

@@ -9,6 +9,7 @@ from tasks.orca import shapes
 from tasks.orca.contacts import MODEL_NAME, add_primitive, collision_options
 from tasks.orca.description import Body, Hand
 from tasks.orca.joints import ARMATURE, FRICTION_LOSS, Joint
+from tasks.orca.meshes import add_meshes, mesh_files
 from tasks.orca.servos import first_set
 from tasks.orca.shapes import hull_of, inertia_of
 
@@ -21,7 +22,8 @@ BONE_RGBA, SKIN_RGBA = (0.25, 0.25, 0.25, 1.0), (0.92, 0.92, 0.90, 1.0)
 def built_spec(hand: Hand, *, visual: bool, collisions: str) -> mujoco.MjSpec:
     """The hand; arguments as for `hand_spec`.
 
-    Hulls are not the meshes' but shapes of the same extent (`shapes.hull_of`).
+    Without meshes primitives are seen, and hulls are shapes of the meshes' extent
+    (`shapes.hull_of`).
     """
     spec = mujoco.MjSpec()
     spec.modelname = MODEL_NAME
@@ -30,9 +32,9 @@ def built_spec(hand: Hand, *, visual: bool, collisions: str) -> mujoco.MjSpec:
     for body in hand.bodies:
         by_name[body.name] = _add_body(by_name[body.parent], body)
         if visual:
-            _add_picture(by_name[body.name], body, hand)
+            _add_picture(spec, by_name[body.name], body, hand)
         if body.parent and collisions != "primitives":
-            _add_hull(spec, by_name[body.name], body)
+            _add_hulls(spec, by_name[body.name], body, hand)
         if body.parent and collisions != "hulls":
             options = collision_options(body.name)
             for shape in body.shapes:
@@ -43,9 +45,10 @@ def built_spec(hand: Hand, *, visual: bool, collisions: str) -> mujoco.MjSpec:
     return spec
 
 
-def source_files() -> list[Path | str]:
-    """What a built hand is made from, besides its description."""
-    return [Path(__file__), Path(shapes.__file__)]
+def source_files(hand: Hand) -> list[Path | str]:
+    """What a built hand is made from, besides its description; of meshes size and place count."""
+    listing = "".join(f"{path}:{path.stat().st_size};" for path in mesh_files(hand))
+    return [Path(__file__), Path(shapes.__file__), f"{listing}{hand.mesh_mirror}"]
 
 
 def _add_body(parent: mujoco.MjsBody, body: Body) -> mujoco.MjsBody:
@@ -66,21 +69,34 @@ def _add_body(parent: mujoco.MjsBody, body: Body) -> mujoco.MjsBody:
     return added
 
 
-def _add_picture(added: mujoco.MjsBody, body: Body, hand: Hand) -> None:
-    """Primitives to look at: dark joints, light fingers."""
+def _add_picture(spec: mujoco.MjSpec, added: mujoco.MjsBody, body: Body, hand: Hand) -> None:
+    """Meshes to look at, or primitives: dark joints, light fingers."""
+    seen = {"group": VISUAL_GROUP, "mass": 0.0, "contype": 0, "conaffinity": 0}
+    if hand.mesh_folder is not None and body.meshes:
+        for mesh in add_meshes(spec, body, hand):
+            rgba = SKIN_RGBA if "Skin" in mesh else BONE_RGBA
+            added.add_geom(
+                type=mujoco.mjtGeom.mjGEOM_MESH, meshname=mesh, rgba=np.array(rgba), **seen
+            )
+        return
     dark = not body.parent or body.name in (hand.palm_body, *hand.base_segments)
     for shape in body.shapes:
-        geom = add_primitive(added, shape, group=VISUAL_GROUP, mass=0.0, contype=0, conaffinity=0)
-        geom.rgba = np.array(BONE_RGBA if dark else SKIN_RGBA)
+        add_primitive(added, shape, rgba=np.array(BONE_RGBA if dark else SKIN_RGBA), **seen)
 
 
-def _add_hull(spec: mujoco.MjSpec, added: mujoco.MjsBody, body: Body) -> None:
+def _add_hulls(spec: mujoco.MjSpec, added: mujoco.MjsBody, body: Body, hand: Hand) -> None:
+    kind = {"type": mujoco.mjtGeom.mjGEOM_MESH}
+    if hand.mesh_folder is not None and body.meshes:
+        for mesh in add_meshes(spec, body, hand):
+            names = {"name": f"{body.name}_{mesh}", "meshname": mesh}
+            added.add_geom(**collision_options(body.name) | names | kind)
+        return
     if body.hull_bounds_m is None:
         raise ValueError(f"{body.name} has no extent of its hull in the description")
     corners = hull_of(body.shapes[0], body.hull_bounds_m)
     spec.add_mesh(name=f"{body.name}_hull", uservert=corners.astype(np.float32).flatten())
-    options = collision_options(body.name) | {"name": f"{body.name}_hull"}
-    added.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=f"{body.name}_hull", **options)
+    names = {"name": f"{body.name}_hull", "meshname": f"{body.name}_hull"}
+    added.add_geom(**collision_options(body.name) | names | kind)
 
 
 def _add_servo(spec: mujoco.MjSpec, row: Joint) -> None:

@@ -6,6 +6,7 @@ palm down: fingers along +y, the palm's normal along -z, origin at the root.
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -42,6 +43,8 @@ class Body:
     """None: fixed to the parent."""
     hull_bounds_m: tuple[Vector, Vector] | None = None
     """Least and largest corner of the convex hull of the real body's meshes."""
+    meshes: tuple[str, ...] = ()
+    """Names of those meshes in the official description, of the side that it is built from."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,10 @@ class Hand:
     """Fingers straight: lets go of whatever it held."""
     bodies: tuple[Body, ...] = ()
     """Root first, parents before children; empty for a hand whose model is a file of `orca_sim`."""
+    mesh_folder: Path | None = None
+    """Where the bodies' meshes are, if there are any: they are then seen, and hulls are theirs."""
+    mesh_mirror: float = 1.0
+    """-1: the meshes are those of the other side, and x is turned around."""
 
     def __post_init__(self) -> None:
         for name in ("joints", "search_from_rad", "typical_rad", "rest_rad"):

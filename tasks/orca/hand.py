@@ -57,6 +57,6 @@ def source_hash(hand: Hand, *parts: str | Path) -> str:
     """
     names = hand.root_body, hand.palm_body, hand.base_segments, hand.fingertip_bodies
     table = repr((ARMATURE, FRICTION_LOSS, hand.joints, names, hand.palm_down_wxyz, hand.bodies))
-    files = built.source_files() if hand.bodies else official.source_files(hand)
+    files = built.source_files(hand) if hand.bodies else official.source_files(hand)
     code = [Path(__file__), Path(contacts.__file__), table]
     return content_hash([*code, *files, mujoco.__version__, *parts])

@@ -1,5 +1,6 @@
 """The hands by name: read from their files in `descriptions/`, the left ones by a mirror."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -8,33 +9,37 @@ from pathlib import Path
 
 from sernf_isaac.deploy.hand.orca_model import detect_hand
 from sernf_isaac.deploy.protocols import HandDescription
+from sernf_isaac.flags import HAND_DESCRIPTION
 from sernf_isaac.spec import Contract
 from sernf_isaac.yaml_file import read_yaml
 from tasks.orca.description import Body, Fingertip, Hand, Hinge
 from tasks.orca.joints import Joint
+from tasks.orca.meshes import with_meshes
 from tasks.orca.mirror import mirrored
+from tasks.orca.names import FIRST_HAND, HANDS, MIRRORS
 from tasks.orca.shapes import Box, Capsule, Shape
 
 FOLDER = Path(__file__).parent / "descriptions"
-FIRST_HAND = "orca_v1_right"
-"""The hand of every file that is older than hands had names."""
-MIRRORS = {"orca_v2_left": "orca_v2_right"}
-"""Hands that are the mirror of another."""
-HANDS = (FIRST_HAND, "orca_v2_right", *MIRRORS)
 
 
-@lru_cache
 def load_hand(name: str) -> Hand:
-    """A hand's description.
+    """A hand's description, with official meshes where the environment names their folder.
 
     Raises:
         ValueError: If there is no such hand; names those there are.
+        FileNotFoundError: If the folder lacks a mesh.
     """
     if name not in HANDS:
         raise ValueError(f"no hand '{name}'; there are {', '.join(HANDS)}")
+    return _loaded(name, os.environ.get(HAND_DESCRIPTION, ""))
+
+
+@lru_cache
+def _loaded(name: str, description: str) -> Hand:
     if name in MIRRORS:
-        return mirrored(load_hand(MIRRORS[name]), name)
-    return read_hand(FOLDER / f"{name}.yaml")
+        return mirrored(_loaded(MIRRORS[name], description), name)
+    hand = read_hand(FOLDER / f"{name}.yaml")
+    return with_meshes(hand, Path(description)) if description and hand.bodies else hand
 
 
 def hand_of_config(path: Path | str) -> Hand:
@@ -148,6 +153,7 @@ def _body(side: str, name: str, row: dict) -> Body:
         hinge=hinge
         and Hinge(f"{side}_{hinge['joint']}", _tuple(hinge["anchor_m"]), _tuple(hinge["axis"])),
         hull_bounds_m=bounds and (_tuple(bounds[0]), _tuple(bounds[1])),
+        meshes=tuple(row.pop("meshes", ())),
         **row,
     )
 

@@ -1,6 +1,7 @@
 """The ORCA v1 right hand, as most tests use it."""
 
-from tasks.orca.hands import FIRST_HAND, load_hand
+from tasks.orca.hands import load_hand
+from tasks.orca.names import FIRST_HAND
 
 V1 = load_hand(FIRST_HAND)
 HAND = V1.driver

@@ -12,8 +12,9 @@ from first_hand import V1
 from sernf_isaac.deploy.hand.joint_map import JointMap
 from tasks.orca.description import Hand
 from tasks.orca.hand import COLLISIONS, hand_spec
-from tasks.orca.hands import FOLDER, HANDS, load_hand, read_hand
+from tasks.orca.hands import FOLDER, load_hand, read_hand
 from tasks.orca.mirror import mirrored
+from tasks.orca.names import HANDS
 from tasks.orca.shapes import Box, Capsule, hull_of, inertia_of
 
 V2 = load_hand("orca_v2_right")

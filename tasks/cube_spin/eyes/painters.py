@@ -18,7 +18,8 @@ from perception.synthetic.views import SPLITS, View
 from tasks.cube_spin.pictures.scene import picture_model
 from tasks.cube_spin.pictures.states import SOURCES, States, StateSource
 from tasks.cube_spin.teacher.policy import load_teacher
-from tasks.orca.hands import FIRST_HAND, load_hand
+from tasks.orca.hands import load_hand
+from tasks.orca.names import FIRST_HAND
 from tasks.rendering import choose_gl_backend
 
 if TYPE_CHECKING:

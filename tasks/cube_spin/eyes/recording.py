@@ -18,8 +18,9 @@ from tasks.cube_spin.physics import RANDOMIZED
 from tasks.cube_spin.pictures.scene import picture_model
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
-from tasks.orca.hands import FIRST_HAND, load_hand
+from tasks.orca.hands import load_hand
 from tasks.orca.joints import NUM_JOINTS
+from tasks.orca.names import FIRST_HAND
 from tasks.rendering import choose_gl_backend
 
 States = Iterable[tuple[float, SceneState]]

@@ -18,8 +18,9 @@ from tasks.cube_spin.isaac.env_cfg import CubeSpinEnvCfg
 from tasks.cube_spin.isaac.platform import platform_cfg
 from tasks.cube_spin.isaac.scene_cfg import CubeSpinSceneCfg, cube_cfg
 from tasks.orca.description import Hand
-from tasks.orca.hands import FIRST_HAND, load_hand
+from tasks.orca.hands import load_hand
 from tasks.orca.isaac import ROOT_HEIGHT_M
+from tasks.orca.names import FIRST_HAND
 
 IMAGE_SIZE = (320, 240)
 DATA_TYPES = ["rgb", "albedo", "normals", "depth", "semantic_segmentation"]

@@ -16,8 +16,9 @@ from tasks.cube_spin.isaac.mdp.contacts import CUBE_PRIORITY
 from tasks.cube_spin.isaac.platform import platform_cfg, platform_place_m
 from tasks.cube_spin.physics import NOMINAL, Physics
 from tasks.orca.description import Hand
-from tasks.orca.hands import FIRST_HAND, load_hand
+from tasks.orca.hands import load_hand
 from tasks.orca.isaac import ROOT_HEIGHT_M, hand_cfg
+from tasks.orca.names import FIRST_HAND
 
 
 @configclass

@@ -14,7 +14,8 @@ from tasks.cube_spin.config import EpisodeConfig
 from tasks.cube_spin.runs.distill_mlp import distil_mlp, flat_observation, refuse_unused_settings
 from tasks.cube_spin.student.policy import student_normalizer
 from tasks.cube_spin.student.settings import StudentRun, preset
-from tasks.orca.hands import FIRST_HAND, load_hand
+from tasks.orca.hands import load_hand
+from tasks.orca.names import FIRST_HAND
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sernf_isaac.deploy.hand.orca_model import OrcaModel, detect_hand
-from tasks.orca.hands import HANDS, hand_of_config, load_hand
+from tasks.orca.hands import hand_of_config, load_hand
+from tasks.orca.names import HANDS
 
 orca_core = pytest.importorskip("orca_core", reason="needs the extra 'hand'")
 
