@@ -77,10 +77,9 @@ def hand_figures(args: argparse.Namespace) -> dict[str, float]:
     from sernf_isaac.benchmarks.safety import SafetyRequest, safety_figures, safety_table
     from tasks.cube_spin.runs.pair import pair_figures
     from tasks.orca.hands import load_hand
-    from tasks.orca.names import FIRST_HAND
 
     request = SafetyRequest(fuzz=args.fuzz, trials=args.trials)
-    result = safety_figures(load_hand(FIRST_HAND).driver, request) | pair_figures(args.pairs)
+    result = safety_figures(load_hand().driver, request) | pair_figures(args.pairs)
     print(safety_table(result))
     return result
 

@@ -46,10 +46,9 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
     from tasks.cube_spin.teacher.policy import load_teacher
     from tasks.orca.hand import hand_mjcf
     from tasks.orca.hands import driven_hand, load_hand
-    from tasks.orca.names import FIRST_HAND
     from tasks.rendering import choose_gl_backend
 
-    first, install, restore = load_hand(FIRST_HAND), install_command(None), restore_command()
+    first, install, restore = load_hand(), install_command(None), restore_command()
     return [
         package("PyTorch", "torch", install, needed=True),
         package("MuJoCo", "mujoco", install, needed=True),

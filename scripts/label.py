@@ -48,9 +48,8 @@ def serve(run: Path, port: int, *, frames: bool) -> None:
     if frames:
         from tasks.cube_spin.pictures.stored_episode import EpisodeView
         from tasks.orca.hands import load_hand
-        from tasks.orca.names import FIRST_HAND
 
-        draw = EpisodeView(load_hand(FIRST_HAND)).jpeg
+        draw = EpisodeView(load_hand()).jpeg
     token = secrets.token_urlsafe(16)
     app, bound = make_app(run, token, draw), listen(port)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/?token={token}"

@@ -98,7 +98,8 @@ SHARED: dict[str, dict[str, Any]] = {
     "--candidates": {"type": count, "metavar": "N", "help": "chunks that a decision chooses from"},
     "--physics": {
         "metavar": "NAME|FILE",
-        "help": "a YAML file, or nominal, randomized, mixed, wide, reality, hard, distillation",
+        "help": "a YAML file, or nominal, randomized, mixed, wide, reality, hard, distillation, "
+        "wide_distillation",
     },
     "--description": {
         "action": InEnvironment,

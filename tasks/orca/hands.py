@@ -22,7 +22,7 @@ from tasks.orca.shapes import Box, Capsule, Shape
 FOLDER = Path(__file__).parent / "descriptions"
 
 
-def load_hand(name: str) -> Hand:
+def load_hand(name: str = FIRST_HAND) -> Hand:
     """A hand's description, with official meshes where the environment names their folder.
 
     Raises:
