@@ -24,7 +24,8 @@ def with_model(run: HandRun, folder: Path, policy: Path | None = None) -> HandRu
     """
     model = _described(run)
     if policy is None:
-        if (first := first_checkpoint(folder)) is None:
+        begun = (folder / "run.json").is_file()
+        if not begun or (first := first_checkpoint(folder)) is None:
             raise ValueError(f"{folder} has no policy yet; give one with --policy")
         policy = first.file.check(folder)
     contract = load_checkpoint(policy).contract
