@@ -69,7 +69,7 @@ class PolishPlan:
     """Episodes are cut off after so many control steps; their end is bootstrapped."""
     candidates: int = 8
     """Chunks K per decision from the second stage on; the critics choose."""
-    imitated: str = "best"
+    imitated: str = "first"
     """Which rows the likelihood looks at, besides that their episode did not end in failure:
     "first", of the warm-up alone, which are the unchanged policy's (Alg. 3: offline data); "best",
     also the later ones, so that the policy follows what the critics chose from it."""
