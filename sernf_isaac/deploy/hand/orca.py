@@ -75,7 +75,8 @@ class OrcaDriver:
             from orca_core import load_hand
         except ImportError as error:
             raise RuntimeError(f"orca_core is not installed: {install_command('hand')}") from error
-        plain = {"mock": self._mock, "engage_feedback": False, "engage_sensors": False}
+        plain: dict[str, Any] = {"mock": self._mock}
+        plain |= {"engage_feedback": False, "engage_sensors": False}
         if self._config_path:
             self._orca = load_hand(config_path=self._config_path, **plain)
         else:

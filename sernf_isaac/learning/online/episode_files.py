@@ -34,7 +34,7 @@ def pack(episodes: Sequence[Episode]) -> dict:
     }
 
 
-def unpack(packed: dict) -> list[Episode]:
+def unpack(packed: object) -> list[Episode]:
     """The inverse of `pack`.
 
     Raises:

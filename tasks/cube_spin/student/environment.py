@@ -96,7 +96,7 @@ class StudentEnv:
         """Draw the cameras' noise from this seed from now on."""
         self._generator.manual_seed(seed + CAMERA_SEED)
 
-    def restart(self) -> None:
+    def reset(self) -> None:
         """New episodes everywhere."""
         self.inner.reset()
         self._begin()

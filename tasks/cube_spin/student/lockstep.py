@@ -66,7 +66,7 @@ class LockstepHands:
 
     def reset(self) -> Observation:
         """Begin N episodes; groups (N, F) of this step."""
-        self._env.restart()
+        self._env.reset()
         self.hold = self._env.get_observations()["hold"].clone()
         return self._seen()
 
