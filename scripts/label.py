@@ -47,9 +47,8 @@ def serve(run: Path, port: int, *, frames: bool) -> None:
     draw = None
     if frames:
         from tasks.cube_spin.pictures.stored_episode import EpisodeView
-        from tasks.orca.hands import load_hand
 
-        draw = EpisodeView(load_hand()).jpeg
+        draw = EpisodeView(run).jpeg
     token = secrets.token_urlsafe(16)
     app, bound = make_app(run, token, draw), listen(port)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/?token={token}"

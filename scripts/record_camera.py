@@ -37,15 +37,19 @@ def main() -> None:
 
     from tasks.cube_spin.config import CONTROL_DT_S
     from tasks.cube_spin.eyes import recording as eyes
+    from tasks.cube_spin.teacher.policy import load_teacher
+    from tasks.orca.hands import hand_of_run, load_hand
 
     if not 2 * CONTROL_DT_S <= args.seconds <= MOST_S:
         raise ValueError(f"--seconds ({args.seconds}) must be {2 * CONTROL_DT_S:g} to {MOST_S:g}")
     torch.set_num_threads(1)
     if args.episode:
+        hand = hand_of_run(args.episode)
         states = eyes.episode_states(eyes.longest_episode(args.episode), args.seconds)
     else:
+        hand = load_hand(load_teacher(args.policy).task.hand)
         states = eyes.teacher_states(args.policy, args.seconds, args.seed)
-    frames = eyes.record(states, args.out, (args.width, args.height), seed=args.seed)
+    frames = eyes.record(hand, states, args.out, (args.width, args.height), seed=args.seed)
     print(f"{frames} frames -> {args.out}")
 
 

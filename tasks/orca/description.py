@@ -81,6 +81,8 @@ class Hand:
     """Rotation of the root that lets the hand hang palm down."""
     grasp_point_m: Vector
     """Where a held object should be: under the palm, between thumb and fingers, from the root."""
+    camera_from_grasp_m: Vector
+    """Eye of a camera that looks up at the object, from the grasp point."""
     search_from_rad: tuple[float, ...]
     """Joint angles of a relaxed closure around it, where a search for grasps begins."""
     typical_rad: tuple[float, ...]

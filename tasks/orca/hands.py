@@ -7,6 +7,7 @@ from functools import lru_cache
 from math import inf
 from pathlib import Path
 
+from sernf_isaac.data.run_info import ACTION, info_of_run
 from sernf_isaac.deploy.hand.orca_model import detect_hand
 from sernf_isaac.deploy.protocols import HandDescription
 from sernf_isaac.flags import HAND_DESCRIPTION
@@ -75,6 +76,16 @@ def hand_with_joints(names: Sequence[str]) -> Hand:
     raise ValueError(f"no hand has the joints {', '.join(names)}")
 
 
+def hand_of_run(run: Path) -> Hand:
+    """The hand that recorded a run's episodes.
+
+    Raises:
+        FileNotFoundError: If there is no run.
+        ValueError: If its joints are no hand's, as those of an arm.
+    """
+    return hand_with_joints(info_of_run(run).columns.get(ACTION, ()))
+
+
 def with_hand(contract: Contract) -> Contract:
     """A policy's contract with the name of its hand, which old files lack."""
     return replace(contract, hand=contract.hand or FIRST_HAND)
@@ -111,7 +122,7 @@ def read_hand(path: Path) -> Hand:
 def _hand(name: str, content: dict) -> Hand:
     side = content["side"]
     joints, bodies = content.pop("joints"), content.pop("bodies", {})
-    vectors = {"palm_down_wxyz", "grasp_point_m"}
+    vectors = "palm_down_wxyz", "grasp_point_m", "camera_from_grasp_m"
     given = {key: _tuple(content.pop(key)) for key in vectors}
     for key in ("root_body", "palm_body"):
         given[key] = f"{side}_{content.pop(key)}"

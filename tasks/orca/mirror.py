@@ -43,6 +43,7 @@ def mirrored(hand: Hand, name: str) -> Hand:
         ),
         palm_down_wxyz=_rotation(hand.palm_down_wxyz),
         grasp_point_m=_point(hand.grasp_point_m),
+        camera_from_grasp_m=_point(hand.camera_from_grasp_m),
         bodies=tuple(map(body_of, hand.bodies)),
         mesh_mirror=-hand.mesh_mirror,
     )

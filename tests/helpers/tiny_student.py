@@ -1,5 +1,6 @@
 """A student that knows nothing, small enough for tests of what goes on around it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,17 +13,18 @@ from sernf_isaac.policy import ChunkPolicy
 from tasks.cube_spin.config import tuned_task
 from tasks.cube_spin.student.environment import StudentObservationConfig
 from tasks.cube_spin.student.policy import save_student, student_layout, student_normalizer
+from tasks.orca.description import Hand
 
 POLICY = PolicyConfig(token_dim=16, width=16, num_couplings=2, num_heads=2)
 CRITIC = CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16)
 
 
-def save_tiny_student(path: Path, *, with_critics: bool = True) -> Path:
+def save_tiny_student(path: Path, *, with_critics: bool = True, hand: Hand = V1) -> Path:
     """Write it."""
     layout = student_layout(ChunkSpec(), POLICY, CRITIC, 0)
     torch.manual_seed(0)
     actor = build_actor(layout)
     critics = build_critics(layout) if with_critics else None
-    tiny = ChunkPolicy(layout, actor, critics, student_normalizer(V1))
-    save_student(path, tiny, tuned_task(), StudentObservationConfig(), {})
+    tiny = ChunkPolicy(layout, actor, critics, student_normalizer(hand))
+    save_student(path, tiny, replace(tuned_task(), hand=hand.name), StudentObservationConfig(), {})
     return path

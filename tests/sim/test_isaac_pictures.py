@@ -22,7 +22,7 @@ SIZE, FOCAL_PX, NUM_ENVS = (320, 240), 270.0, 3
 
 @pytest.fixture(scope="module")
 def cameras() -> Iterator[IsaacCameras]:
-    made = IsaacCameras(NUM_ENVS, SIZE)
+    made = IsaacCameras(V1, NUM_ENVS, SIZE)
     yield made
     made.close()
 

@@ -18,8 +18,8 @@ from perception.synthetic.views import SPLITS, View
 from tasks.cube_spin.pictures.scene import picture_model
 from tasks.cube_spin.pictures.states import SOURCES, States, StateSource
 from tasks.cube_spin.teacher.policy import load_teacher
+from tasks.orca.description import Hand
 from tasks.orca.hands import load_hand
-from tasks.orca.names import FIRST_HAND
 from tasks.rendering import choose_gl_backend
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class IsaacRenderer:
     """Isaac Lab's cameras as a `Renderer`: unlit pictures, lit by `relight`.
 
     Args:
+        hand: Which hand.
         num_envs: Pictures per batch.
         size: Width and height in pixels.
         device: "cpu" or "cuda:N".
@@ -90,10 +91,10 @@ class IsaacRenderer:
         48,
     )  # looked up unfiltered: a tile as large as the cube seen
 
-    def __init__(self, num_envs: int, size: tuple[int, int], device: str) -> None:
+    def __init__(self, hand: Hand, num_envs: int, size: tuple[int, int], device: str) -> None:
         from tasks.cube_spin.pictures.isaac import IsaacCameras
 
-        self._cameras, self.batch = IsaacCameras(num_envs, size, device), num_envs
+        self._cameras, self.batch = IsaacCameras(hand, num_envs, size, device), num_envs
 
     def render(
         self, states: Sequence[SceneState], views: Sequence[View], looks: Sequence[Look]
@@ -143,6 +144,11 @@ class IsaacRenderer:
         )
 
 
+def hand_of_policy(policy: Path) -> Hand:
+    """The hand that a teacher is for."""
+    return load_hand(load_teacher(policy).task.hand)
+
+
 @dataclass(frozen=True)
 class TwinPainters:
     """Makes a `StatePainter` on the twin's renderer, in whatever process calls it."""
@@ -155,7 +161,7 @@ class TwinPainters:
         torch.set_num_threads(1)
         choose_gl_backend()
         size = (self.config.view.width, self.config.view.height)
-        renderer = MujocoRenderer(picture_model(load_hand(FIRST_HAND)), size)
+        renderer = MujocoRenderer(picture_model(hand_of_policy(self.policy)), size)
         return StatePainter(renderer, self.config, self.policy, self.seed)
 
 
@@ -172,5 +178,5 @@ class IsaacPainters:
     def __call__(self) -> StatePainter:
         torch.set_num_threads(1)
         size = (self.config.view.width, self.config.view.height)
-        renderer = IsaacRenderer(self.num_envs, size, self.device)
+        renderer = IsaacRenderer(hand_of_policy(self.policy), self.num_envs, size, self.device)
         return StatePainter(renderer, self.config, self.policy, self.seed)

@@ -18,19 +18,21 @@ from tasks.cube_spin.physics import RANDOMIZED
 from tasks.cube_spin.pictures.scene import picture_model
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
-from tasks.orca.hands import load_hand
+from tasks.orca.description import Hand
 from tasks.orca.joints import NUM_JOINTS
-from tasks.orca.names import FIRST_HAND
 from tasks.rendering import choose_gl_backend
 
 States = Iterable[tuple[float, SceneState]]
 """Times [s] and what there is to be seen."""
 
 
-def record(states: States, out: Path, size: tuple[int, int] = (320, 240), *, seed: int) -> int:
+def record(
+    hand: Hand, states: States, out: Path, size: tuple[int, int] = (320, 240), *, seed: int
+) -> int:
     """Film states with a camera that was placed at random; returns the number of frames.
 
     Args:
+        hand: Which hand.
         states: Times and states.
         out: Folder of the recording.
         size: Width and height in pixels.
@@ -39,7 +41,7 @@ def record(states: States, out: Path, size: tuple[int, int] = (320, 240), *, see
     os.environ.setdefault("LP_NUM_THREADS", "0")  # software rendering without threads of its own
     choose_gl_backend()
     recorder = FrameRecorder(out)
-    renderer = MujocoRenderer(picture_model(load_hand(FIRST_HAND)), size)
+    renderer = MujocoRenderer(picture_model(hand), size)
     try:
         return record_states(renderer, states, recorder, seed=seed)
     finally:

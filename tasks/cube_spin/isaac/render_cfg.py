@@ -24,7 +24,6 @@ from tasks.orca.names import FIRST_HAND
 
 IMAGE_SIZE = (320, 240)
 DATA_TYPES = ["rgb", "albedo", "normals", "depth", "semantic_segmentation"]
-EYE_FROM_CUBE_M = (0.02, -0.04, -0.27)
 VERTICAL_FIELD_OF_VIEW_DEG = 38.0
 FOCAL_LENGTH_MM = 24.0
 
@@ -32,11 +31,12 @@ FOCAL_LENGTH_MM = 24.0
 def below_camera_cfg(hand: Hand) -> CameraCfg:
     """A camera under the palm that looks up at the cube; `set_world_poses` moves it."""
     width, height = IMAGE_SIZE
-    backward = np.array(EYE_FROM_CUBE_M) / np.linalg.norm(EYE_FROM_CUBE_M)
+    from_cube = np.array(hand.camera_from_grasp_m)
+    backward = from_cube / np.linalg.norm(from_cube)
     right = np.cross([0.0, 0.0, 1.0], backward)
     right /= np.linalg.norm(right)
     axes = np.stack([right, np.cross(backward, right), backward], axis=1)
-    eye = np.array(hand.grasp_point_m) + EYE_FROM_CUBE_M + np.array([0.0, 0.0, ROOT_HEIGHT_M])
+    eye = np.array(hand.grasp_point_m) + from_cube + np.array([0.0, 0.0, ROOT_HEIGHT_M])
     half_angle = math.radians(VERTICAL_FIELD_OF_VIEW_DEG) / 2.0
     return CameraCfg(
         prim_path="{ENV_REGEX_NS}/Camera",

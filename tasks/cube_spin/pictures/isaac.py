@@ -18,6 +18,7 @@ from torch import Tensor
 from tasks.cube_spin.isaac.environment import IsaacCubeSpin, isaac_configs, open_isaac_env
 from tasks.cube_spin.isaac.mdp.events import write_state
 from tasks.cube_spin.pictures.states import States
+from tasks.orca.description import Hand
 
 RENDER_TASK = "Sernf-Orca-CubeSpin-Render"
 KINDS = ("nothing", "hand", "cube")
@@ -39,13 +40,17 @@ class IsaacCameras:
     """An Isaac Lab simulation that only shows states; close it before another one is made.
 
     Args:
+        hand: Which hand.
         num_envs: N, pictures taken at once.
         size: Width and height of a picture in pixels.
         device: "cpu" or "cuda:N".
     """
 
-    def __init__(self, num_envs: int, size: tuple[int, int], device: str = "cpu") -> None:
+    def __init__(
+        self, hand: Hand, num_envs: int, size: tuple[int, int], device: str = "cpu"
+    ) -> None:
         cfg, _ = isaac_configs(RENDER_TASK, num_envs=num_envs, device=device)
+        cfg.task.hand = hand.name
         cfg.scene.camera.width, cfg.scene.camera.height = size
         self._env: IsaacCubeSpin = open_isaac_env(cfg)
         lab = self._env.unwrapped

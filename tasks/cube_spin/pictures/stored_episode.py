@@ -1,6 +1,7 @@
 """Pictures of a stored episode: the twin's hand and cube put where sensors and camera saw them."""
 
 import io
+from pathlib import Path
 
 import imageio.v3 as iio
 import mujoco
@@ -10,7 +11,7 @@ from sernf_isaac.data.episode import Episode
 from sernf_isaac.deploy.actor.recorder import POSE
 from tasks.cube_spin.config import PLATFORM_GONE_M
 from tasks.cube_spin.twin.scene import PALM_CAMERA, SIDE_CAMERA, twin_model
-from tasks.orca.description import Hand
+from tasks.orca.hands import hand_of_run
 from tasks.orca.joints import NUM_JOINTS
 from tasks.rendering import choose_gl_backend
 
@@ -21,12 +22,12 @@ class EpisodeView:
     """Draws single steps; made at the first use, and to be used by one thread only.
 
     Args:
-        hand: Which hand recorded it.
+        run: Where the episodes are from; tells the hand.
         size: Edge of each of the two square views in pixels.
     """
 
-    def __init__(self, hand: Hand, size: int = 240) -> None:
-        self._hand, self._size = hand, size
+    def __init__(self, run: Path, size: int = 240) -> None:
+        self._run, self._size = run, size
         self._renderer: mujoco.Renderer | None = None
 
     def jpeg(self, episode: Episode, step: int) -> bytes:
@@ -54,9 +55,10 @@ class EpisodeView:
 
     def _open(self) -> None:
         choose_gl_backend()
-        self._model = twin_model(self._hand, visual=True)
+        hand = hand_of_run(self._run)
+        self._model = twin_model(hand, visual=True)
         self._data = mujoco.MjData(self._model)
-        self._data.mocap_pos[0] = (*self._hand.grasp_point_m[:2], PLATFORM_GONE_M)
+        self._data.mocap_pos[0] = (*hand.grasp_point_m[:2], PLATFORM_GONE_M)
         self._renderer = mujoco.Renderer(self._model, self._size, self._size)
         self._option = mujoco.MjvOption()
         self._option.geomgroup[1] = 0  # hide collision shapes

@@ -30,6 +30,7 @@ from tasks.cube_spin.runs.play import film_policy
 from tasks.cube_spin.runs.rehearse import Rehearsal, rehearsal
 from tasks.cube_spin.student.settings import preset
 from tasks.cube_spin.teacher.policy import load_teacher
+from tasks.orca.hands import hand_of_run
 
 WINDOW = 3
 """Iterations whose mean is the beginning, and the end, of a curve."""
@@ -137,7 +138,9 @@ def film_episode(out: Path, run: Path, seconds: float, seed: int) -> float:
     Returns:
         The part of the pictures with a pose.
     """
-    record(episode_states(longest_episode(run), seconds), out / "camera", seed=seed)
+    record(
+        hand_of_run(run), episode_states(longest_episode(run), seconds), out / "camera", seed=seed
+    )
     file = load_detector(DEFAULT_DETECTOR)
     tracker = CubeTracker(CornerDetector(file.network, file.config), tracker_config(file))
     return film(Recording(out / "camera"), tracker, out / "eyes.mp4", rate_hz=1 / CONTROL_DT_S)

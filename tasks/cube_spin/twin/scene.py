@@ -143,7 +143,11 @@ def _add_stage(spec: mujoco.MjSpec, hand: Hand) -> None:
         pos=[-0.2, 0.5, -0.5], dir=[0.35, -0.45, 0.7], diffuse=[0.35] * 3, castshadow=False
     )
     target = np.array(hand.grasp_point_m)
-    eyes = {PALM_CAMERA: (0.02, -0.04, -0.27), SIDE_CAMERA: (0.24, 0.16, -0.02)}
+    little_finger = 1.0 if hand.side == "right" else -1.0
+    eyes = {
+        PALM_CAMERA: hand.camera_from_grasp_m,
+        SIDE_CAMERA: (0.24 * little_finger, 0.16, -0.02),
+    }
     for name, offset in eyes.items():
         spec.worldbody.add_camera(
             name=name, pos=target + offset, xyaxes=_look_axes(-np.array(offset)), fovy=38.0
