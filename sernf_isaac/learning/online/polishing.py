@@ -61,6 +61,7 @@ class PolishPlan:
     online_rounds: int = 25
     """The policy learns, on offline and online rows."""
     updates_per_round: int = 80
+    """Of the round's stage."""
     critic_updates: int = 4
     """Steps of the critics in one update, among which its batch is dealt out."""
     batch_size: int = 256
