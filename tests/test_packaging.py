@@ -10,6 +10,7 @@ import tomllib
 from importlib import import_module
 from importlib.metadata import entry_points, version
 from pathlib import Path
+from zipfile import ZipFile
 
 import gymnasium as gym
 import pytest
@@ -130,6 +131,7 @@ def installed(tmp_path_factory):
     (wheel,) = folder.glob("*.whl")
     venv = folder / "env"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    _check_complete(wheel)
     pip = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*pip, wheel], check=True)
     (purelib,) = (venv / "lib").glob("python*/site-packages")
@@ -139,6 +141,17 @@ def installed(tmp_path_factory):
         decoy = "raise AssertionError('a folder of the user was imported')\n"
         (folder / "here" / name / "__init__.py").write_text(decoy)
     return folder / "here", venv / "bin"
+
+
+def _check_complete(wheel):
+    """Whether the wheel holds what git tracks in the folders that are installed."""
+    folders = ("sernf_isaac", "tasks", "perception", "scripts", "assets")
+    listed = ["git", "ls-files", "--", *folders]
+    tracked = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    expected = {f"sernf_isaac/{name.removeprefix('sernf_isaac/')}" for name in tracked.split()}
+    held = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert expected <= held, sorted(expected - held)
+    assert {name.partition("/")[0] for name in held} == {"sernf_isaac"}
 
 
 def _run(installed, program, *arguments):
