@@ -123,7 +123,7 @@ def _hand(name: str, content: dict) -> Hand:
     side = content["side"]
     joints, bodies = content.pop("joints"), content.pop("bodies", {})
     vectors = "palm_down_wxyz", "grasp_point_m", "camera_from_grasp_m"
-    given = {key: _tuple(content.pop(key)) for key in vectors}
+    given: dict[str, object] = {key: _tuple(content.pop(key)) for key in vectors}
     for key in ("root_body", "palm_body"):
         given[key] = f"{side}_{content.pop(key)}"
     segments = tuple(f"{side}_{body}" for body in content.pop("base_segments"))
@@ -140,7 +140,7 @@ def _hand(name: str, content: dict) -> Hand:
             Fingertip(f"{side}_{body}", _tuple(tip["centre_m"]), tip["radius_m"])
             for body, tip in tips
         ),
-        **given,
+        **given,  # type: ignore[arg-type]  # the file's entries by name
         **content,
     )
 
