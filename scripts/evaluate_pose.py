@@ -33,14 +33,15 @@ def parse() -> argparse.Namespace:
     add("--seed", default=0, help="of drop-outs and outliers")
     add("--device", default="cpu")
     add("--threads", default=2, help="threads of torch, on a CPU")
+    add("--replay", type=Path, help="file for poses of --sequence, to try filters on (NPZ)")
     add("--json", default=None)
     add("--figure", default=None)
     add("--video", default=None, help="film of --sequence (MP4)")
     args = parser.parse()
     if not args.shards and not args.sequence:
         parser.error("nothing to judge: give --shards, --sequence or both")
-    if args.video and not args.sequence:
-        parser.error("--video films a --sequence")
+    if (args.video or args.replay) and not args.sequence:
+        parser.error("--video and --replay are of a --sequence")
     return args
 
 
@@ -68,26 +69,27 @@ def judge_images(args: argparse.Namespace, detector: "DetectorFile", device: str
     report = evaluate(detector, samples, device)
     print(report.text)
     if args.figure:
-        draw_report(
-            args.figure, report, f"{args.detector.name}, {len(samples)} {args.split} images"
-        )
+        title = f"{args.detector.name}, {len(samples)} {args.split} images"
+        draw_report(args.figure, report, title)
         print(f"figure  -> {args.figure}")
     return report.numbers
 
 
 def judge_sequence(args: argparse.Namespace, detector: "DetectorFile", device: str) -> dict:
-    from perception.report.evaluation import evaluate_sequence, film_sequence
+    from perception.report.evaluation import evaluate_sequence, film_sequence, measure_film
     from perception.report.sequences import SequenceConfig
     from perception.report.tables import sequence_table
 
     config = SequenceConfig(args.latency, args.dropout, args.outliers, args.seed)
     figure = args.figure and args.figure.with_stem(f"{args.figure.stem}_sequence")
-    numbers = evaluate_sequence(
-        detector, args.sequence, device, config, figure, lowpass=args.lowpass
-    )
+    how = {"figure": figure, "lowpass": args.lowpass}
+    numbers = evaluate_sequence(detector, args.sequence, device, config, **how)
     print(sequence_table(numbers))
     if figure:
         print(f"figure  -> {figure}")
+    if args.replay:
+        measure_film(detector, args.sequence, device).save(args.replay)
+        print(f"poses   -> {args.replay}")
     if args.video:
         posed = film_sequence(detector, args.sequence, device, args.video, lowpass=args.lowpass)
         print(f"video   -> {args.video} (pose in {100 * posed:.1f} % of the images)")

@@ -25,6 +25,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=320, help="of the pictures [pixels]")
     parser.add_argument("--height", type=int, default=240, help="of the pictures [pixels]")
     parser.add_argument("--policy", default=DEFAULT_TEACHER, help="teacher that spins the cube")
+    parser.add_argument("--spin", type=float, default=None, help="command it [rad/s]; default: any")
     text = "show the longest episode of this run of run_hand.py instead"
     parser.add_argument("--episode", type=Path, default=None, help=text)
     parser.add_argument("--seed", default=0)
@@ -48,7 +49,7 @@ def main() -> None:
         states = eyes.episode_states(eyes.longest_episode(args.episode), args.seconds)
     else:
         hand = load_hand(load_teacher(args.policy).task.hand)
-        states = eyes.teacher_states(args.policy, args.seconds, args.seed)
+        states = eyes.teacher_states(args.policy, args.seconds, args.seed, args.spin)
     frames = eyes.record(hand, states, args.out, (args.width, args.height), seed=args.seed)
     print(f"{frames} frames -> {args.out}")
 

@@ -111,12 +111,13 @@ SHARED: dict[str, dict[str, Any]] = {
     "--summary": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "compare these and stop"},
 }
 """Type and meaning of each flag that several scripts have; a script may narrow the text."""
-WRITTEN = ("out", "json", "figure", "video", "to", "print", "draw", "picture")
+WRITTEN = ("out", "json", "figure", "video", "replay", "to", "print", "draw", "picture")
 """Flags that name what will be written; whether that is possible is found out before the work."""
 FILES: dict[str, tuple[str, ...]] = {
     "json": (),
     "figure": (".png", ".pdf", ".svg", ".jpg", ".jpeg"),
     "video": (".mp4", ".mkv", ".mov"),
+    "replay": (".npz",),
 }
 """Those that are files, and the endings they may have; any if there are none."""
 SETTINGS_HELP = (

@@ -78,7 +78,7 @@ class PoseResult:
 class PoseConfig:
     """When corners make a pose. Pixels are those of the image the detector saw (320 wide)."""
 
-    max_corner_sigma_px: float = 6.0
+    max_corner_sigma_px: float = 12.0
     """Places less certain than this are not used."""
     tolerance_px: float = 0.5
     """Standard deviation added to every place where poses are judged: a pose from three noisy
@@ -101,7 +101,14 @@ class PoseConfig:
     max_rotation_sigma_rad: float = 0.35
     """Largest standard deviation of the rotation, all axes together; above, it says too little."""
     covariance_factor: float = 1.0
-    """Factor on the corners' covariance, from the normalised errors on held-out images."""
+    """Factor on the covariance of a corner's only place, from the normalised errors on held-out
+    images."""
+    vague_factor: float = 6.0
+    """The factor where the network hesitates: hidden corners are guessed from the others, and all
+    guesses of a picture are wrong together."""
+    vague_mass: float = 0.6
+    """A place with this probability or less is vague; between here and 1 the factor is in between.
+    """
 
 
 def solve_pose(
@@ -235,7 +242,9 @@ class _Problem:
 
 def _usable(corners: Corners, config: PoseConfig) -> Places:
     """Places that are finite and certain enough; the others get no mass."""
-    covariance = corners.covariance * config.covariance_factor
+    factors = config.vague_factor, config.covariance_factor
+    factor = np.interp(corners.mass, (config.vague_mass, 1.0), factors)
+    covariance = corners.covariance * factor[..., None, None]
     xx, xy, yy = covariance[..., 0, 0], covariance[..., 0, 1], covariance[..., 1, 1]
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite fails the comparisons
         middle, spread = (xx + yy) / 2.0, np.hypot((xx - yy) / 2.0, xy)

@@ -15,6 +15,7 @@ from perception.report.figures import accuracy_figure, sequence_figure
 from perception.report.film import film
 from perception.report.frames import FrameRecord, judge_frames
 from perception.report.mishaps import MistakenDetector
+from perception.report.replay import MeasuredFilm
 from perception.report.sequences import SequenceConfig, play, summarize_sequence
 from perception.report.speed import stage_times
 from perception.report.summary import (
@@ -110,6 +111,30 @@ def evaluate_sequence(
         "mistakes": mistaken.mistakes,
         "config": asdict(config) | {"lowpass": lowpass},
     }
+
+
+def measure_film(detector_file: DetectorFile, recording: Path, device: str) -> MeasuredFilm:
+    """What the eyes measure on every picture of a recording with true poses.
+
+    Raises:
+        ValueError: If the recording holds no true poses.
+    """
+    film = Recording(recording)
+    if film.poses is None:
+        raise ValueError(f"{recording} has no true poses (poses), so it cannot be judged")
+    detector = CornerDetector(detector_file.network, detector_file.config, device)
+    tracker = CubeTracker(detector, tracker_config(detector_file))
+    poses, covariances = (
+        np.full((len(film.times_s), 4, 4), np.nan),
+        np.zeros((len(film.times_s), 6, 6)),
+    )
+    for number in range(len(film.times_s)):
+        frame = film.read()
+        assert frame is not None, "one per time"
+        result = tracker.see(frame).result
+        if result.T_camera_cube is not None and result.covariance is not None:
+            poses[number], covariances[number] = result.T_camera_cube, result.covariance
+    return MeasuredFilm(np.array(film.times_s), poses, covariances, film.poses)
 
 
 def film_sequence(

@@ -86,7 +86,7 @@ def play(
             f"{config.settle_s:g} s"
         )
     rng = np.random.default_rng(config.seed)
-    truth = _Truth(np.array(recording.times_s), recording.poses)
+    truth = Truth(np.array(recording.times_s), recording.poses)
     asked_s = np.arange(
         recording.times_s[0] + config.settle_s, recording.times_s[-1], 1 / config.query_rate_hz
     )
@@ -169,8 +169,13 @@ def summarize_sequence(
     return numbers
 
 
-class _Truth:
-    """The true pose between frames."""
+class Truth:
+    """The true pose between frames.
+
+    Args:
+        times_s: (T,) growing.
+        poses: (T, 4, 4) at these times.
+    """
 
     def __init__(self, times_s: Array, poses: Array) -> None:
         self._position = CubicSpline(times_s, poses[:, :3, 3])
@@ -189,7 +194,7 @@ class _Truth:
         return self._yaw.add(self._rotation(time_s))
 
 
-def _ask(tracker: CubeTracker, time_s: float, truth: _Truth, yaw: YawCounter) -> SequenceRecord:
+def _ask(tracker: CubeTracker, time_s: float, truth: Truth, yaw: YawCounter) -> SequenceRecord:
     true_yaw = truth.yaw_at(time_s)
     answer = tracker.pose_at(time_s)
     if answer is None:

@@ -28,9 +28,9 @@ from perception.tracking.state import (
 
 GATE_997 = 19.80
 """Chi-square quantile of six dimensions at 99.7 %."""
-GATE_OF_JERKS = 45.0
-"""The same quantile for a cube that is pushed by fingers: few of its jerks are large, but far
-larger than a normal distribution has them (on films of the twin 25 to 55)."""
+GATE_OF_JERKS = 60.0
+"""Three times that, for a cube that fingers push: few jerks are large, but far larger than a normal
+distribution has them. On films of the twin 0 to 1 of 400 good measurements lie beyond."""
 
 
 @dataclass(frozen=True)

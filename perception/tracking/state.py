@@ -23,13 +23,13 @@ class MotionConfig:
     jerk for a spin runs away with it, and throws the next good measurements away.
     """
 
-    jerks_m2_s: float = 6e-5
+    jerks_m2_s: float = 1e-4
     """Spectral density of the jerks of the position."""
     jerks_rad2_s: float = 0.1
     """Spectral density of the jerks of the rotation."""
-    acceleration_m2_s3: float = 0.002
+    acceleration_m2_s3: float = 0.0005
     """Spectral density of the linear acceleration."""
-    spin_acceleration_rad2_s3: float = 0.1
+    spin_acceleration_rad2_s3: float = 0.05
     """Spectral density of the angular acceleration."""
     velocity_decay_s: float = 0.1
     """A cube in a hand does not keep drifting: its velocity fades with this time constant."""

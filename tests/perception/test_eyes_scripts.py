@@ -76,7 +76,8 @@ def test_calibrating_says_what_is_wrong(message, tmp_path, monkeypatch, argument
     ("arguments", "expected"),
     [
         ([], "nothing to judge"),
-        (["--video", "{}/a.mp4", "--shards", "{}"], "--video films a --sequence"),
+        (["--video", "{}/a.mp4", "--shards", "{}"], "--video and --replay are"),
+        (["--sequence", "{}/recording", "--replay", "{}/a.csv"], "a replay ends in one of .npz"),
         (["--sequence", "{}/none"], "no recording at"),
         (["--sequence", "{}/recording", "--video", "{}/a.txt"], "a video ends in one of .mp4"),
         (["--sequence", "{}/recording", "--figure", "{}/a.xyz"], "a figure ends in one of .png"),

@@ -72,6 +72,30 @@ def test_exact_corners_give_the_exact_pose(rng):
         assert result.residual_px < 1e-3
 
 
+def test_vague_corners_that_are_wrong_together_are_not_believed(rng):
+    """A network guesses the hidden corners of a face seen from the front, all with one error."""
+    believed = PoseConfig(vague_factor=1.0)
+    normalized = {config: [] for config in (PoseConfig(), believed)}
+    for _ in range(30):
+        pose = transform(
+            np.array([0.0, 0.0, 0.3]), Rotation.from_rotvec(rng.normal(0, 0.1, 3)).as_quat()
+        )
+        corners = measured(pose, rng, np.full(8, 0.5))
+        hidden = np.argsort(POINTS @ pose[2, :3])[4:]
+        uv, covariance, mass = corners.uv.copy(), corners.covariance.copy(), corners.mass.copy()
+        uv[hidden] += 3.0 * rng.normal(size=2)
+        covariance[hidden], mass[hidden] = 3.0**2 * np.eye(2), 0.5
+        for config, values in normalized.items():
+            result = solve_pose(Corners(uv, covariance, mass), POINTS, CAMERA, config)
+            if result.ok:
+                error = pose_error(result.T_camera_cube, pose)
+                values.append(error @ np.linalg.solve(result.covariance, error))
+    honest, trusting = normalized.values()
+    assert len(honest) >= len(trusting) - 3
+    assert np.mean(honest) < 8.0
+    assert np.mean(trusting) > 1.5 * np.mean(honest)
+
+
 def test_a_skewed_camera_gives_the_same_pose(rng):
     pose = random_pose(rng)
     homography = np.array([[0.95, 0.2, 5.0], [-0.2, 1.1, 30.0], [0.0, 0.0, 1.0]])

@@ -13,7 +13,7 @@ from perception.synthetic.mujoco_renderer import MujocoRenderer, SceneState
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.deploy.actor.recorder import POSE
-from tasks.cube_spin.config import CONTROL_DT_S, evaluation_task
+from tasks.cube_spin.config import CONTROL_DT_S, CommandConfig, evaluation_task
 from tasks.cube_spin.physics import RANDOMIZED
 from tasks.cube_spin.pictures.scene import picture_model
 from tasks.cube_spin.teacher.policy import load_teacher
@@ -50,11 +50,20 @@ def record(
 
 @torch.inference_mode()
 def teacher_states(
-    policy_file: Path, seconds: float, seed: int
+    policy_file: Path, seconds: float, seed: int, spin_rad_s: float | None = None
 ) -> Iterator[tuple[float, SceneState]]:
-    """One world of a teacher, a state per control step, until the cube drops."""
+    """One world of a teacher, a state per control step, until the cube drops.
+
+    Args:
+        policy_file: The teacher.
+        seconds: At most.
+        seed: Of the world.
+        spin_rad_s: What it is commanded; drawn from the task's commands when None.
+    """
     policy = load_teacher(policy_file)
     task = evaluation_task(policy.task)
+    if spin_rad_s is not None:
+        task = replace(task, command=CommandConfig.fixed(spin_rad_s))
     task = replace(task, episode=replace(task.episode, length_s=seconds + 1.0))
     twin = CubeSpinTwin(1, task, RANDOMIZED, threads=1, constants=policy.constants)
     try:
