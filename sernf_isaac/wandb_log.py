@@ -38,7 +38,7 @@ def open_log(folder: Path) -> Log | None:
     project = os.environ.get(PROJECT)
     if not project:
         return None
-    import wandb
+    import wandb  # type: ignore[import-not-found]  # an extra
 
     settings = folder / CONFIG_FILE
     config = yaml.safe_load(settings.read_text()) if settings.is_file() else None

@@ -137,7 +137,7 @@ class _Notes:
         if (expected := tracked.state_at(measurement.time_s)) is not None:
             off = pose_error(measurement.pose, expected.pose)
             spread = expected.covariance[np.ix_(_POSE, _POSE)] + measurement.covariance
-            self._add("nis", off @ np.linalg.solve(spread, off))
+            self._add("nis", float(off @ np.linalg.solve(spread, off)))
 
     def outcome(self, outcome: Outcome, *, wrong: bool) -> None:
         self._moments += 1
@@ -150,7 +150,7 @@ class _Notes:
                 continue
             error = self._error(name, state.pose, truth.at(at_s))
             spread = state.covariance[np.ix_(_POSE, _POSE)]
-            self._add(f"nees{suffix}", error @ np.linalg.solve(spread, error))
+            self._add(f"nees{suffix}", float(error @ np.linalg.solve(spread, error)))
 
     def summary(self) -> dict[str, float | int]:
         numbers: dict[str, float | int] = {}
@@ -177,7 +177,7 @@ def _mistaken(pose: Array, rng: np.random.Generator) -> Array:
     if rng.random() < 0.5:
         wrong[:3, :3] = pose[:3, :3] @ OTHER_FACES[rng.integers(len(OTHER_FACES))]
         return wrong
-    wrong[:3, :3] = Rotation.random(random_state=rng).as_matrix()
+    wrong[:3, :3] = Rotation.random(rng=rng).as_matrix()
     wrong[:3, 3] += rng.normal(0.0, WILD_M, 3)
     return wrong
 
