@@ -48,7 +48,7 @@ class Watched:
         The latter counts whatever else runs there.
         """
         gpu = {"peak_gpu_gib": round(self._gpu_gib, 2)} if self._driver else {}
-        return {"peak_memory_gib": round(self._gib, 2)} | gpu
+        return {"peak_memory_gib": round(self._gib, 4)} | gpu
 
     def _ask_gpu(self) -> None:
         if self._driver is None:

@@ -13,6 +13,7 @@ from sernf_isaac.checkpoint import read_whole
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.sources import load_episodes
 from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD
+from sernf_isaac.learning.online.episode_files import unpack
 from sernf_isaac.learning.online.in_memory import ONLINE_STATE_FILE, FourStageRun
 from tasks.duck_bowl.environment import FEATURES
 from tasks.duck_bowl.preset import simulated
@@ -110,11 +111,9 @@ def successful_rollouts(folder: Path) -> dict[str, Episode]:
     state = read_whole(path)
     if not isinstance(state, Mapping) or "episodes" not in state:
         raise ValueError(f"{path} is no resume point of an online stage")
-    found = {}
-    for number, packed in enumerate(state["episodes"]):
-        arrays = {name: value.numpy() for name, value in packed["arrays"].items()}
-        about = {"policy": packed["policy"], "outcome": packed["outcome"]}
-        if about["outcome"] == "success":
-            episode = Episode.from_arrays(arrays, is_offline=True, **about)
-            found[f"{folder}/rollout_{number}"] = episode
-    return found
+    played = unpack(state["episodes"]) if state["episodes"] else []
+    return {
+        f"{folder}/rollout_{number}": replace(episode, is_offline=True)
+        for number, episode in enumerate(played)
+        if episode.outcome == "success"
+    }

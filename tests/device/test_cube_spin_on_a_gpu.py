@@ -94,7 +94,8 @@ def test_the_student_acts_there() -> None:
 def test_the_network_of_single_steps_acts_there_without_waiting() -> None:
     shown = {"history": torch.zeros(N, 4, 24), "command": torch.zeros(N, 34)}
     shown["goal"] = torch.zeros(N, 1)
-    seen = TensorDict({"student": flat_observation(shown)}, batch_size=[N])
+    scale = student_normalizer(V1)
+    seen = TensorDict({"student": flat_observation(shown, scale)}, batch_size=[N])
     network = MLPModel(seen, {"student": ["student"]}, "student", 17, [16], "elu")
     student = MlpStudent(network, tuned_task(), StudentObservationConfig())
     with pretend_gpu() as gpu:

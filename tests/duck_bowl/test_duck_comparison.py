@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from sernf_isaac.checkpoint import read_whole, write_whole
 from sernf_isaac.data.sources import load_episodes
+from sernf_isaac.learning.online.episode_files import unpack
 from sernf_isaac.models.architecture import KINDS
 from sernf_isaac.models.build import build_actor
 from sernf_isaac.models.layout import PolicyLayout
@@ -111,17 +112,18 @@ def test_successful_rollouts_of_a_run_become_demonstrations(
         successful_rollouts(tmp_path)
     assert not successful_rollouts(finished_run)  # nothing so small succeeds
     state = read_whole(finished_run / "online_state.pt")
-    assert isinstance(state, dict) and len(state["episodes"]) == 5
+    assert isinstance(state, dict)
+    played = unpack(state["episodes"])
+    assert len(played) == 5
     for index in (1, 3):
-        state["episodes"][index]["outcome"] = "success"
+        state["episodes"]["outcome"][index] = "success"
     write_whole(tmp_path / "online_state.pt", state)
     shown = load_episodes([str(two_demonstrations)], [])
     found = Variant(demonstrations=2, rollouts_of=tmp_path).data(two_demonstrations)
     assert list(found)[:2] == list(shown) and len(found) == 4
     for episode, index in zip(list(found.values())[2:], (1, 3), strict=True):
         assert episode.outcome == "success" and episode.is_offline
-        arrays = state["episodes"][index]["arrays"]
-        np.testing.assert_array_equal(episode.action, arrays["action"].numpy())
+        np.testing.assert_array_equal(episode.action, played[index].action)
     write_whole(tmp_path / "online_state.pt", {"other": 1})
     with pytest.raises(ValueError, match="no resume point of an online stage"):
         successful_rollouts(tmp_path)

@@ -181,7 +181,9 @@ def test_the_script_goes_all_the_way(script, policies, tmp_path):
     assert "| Lift | offline | 1 |" in said and "0.json" in said
     assert "| Lift | offline | 2 |" in script("table", *[tmp_path / "a" / "0.json"] * 2)
 
-    assert script("check", "--python", tmp_path / "none").startswith("error: robosuite has no")
+    assert script("check", "--python", tmp_path / "none").startswith(
+        "error: no robosuite interpreter at"
+    )
     assert "none.pt" in script("rollouts", "--policy", tmp_path / "none.pt", *asked)
     assert "lift.hdf5 exists" in script("demonstrate", "--out", out, *python)
     died = script("check", "--python", "/bin/false")

@@ -28,6 +28,7 @@ OTHER_VALUES = {
     "quaternion_order": "wxyz",
     "observations": {"joint_pos": 2, "command": 2},
     "action": {"mode": "limits", "centre_rad": [0.1, 0.2]},
+    "hand": "another",
 }
 
 

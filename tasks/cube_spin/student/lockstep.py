@@ -54,7 +54,7 @@ class LockstepHands:
         self._inner = inner
         self._env = StudentEnv(inner, observation, seed=seed, device=device)
         self.num_envs = inner.num_envs
-        self.succeeded = torch.zeros(self.num_envs, dtype=torch.bool)
+        self.succeeded = torch.zeros(self.num_envs, dtype=torch.bool, device="cpu")
         """(N,) never: a spin has no end."""
         self.hold = self._env.get_observations()["hold"].clone()
         """(N, 17) joint targets [rad] that keep the episodes' first pose."""
