@@ -39,6 +39,7 @@ class CornerDetector:
         device: Where it runs.
         min_score: Boxes below are no cube.
         min_mass: Places of a corner that hold less probability are not reported.
+        candidates: At most so many boxes are looked into.
     """
 
     def __init__(
@@ -49,15 +50,21 @@ class CornerDetector:
         *,
         min_score: float = 0.5,
         min_mass: float = 0.05,
+        candidates: int = 3,
     ) -> None:
         self.network = network.to(device).eval()
         self.config, self.device = config, torch.device(device)
         self.min_score, self.min_mass = min_score, min_mass
+        heads_of(self.network).detections_per_img = candidates
         self.core = TrackedCore(self.network).to(device).eval()
 
-    @torch.inference_mode()
     def detect(self, image: Array) -> Detection | None:
         """Look for the cube in a whole image (h, w, 3), uint8 RGB; None if there is none."""
+        return next(iter(self.detect_all(image)), None)
+
+    @torch.inference_mode()
+    def detect_all(self, image: Array) -> list[Detection]:
+        """All that may be the cube in a whole image (h, w, 3), uint8 RGB, the likeliest first."""
         pixels = self._to_tensor(image)
         batch, _ = self.network.transform([pixels])
         features = self.network.backbone(batch.tensors)
@@ -66,13 +73,16 @@ class CornerDetector:
         patches = heads.box_head(heads.box_roi_pool(features, proposals, sizes))
         class_logits, correction = heads.box_predictor(patches)
         boxes, scores, _ = heads.postprocess_detections(class_logits, correction, proposals, sizes)
-        if len(boxes[0]) == 0 or scores[0][0] < self.min_score:
-            return None
+        likely = scores[0] >= self.min_score
+        if not likely.any():
+            return []
+        boxes, scores = [boxes[0][likely]], scores[0][likely]
         patches = heads.keypoint_head(heads.keypoint_roi_pool(features, boxes, sizes))
         heatmaps = heads.keypoint_predictor(patches)
-        mask = heads.mask_head(heads.mask_roi_pool(features, boxes, sizes))
-        mask = heads.mask_predictor(mask)[:, 1]
-        return self._detection(scores[0], boxes[0], heatmaps, mask)
+        masks = heads.mask_head(heads.mask_roi_pool(features, boxes, sizes))
+        masks = heads.mask_predictor(masks)[:, 1]
+        each = [slice(i, i + 1) for i in range(len(scores))]
+        return [self._detection(scores[i], boxes[0][i], heatmaps[i], masks[i]) for i in each]
 
     @torch.inference_mode()
     def track(self, image: Array, box: Array) -> Detection | None:

@@ -28,6 +28,10 @@ class PoseStatus(StrEnum):
     OUT_OF_RANGE = "the cube would be too near or too far"
     LARGE_RESIDUAL = "the corners do not fit the cube"
     UNCERTAIN = "the pose is too uncertain to use"
+    NOT_IN_BOX = "the pose does not fill the box that the cube was found in"
+    OTHER_PRINT = "the picture does not show the cube's print where the pose puts it"
+    OTHER_COLOURS = "the colours are not the print's: is the picture grey, or BGR instead of RGB?"
+    OUTSIDE_WORKSPACE = "the cube would be outside of the workspace: is the camera where it was?"
 
 
 @dataclass(frozen=True)

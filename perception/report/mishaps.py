@@ -32,16 +32,17 @@ class MistakenDetector:
         self.mistakes = 0
         """Detections relabelled so far."""
 
-    def detect(self, image: Array) -> Detection | None:
+    def detect_all(self, image: Array) -> list[Detection]:
         """As the detector, or mistaken."""
-        return self._mistake(self._detector.detect(image))
+        return [self._mistake(detection) for detection in self._detector.detect_all(image)]
 
     def track(self, image: Array, box: Array) -> Detection | None:
         """As the detector, or mistaken."""
-        return self._mistake(self._detector.track(image, box))
+        detection = self._detector.track(image, box)
+        return None if detection is None else self._mistake(detection)
 
-    def _mistake(self, detection: Detection | None) -> Detection | None:
-        if detection is None or self._rng.random() >= self._rate:
+    def _mistake(self, detection: Detection) -> Detection:
+        if self._rng.random() >= self._rate:
             return detection
         self.mistakes += 1
         turn = self._turns[self._rng.integers(len(self._turns))]

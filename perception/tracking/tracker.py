@@ -14,14 +14,15 @@ from perception.geometry import inverse
 from perception.pose.projection import project_with_jacobian
 from perception.pose.solver import PoseConfig, PoseResult, PoseStatus, solve_pose
 from perception.tracking.filter import FilterConfig, Measurement, Outcome, PoseFilter
+from perception.tracking.plausible import PlausibleConfig, with_doubts
 from perception.tracking.state import POSITION, ROTATION, Array
 
 
 class Detector(Protocol):
     """What finds the cube, anew or near an expected box."""
 
-    def detect(self, image: Array) -> Detection | None:
-        """In a whole image (h, w, 3), uint8 RGB."""
+    def detect_all(self, image: Array) -> list[Detection]:
+        """All that may be the cube in a whole image (h, w, 3), uint8 RGB, the likeliest first."""
         ...
 
     def track(self, image: Array, box: Array) -> Detection | None:
@@ -53,6 +54,7 @@ class TrackerConfig:
     """The detector's."""
     pose: PoseConfig = field(default_factory=PoseConfig)
     filter: FilterConfig = field(default_factory=FilterConfig)
+    plausible: PlausibleConfig = field(default_factory=PlausibleConfig)
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,13 @@ class CubeTracker:
         every = self.config.detect_every
         due = self._missed or (every > 0 and self._tracked >= every)
         if box is None or due:
-            mode, view, detection = Mode.DETECT, *self._detect(frame)
+            mode, (view, detections) = Mode.DETECT, self._detect(frame)
             self._tracked = 0
         else:
-            mode, view, detection = Mode.TRACK, *self._track(frame, box)
+            mode, (view, detections) = Mode.TRACK, self._track(frame, box)
             self._tracked += 1
-        result = self._solve(frame, view, detection, expected)
+        results = [self._solve(frame, view, detection, expected) for detection in detections]
+        result = self._chosen(results, expected)
         self._missed = mode is Mode.TRACK and not result.ok
         if result.T_camera_cube is None or result.covariance is None:
             return Sighting(mode, result, None)
@@ -156,17 +159,18 @@ class CubeTracker:
             age_s=time_s - last_used_s,
         )
 
-    def _detect(self, frame: Frame) -> tuple[View, Detection | None]:
+    def _detect(self, frame: Frame) -> tuple[View, list[Detection]]:
         height, width = frame.image.shape[:2]
         size = self.config.detect_size
         view = View.of(frame, _of_shape(width, height, size), size)
-        return view, self._detector.detect(view.image)
+        return view, self._detector.detect_all(view.image)
 
-    def _track(self, frame: Frame, box: Array) -> tuple[View, Detection | None]:
+    def _track(self, frame: Frame, box: Array) -> tuple[View, list[Detection]]:
         window = _window(box, frame.image.shape[:2], self.config)
         view = View.of(frame, window, _view_size(window, self.config.track_size))
         in_view = view.to_view(box.reshape(2, 2)).ravel()
-        return view, self._detector.track(view.image, in_view)
+        detection = self._detector.track(view.image, in_view)
+        return view, [] if detection is None else [detection]
 
     def _expected_box(self, frame: Frame, expected: Array) -> Array | None:
         """Where the cube should be in the frame (4,); None if that is not mostly inside."""
@@ -180,17 +184,35 @@ class CubeTracker:
         return padded_box(uv, self.config.box_padding)
 
     def _solve(
-        self, frame: Frame, view: View, detection: Detection | None, expected: Array | None
+        self, frame: Frame, view: View, detection: Detection, expected: Array | None
     ) -> PoseResult:
         """The pose from the corners in the view, whose pixels are what thresholds are about."""
-        if detection is None:
-            return PoseResult(PoseStatus.NO_CUBE)
         corners = detection.corners
         if frame.distortion:
             straight = undistort(view.to_frame(corners.uv).reshape(-1, 2), frame)
             corners = replace(corners, uv=view.to_view(straight).reshape(corners.uv.shape))
         intrinsics = view.intrinsics(frame.intrinsics)
-        return solve_pose(corners, cube_corners(), intrinsics, self.config.pose, expected)
+        result = solve_pose(corners, cube_corners(), intrinsics, self.config.pose, expected)
+        return with_doubts(
+            *(result, frame, view, detection, self.config.plausible),
+            box_padding=self.config.box_padding,
+            to_base=self._to_base,
+        )
+
+    def _chosen(self, results: list[PoseResult], expected: Array | None) -> PoseResult:
+        """Of several cubes, the one nearest to where ours should be; else the likeliest."""
+        poses = [r.T_camera_cube for r in results if r.T_camera_cube is not None]
+        if not poses:
+            return results[0] if results else PoseResult(PoseStatus.NO_CUBE)
+        workspace = self.config.plausible.workspace
+        good = [r for r in results if r.ok]
+        if expected is not None:
+            return min(good, key=lambda r: np.linalg.norm((r.T_camera_cube - expected)[:3, 3]))
+        if workspace is None:
+            return good[0]
+        return min(
+            good, key=lambda r: workspace.distance_m((self._to_base @ r.T_camera_cube)[:3, 3])
+        )
 
     def _in_base(self, time_s: float, pose: Array, covariance: Array) -> Measurement:
         turn = np.kron(np.eye(2), self._to_base[:3, :3])

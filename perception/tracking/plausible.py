@@ -1,0 +1,129 @@
+"""Poses that fit their corners and are wrong all the same: what a right one agrees with besides."""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from perception.cameras.frames import Frame, View, undistort
+from perception.cube import cube_corners
+from perception.detector.detector import Detection, padded_box
+from perception.pose.projection import project_with_jacobian
+from perception.pose.solver import PoseResult, PoseStatus
+from perception.tracking.appearance import appearance, points_in_sight
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A sphere that the cube's centre stays in, in the tracker's frame."""
+
+    centre_m: tuple[float, float, float]
+    radius_m: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.centre_m).all() and 0.0 < self.radius_m < np.inf):
+            raise ValueError(f"a workspace needs a finite centre and a radius above 0, got {self}")
+
+    def distance_m(self, position_m: Array) -> float:
+        """From its centre."""
+        return float(np.linalg.norm(position_m - np.array(self.centre_m)))
+
+
+@dataclass(frozen=True)
+class PlausibleConfig:
+    """What a pose must agree with."""
+
+    min_overlap: float = 0.75
+    """Of the pose's own box with the detected one: intersection over union. Good poses have 0.8."""
+    min_glyphs: float | None = 0.5
+    """Correlation of the brightness with the print; good poses have 0.8, other faces up to 0.6.
+    None: not looked at."""
+    min_colours: float | None = 0.2
+    """Share of the print's red-against-blue; good poses have 0.36 or more, a grey picture 0 and one
+    whose red and blue are swapped less than that. None: not looked at."""
+    workspace: Workspace | None = None
+    """Where the cube can be; None: anywhere."""
+
+
+def with_doubts(
+    result: PoseResult,
+    frame: Frame,
+    view: View,
+    detection: Detection,
+    config: PlausibleConfig,
+    *,
+    box_padding: float,
+    to_base: Array,
+) -> PoseResult:
+    """The result, without its pose if that agrees with too little.
+
+    Args:
+        result: Of `solve_pose`.
+        frame: The picture.
+        view: The part of it that was looked at.
+        detection: In the view.
+        config: How much to ask for.
+        box_padding: The detector's.
+        to_base: (4, 4) camera to the frame of the workspace.
+    """
+    pose = result.T_camera_cube
+    if pose is None:
+        return result
+    status = _doubt(pose, frame, view, detection, config, box_padding, to_base)
+    if status is None:
+        return result
+    return replace(result, status=status, T_camera_cube=None, covariance=None)
+
+
+def _doubt(
+    pose: Array,
+    frame: Frame,
+    view: View,
+    detection: Detection,
+    config: PlausibleConfig,
+    box_padding: float,
+    to_base: Array,
+) -> PoseStatus | None:
+    if config.workspace is not None:
+        position_m = to_base[:3, :3] @ pose[:3, 3] + to_base[:3, 3]
+        if config.workspace.distance_m(position_m) > config.workspace.radius_m:
+            return PoseStatus.OUTSIDE_WORKSPACE
+    if not _overlap(pose, frame, view, detection, box_padding) >= config.min_overlap:
+        return PoseStatus.NOT_IN_BOX
+    if config.min_glyphs is None and config.min_colours is None:
+        return None
+    points, faces = points_in_sight(pose)
+    shown = appearance(view.image, view.to_view(_pixels(points, frame)), faces)
+    if config.min_glyphs is not None and shown.glyphs < config.min_glyphs:
+        return PoseStatus.OTHER_PRINT
+    if config.min_colours is not None and shown.colours < config.min_colours:
+        return PoseStatus.OTHER_COLOURS
+    return None
+
+
+def _overlap(pose: Array, frame: Frame, view: View, detection: Detection, padding: float) -> float:
+    """Intersection over union of the boxes, as far as they are in the view; NaN if one is not."""
+    uv, _ = project_with_jacobian(pose, cube_corners(), view.intrinsics(frame.intrinsics))
+    found = detection.box.reshape(2, 2).astype(float)
+    if frame.distortion:
+        found = view.to_view(undistort(view.to_frame(found), frame))
+    size = np.array(view.image.shape[1::-1], dtype=float)
+    low, high = (
+        np.stack([padded_box(uv, padding).reshape(2, 2), found]).clip(0.0, size).swapaxes(0, 1)
+    )
+    common = np.maximum(high.min(axis=0) - low.max(axis=0), 0.0).prod()
+    both = (high - low).prod(axis=1).sum() - common
+    return float(common / both) if both > 0.0 else float("nan")
+
+
+def _pixels(points_m: Array, frame: Frame) -> Array:
+    """(n, 2) of the frame, where its lens puts points (n, 3) of the camera's frame."""
+    if not frame.distortion:
+        return (
+            points_m[:, :2] / points_m[:, 2:] * frame.intrinsics[[0, 1], [0, 1]]
+            + frame.intrinsics[:2, 2]
+        )
+    lens = np.array(frame.distortion, dtype=float)
+    return cv2.projectPoints(points_m, np.zeros(3), np.zeros(3), frame.intrinsics, lens)[0][:, 0]
