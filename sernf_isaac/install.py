@@ -40,6 +40,8 @@ EXTRAS = {
     "ray": "cluster",
     "obstore": "sync",
     "wandb": "wandb",
+    "viser": "viewer",
+    "trimesh": "viewer",
     "onnx": "dev",
     "onnxruntime": "dev",
 }

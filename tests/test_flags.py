@@ -131,6 +131,7 @@ def test_a_misspelt_flag_is_named_before_anything_slow_is_imported() -> None:
         "run_arm.py": ["--run", "x"],
         "run_hand.py": ["--run", "x"],
         "sync_run.py": ["--run", "x", "--side", "robot", "--remote", "y"],
+        "watch.py": ["--run", "x"],
     }
     names = [name for name in NAMES if name != "sweep.py"]  # which hands flags on
     commands = ([name, *needed.get(name, []), "--helpp"] for name in names)

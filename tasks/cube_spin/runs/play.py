@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import imageio.v3 as iio
 import mujoco
@@ -23,13 +24,18 @@ from tasks.cube_spin.evaluation.figures import episode_figure
 from tasks.cube_spin.grasps import task_constants
 from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.runs.outside import outside_training
-from tasks.cube_spin.runs.viewer import HELP, Keys
 from tasks.cube_spin.student.environment import StudentEnv, radian_constants
 from tasks.cube_spin.student.policy import Student
 from tasks.cube_spin.teacher.policy import TeacherPolicy
 from tasks.cube_spin.twin.camera import Camera, show
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.cube_spin.twin.scene import twin_model
+from tasks.cube_spin.view.keys import HELP, Keys
+from tasks.cube_spin.view.scene import open_server
+from tasks.cube_spin.view.twin_page import TwinPage
+
+CANDIDATES = 24
+"""Of a student with critics, as on the hand."""
 
 
 def film_policy(
@@ -86,6 +92,49 @@ def view_policy(
             show(twin, 0, model, data)
             window.sync()
             time.sleep(max(0.0, CONTROL_DT_S - (time.monotonic() - started)))
+
+
+def browse_policy(
+    policy: TeacherPolicy | Student,
+    *,
+    port: int,
+    candidates: int | None,
+    seed: int,
+    physics: str,
+    spin_rad_s: float | None,
+    support_s: float,
+) -> NoReturn:
+    """Run a policy in real time on a page for browsers, until interrupted.
+
+    Args:
+        policy: A loaded teacher or student.
+        port: Of the page; 0: any free one.
+        candidates: K chunks that a student's decision chooses from, by value if it has critics;
+            None: 24 with critics, 1 without.
+        seed: Seed of the episodes.
+        physics: Preset or YAML file.
+        spin_rad_s: Command to begin with; drawn as the task does when None.
+        support_s: Time on the platform.
+
+    Raises:
+        ImportError: If the extra `viewer` is not installed.
+    """
+    if isinstance(policy, Student):
+        policy = choosing(policy, candidates)
+    twin, env = _stage(policy, seed, physics, spin_rad_s, support_s)
+    server = open_server(port, "cube spin, twin")
+    page = TwinPage(server, policy, twin, env)
+    print(f"page -> http://127.0.0.1:{server.get_port()} (Ctrl-C ends it)", flush=True)
+    page.run()
+
+
+def choosing(student: Student, candidates: int | None) -> Student:
+    """The same student with so many candidates, see `browse_policy`."""
+    has_critics = student.policy.critics is not None
+    count = candidates or (CANDIDATES if has_critics else 1)
+    rank = "value" if has_critics else "likelihood"
+    parts = student.policy, student.task, student.observation
+    return Student(*parts, candidates=count, rank=rank)
 
 
 def _stage(

@@ -155,6 +155,10 @@ class Student:
         seen = {name: observations[name] for name in self.policy.layout.features}
         return self._act(seen, observations["hold"], observations["fresh"])
 
+    def planned(self, env: int) -> Tensor:
+        """(Q, 17) what is still queued in one environment, the next target first [rad]."""
+        return self._act.planned(env)
+
 
 def save_student(
     path: Path,

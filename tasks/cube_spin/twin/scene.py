@@ -17,6 +17,15 @@ from tasks.stage import add_plain_stage
 
 PLATFORM_BIT = 4  # contact bit shared by platform and cube only: fingers pass through the platform
 PALM_CAMERA, SIDE_CAMERA = "below", "side"
+FACE_COLOURS = (
+    (214, 60, 60),
+    (240, 150, 40),
+    (70, 160, 80),
+    (60, 110, 200),
+    (235, 225, 80),
+    (240, 240, 240),
+)
+"""Of the cube's sides +x, -x, +y, -y, +z, -z."""
 
 
 def twin_spec(
@@ -96,17 +105,9 @@ def _add_cube(spec: mujoco.MjSpec, hand: Hand, *, visual: bool, off_centre: bool
 
 def _cube_material(spec: mujoco.MjSpec) -> str:
     """Six plain colours, one per face, so that a turn can be seen."""
-    colours = [
-        (214, 60, 60),
-        (240, 150, 40),
-        (70, 160, 80),
-        (60, 110, 200),
-        (235, 225, 80),
-        (240,) * 3,
-    ]
     size = 64
     faces = np.zeros((6, size, size, 3), dtype=np.uint8)
-    faces[:] = np.array(colours, dtype=np.uint8)[:, None, None]
+    faces[:] = np.array(FACE_COLOURS, dtype=np.uint8)[:, None, None]
     border = 5
     for edge in (slice(None, border), slice(-border, None)):
         faces[:, edge] = 25

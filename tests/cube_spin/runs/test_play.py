@@ -14,7 +14,7 @@ from tasks.cube_spin.evaluation.figures import run_figure
 from tasks.cube_spin.physics import NOMINAL, RANDOMIZED
 from tasks.cube_spin.runs import play
 from tasks.cube_spin.runs.outside import outside_training
-from tasks.cube_spin.runs.viewer import DOWN, PUSH, RESET, UP, Keys
+from tasks.cube_spin.view.keys import DOWN, PUSH, RESET, UP, Keys
 
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts/play.py"
 
