@@ -15,6 +15,7 @@ from tasks.cube_spin.view.bars import bars
 from tasks.orca.description import Hand
 
 if TYPE_CHECKING:
+    import trimesh
     import viser
 
 HIDDEN_GROUP = 1
@@ -75,7 +76,7 @@ class HandScene:
         self._platform = scene.add_box(
             "/platform",
             color=(90, 100, 115),
-            dimensions=tuple(2.0 * np.array(PLATFORM_HALF_SIZE_M)),
+            dimensions=2.0 * np.array(PLATFORM_HALF_SIZE_M),
             visible=False,
         )
         self._plan = scene.add_line_segments("/plan", NOWHERE, PLAN_COLOUR, thickness=0.002)
@@ -141,7 +142,7 @@ class HandScene:
             f"{self._frames[body].name}/{geom}",
             vertices=model.mesh_vert[first : first + count],
             faces=model.mesh_face[face : face + faces],
-            color=tuple(float(channel) for channel in rgba[:3]),
+            color=(255.0 * rgba[:3]).astype(np.uint8),
             position=model.geom_pos[geom],
             wxyz=model.geom_quat[geom],
         )
@@ -153,12 +154,12 @@ def _place(handle: "viser.SceneNodeHandle", pose_wxyz: np.ndarray | None) -> Non
         handle.position, handle.wxyz = pose_wxyz[:3], pose_wxyz[3:]
 
 
-def _coloured_cube() -> object:
+def _coloured_cube() -> "trimesh.Trimesh":
     """A cube of edge 1 whose sides can be told apart."""
     import trimesh
 
     cube = trimesh.creation.box()
     side = np.abs(cube.face_normals).argmax(axis=1)
     is_negative = np.take_along_axis(cube.face_normals, side[:, None], 1)[:, 0] < 0
-    cube.visual.face_colors = np.array(FACE_COLOURS)[2 * side + is_negative]
-    return cube
+    colours = np.array(FACE_COLOURS)[2 * side + is_negative]
+    return trimesh.Trimesh(cube.vertices, cube.faces, face_colors=colours, process=False)
