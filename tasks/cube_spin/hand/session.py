@@ -13,12 +13,11 @@ from sernf_isaac.data.store.channel import publish_first, wanted_checkpoint
 from sernf_isaac.data.store.files import sha256_of
 from sernf_isaac.data.store.writer import RunWriter, create_run
 from sernf_isaac.deploy.actor.clock import MonotonicClock
-from sernf_isaac.deploy.actor.live import LiveFile
 from sernf_isaac.deploy.actor.operators import Keyboard, Unattended
 from sernf_isaac.deploy.actor.runner import Station
 from sernf_isaac.deploy.actor.session import Poses, Session
 from sernf_isaac.deploy.actor.virtual import InProcessHand, InstantPolicy, VirtualClock
-from sernf_isaac.deploy.actor.witness import Aside, Nobody, Witness
+from sernf_isaac.deploy.actor.witness import Nobody, Witness
 from sernf_isaac.deploy.hand.orca import OrcaDriver
 from sernf_isaac.deploy.hand.process import HandProcess, HandSetup
 from sernf_isaac.deploy.hand.server import HandServer
@@ -33,6 +32,7 @@ from sernf_isaac.deploy.policy.local import (
 from sernf_isaac.deploy.policy.reflex import Correct, load_reflex
 from sernf_isaac.deploy.policy.worker import WorkerPolicy
 from sernf_isaac.deploy.protocols import Clock, HandDriver, Operator, PoseSource
+from tasks.cube_spin.hand.onlookers import onlookers
 from tasks.cube_spin.hand.pose_sources import StillPose, TwinCamera
 from tasks.cube_spin.hand.settings import HandRun
 from tasks.cube_spin.hand.task import CubeSpin, check_student, grasp_pose, sees_symmetric
@@ -93,7 +93,7 @@ def open_session(
         HandProcess(_setup(run, folder)) as hand,
         WorkerPolicy(run.decisions, check, rate_hz, _limits(run)) as policy,
         pose_source(run, hand, clock, camera) as source,
-        Aside(LiveFile(folder, run.actor).note, tell) as witness,
+        onlookers(run, folder, hand, tell) as witness,
     ):
         operator = _operator(run, hand, tell)
         parts = (writer, hand, policy, source, operator, clock)
@@ -241,11 +241,13 @@ def open_virtual_session(
         camera: Makes poses from pictures, for `pose="camera"`; must not wait.
 
     Raises:
-        ValueError: If the hand is real, or no policy passes its tests.
+        ValueError: If the hand is real, ROS is asked for, or no policy passes its tests.
     """
     if run.hand != "twin":
         raise ValueError(f"time cannot be skipped for a '{run.hand}' hand; only the twin's can")
     run = with_model(run, folder)
+    if run.ros.publish or run.ros.record:
+        raise ValueError("ros.publish and ros.record are for sessions in real time, not for this")
     clock = VirtualClock()
     driver = hand_driver(run)()
     driver.connect()

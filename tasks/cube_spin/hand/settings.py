@@ -7,6 +7,7 @@ from sernf_isaac.deploy.hand.guard import GuardLimits
 from sernf_isaac.deploy.loop.states import SafetyTiming
 from sernf_isaac.deploy.policy.follower import RollbackRule
 from sernf_isaac.deploy.policy.local import DecisionSettings
+from sernf_isaac.deploy.ros.settings import RosOptions
 from tasks.assets import DEFAULT_DETECTOR
 from tasks.cube_spin.hand.pose_sources import CameraErrors
 
@@ -60,6 +61,7 @@ class HandRun:
     camera: CameraErrors = field(default_factory=CameraErrors)
     rollback: RollbackRule = field(default_factory=RollbackRule)
     twin: TwinOptions = field(default_factory=TwinOptions)
+    ros: RosOptions = field(default_factory=RosOptions)
 
     def __post_init__(self) -> None:
         if self.hand not in HANDS:
