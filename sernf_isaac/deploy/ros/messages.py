@@ -9,7 +9,7 @@
 | `stop` | `std_msgs/msg/Empty` | to the session: takes the torque off |
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ def messages_of(glimpse: Glimpse, joint_names: Sequence[str], stamp_ns: int) -> 
 
 
 def _joints(
-    names: list[str], stamp_ns: int, position: Sequence[float], velocity: Sequence[float]
+    names: list[str], stamp_ns: int, position: Iterable[float], velocity: Iterable[float]
 ) -> Fields:
     return {
         "header": _header(stamp_ns),

@@ -79,7 +79,7 @@ class BagRecorder:
         return self._store.types[kind](**values)
 
 
-def _value(value: object) -> object:
+def _value(value: object) -> Any:  # noqa: ANN401  # as rosbags takes it
     """Numbers in a list are an array there, names stay a list."""
     is_numbers = isinstance(value, list) and not any(isinstance(item, str) for item in value)
     return np.array(value, np.float64) if is_numbers else value
