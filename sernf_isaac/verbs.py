@@ -16,7 +16,7 @@ COMMAND = "sernf"
 GROUPS = {
     "See it work": {
         "demo": "shows the whole story in six minutes: teacher, student, fine-tuning, eyes",
-        "play": "films a policy on the twin from two cameras, or shows it live with --view",
+        "play": "films a policy on the twin, or shows it live: --view, or --browser to steer it",
         "doctor": "checks versions, assets, GPU, hand, camera, clock and disk",
     },
     "Teacher and student": {
@@ -33,6 +33,7 @@ GROUPS = {
         "run-arm": "runs a policy on an arm that carries the hand",
         "finetune": "learns from an episode store while it grows, and publishes policies",
         "sync-run": "keeps a run in step between the robot's machine and the learner's",
+        "watch": "shows a running session on a page for browsers, read-only",
         "label": "serves a page on which a person reviews episodes and rewards",
         "rehearse": "plays the paper's experiment on the twin: seven times record, learn, test",
         "soak": "drives for hours and watches memory, underruns and errors",
