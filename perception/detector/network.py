@@ -96,6 +96,7 @@ class Heads(Protocol):
     keypoint_roi_pool: nn.Module
     keypoint_head: nn.Module
     keypoint_predictor: nn.Module
+    detections_per_img: int
 
     def postprocess_detections(
         self,

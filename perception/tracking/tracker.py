@@ -201,18 +201,20 @@ class CubeTracker:
 
     def _chosen(self, results: list[PoseResult], expected: Array | None) -> PoseResult:
         """Of several cubes, the one nearest to where ours should be; else the likeliest."""
-        poses = [r.T_camera_cube for r in results if r.T_camera_cube is not None]
-        if not poses:
+        posed = [(r, r.T_camera_cube) for r in results if r.T_camera_cube is not None]
+        if not posed:
             return results[0] if results else PoseResult(PoseStatus.NO_CUBE)
         workspace = self.config.plausible.workspace
-        good = [r for r in results if r.ok]
+        good = [(r, pose) for r, pose in posed if r.ok] or posed
         if expected is not None:
-            return min(good, key=lambda r: np.linalg.norm((r.T_camera_cube - expected)[:3, 3]))
-        if workspace is None:
-            return good[0]
-        return min(
-            good, key=lambda r: workspace.distance_m((self._to_base @ r.T_camera_cube)[:3, 3])
-        )
+            chosen = min(good, key=lambda found: np.linalg.norm((found[1] - expected)[:3, 3]))
+        elif workspace is not None:
+            chosen = min(
+                good, key=lambda found: workspace.distance_m((self._to_base @ found[1])[:3, 3])
+            )
+        else:
+            chosen = good[0]
+        return chosen[0]
 
     def _in_base(self, time_s: float, pose: Array, covariance: Array) -> Measurement:
         turn = np.kron(np.eye(2), self._to_base[:3, :3])

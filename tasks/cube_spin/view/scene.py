@@ -69,7 +69,7 @@ class HandScene:
         self._estimate = scene.add_box(
             "/estimate",
             color=ESTIMATE_COLOUR,
-            dimensions=(1.06 * CUBE_SIZE_M,) * 3,
+            dimensions=np.full(3, 1.06 * CUBE_SIZE_M),
             opacity=0.35,
             visible=False,
         )
