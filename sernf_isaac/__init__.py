@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from sernf_isaac.deploy.actor.clock import MonotonicClock
     from sernf_isaac.deploy.actor.episode import EpisodeResult, RunnerSettings
     from sernf_isaac.deploy.actor.operators import Unattended
-    from sernf_isaac.deploy.actor.runner import Station, run_episode
+    from sernf_isaac.deploy.actor.runner import run_episode
     from sernf_isaac.deploy.actor.session import Session
+    from sernf_isaac.deploy.actor.station import Station
     from sernf_isaac.deploy.hand.guard import GuardLimits
     from sernf_isaac.deploy.hand.process import HandProcess, HandSetup
     from sernf_isaac.deploy.loop.states import Request, State
@@ -82,7 +83,8 @@ _HOMES = {
     "data.store.steps": ("Step", "StepLayout"),
     "data.store.writer": ("RunWriter", "create_run"),
     "deploy.actor.episode": ("EpisodeResult", "RunnerSettings"),
-    "deploy.actor.runner": ("Station", "run_episode"),
+    "deploy.actor.runner": ("run_episode",),
+    "deploy.actor.station": ("Station",),
     "deploy.actor.operators": ("Unattended",),
     "deploy.actor.clock": ("MonotonicClock",),
     "deploy.actor.session": ("Session",),

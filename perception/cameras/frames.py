@@ -6,6 +6,8 @@ from typing import Protocol, Self
 import cv2
 import numpy as np
 
+from perception import camera_checks as checks
+
 Array = np.ndarray
 
 
@@ -21,6 +23,39 @@ class Frame:
     """Middle of the exposure, on the clock of whoever asks for poses."""
     distortion: tuple[float, ...] = ()
     """OpenCV's coefficients; empty where the camera has removed the distortion already."""
+
+
+MOST_OFF_CENTRE = 0.2
+"""The principal point is at most this part of the picture away from its middle, per axis."""
+
+
+def check_camera(frame: Frame) -> None:
+    """Find out whether the picture can have been taken by the camera that comes with it.
+
+    Raises:
+        ValueError: If the intrinsics are no camera's, or those of pictures of another size.
+    """
+    height, width = frame.image.shape[:2]
+    matrix = checks.intrinsics(frame.intrinsics, (height, width), "a frame")
+    off = np.abs(matrix[:2, 2] / (width, height) - 0.5)
+    if (off > MOST_OFF_CENTRE).any():
+        raise ValueError(
+            f"a frame of {width} x {height} px has its principal point at ({matrix[0, 2]:g}, "
+            f"{matrix[1, 2]:g}); are its intrinsics those of another resolution?"
+        )
+
+
+def check_picture(frame: Frame) -> None:
+    """Find out whether there is a picture, and a moment at which it was taken.
+
+    Raises:
+        ValueError: Saying what is missing.
+    """
+    image = frame.image
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f"a frame must be (h, w, 3) uint8 RGB, got {image.shape} {image.dtype}")
+    if not 0.0 <= frame.time_s < np.inf:
+        raise ValueError(f"a frame was taken at {frame.time_s} s; times are at least 0 and finite")
 
 
 class FrameSource(Protocol):

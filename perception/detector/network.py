@@ -97,6 +97,7 @@ class Heads(Protocol):
     keypoint_head: nn.Module
     keypoint_predictor: nn.Module
     detections_per_img: int
+    """Boxes that are kept of an image, the likeliest first."""
 
     def postprocess_detections(
         self,

@@ -45,17 +45,22 @@ def appearance(image: Array, pixels: Array, faces: Array) -> Appearance:
 
     Args:
         image: (h, w, 3) uint8 RGB.
-        pixels: (n, 2) where the points of `points_in_sight` are in it.
-        faces: (n,) as it gave.
+        pixels: (F * P, 2) where the points of `points_in_sight` are in it.
+        faces: (F,) as it gave.
     """
     print_ = _printed()
-    inside = (pixels >= 0.0).all(axis=1) & (pixels < image.shape[1::-1]).all(axis=1)
-    columns, rows = pixels[inside].astype(int).T
-    seen = image[rows, columns].astype(float) / 255.0
-    known = print_.colours[faces].reshape(-1, 3)[inside]
+    height, width = image.shape[:2]
+    column, row = pixels[:, 0], pixels[:, 1]
+    inside = (column >= 0.0) & (row >= 0.0) & (column < width) & (row < height)
+    at = np.where(inside, row, 0.0).astype(int) * width + np.where(inside, column, 0.0).astype(int)
+    seen = image.reshape(-1, 3)[at] * (1.0 / 255.0)
+    brightness = seen[:, 0] + seen[:, 1] + seen[:, 2]
+    shape = len(faces), _PER_FACE
+    inside = inside.reshape(shape)
+    against = ((seen[:, 0] - seen[:, 2]) / (brightness + _DARKEST)).reshape(shape)
     return Appearance(
-        _best_correlation(seen.sum(axis=1), known.sum(axis=1), np.repeat(faces, _PER_FACE)[inside]),
-        _share_of_colour(seen, known),
+        _best_correlation(brightness.reshape(shape), print_.brightness[faces], inside),
+        _share_of_colour(against, print_.red_against_blue[faces], inside & print_.coloured[faces]),
     )
 
 
@@ -72,12 +77,16 @@ def points_in_sight(T_camera_cube: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class _Print:
-    """What is printed at a grid of points on every face."""
+    """What is printed at a grid of P points on every face."""
 
     points_m: Array
     """(6, P, 3) in the cube's frame."""
-    colours: Array
-    """(6, P, 3) RGB, 0 to 1."""
+    brightness: Array
+    """(6, P) sum of the channels, 0 to 3."""
+    red_against_blue: Array
+    """(6, P) -1 to 1, whatever the brightness."""
+    coloured: Array
+    """(6, P) bool: no glyph."""
     normals: Array
     """(6, 3) in the cube's frame."""
 
@@ -90,37 +99,38 @@ def _printed() -> _Print:
     inner = BORDER + 0.02  # clear of the border
     along = inner + (1.0 - 2.0 * inner) * (np.arange(POINTS_PER_EDGE) + 0.5) / POINTS_PER_EDGE
     right, up = (grid.ravel() for grid in np.meshgrid(along, along))
+    row, column = (TILE_PX * (1.0 - up)).astype(int), (TILE_PX * right).astype(int)
     points, colours = [], []
     for face in FACES:
         on_face = np.stack([right - 0.5, up - 0.5, np.full(_PER_FACE, 0.5)], axis=1)
         points.append(CUBE_SIZE_M * on_face @ face.axes.T)
-        picture = cv2.GaussianBlur(face_picture(face, TILE_PX).astype(float) / 255.0, (0, 0), 2.0)
-        row, column = (TILE_PX * (1.0 - up)).astype(int), (TILE_PX * right).astype(int)
+        picture = cv2.GaussianBlur(face_picture(face, TILE_PX) / 255.0, (0, 0), 2.0)
         colours.append(picture[row, column])
+    known = np.array(colours)
+    brightness = known.sum(axis=2)
+    against = (known[..., 0] - known[..., 2]) / (brightness + _DARKEST)
     normals = np.stack([face.axes[:, 2] for face in FACES])
-    return _Print(np.array(points), np.array(colours), normals)
+    return _Print(np.array(points), brightness, against, brightness > BRIGHT, normals)
 
 
-def _best_correlation(seen: Array, known: Array, face: Array) -> float:
-    best = float("nan")
-    for number in np.unique(face):
-        here = face == number
-        if here.sum() < ENOUGH * _PER_FACE:
-            continue
-        a, b = seen[here] - seen[here].mean(), known[here] - known[here].mean()
-        best = np.fmax(best, (a @ b) / np.sqrt((a @ a) * (b @ b) + 1e-9))
-    return float(best)
-
-
-def _share_of_colour(seen: Array, known: Array) -> float:
-    bright = known.sum(axis=1) > BRIGHT
-    if bright.sum() < ENOUGH * _PER_FACE:
+def _best_correlation(seen: Array, known: Array, inside: Array) -> float:
+    """The largest of the faces' correlations; arrays are (F, P)."""
+    count = inside.sum(axis=1)
+    enough = count >= ENOUGH * _PER_FACE
+    if not enough.any():
         return float("nan")
-    found, printed = _red_against_blue(seen[bright]), _red_against_blue(known[bright])
-    strength = float((printed * printed).mean())
-    return float((found * printed).mean()) / strength if strength > COLOURED else float("nan")
+    share = inside / np.maximum(count, 1)[:, None]
+    a = seen - (seen * share).sum(axis=1)[:, None]
+    b = known - (known * share).sum(axis=1)[:, None]
+    spread = (share * a * a).sum(axis=1) * (share * b * b).sum(axis=1)
+    correlation = (share * a * b).sum(axis=1) / np.sqrt(spread + 1e-12)
+    return float(correlation[enough].max())
 
 
-def _red_against_blue(colours: Array) -> Array:
-    """(n,) -1 to 1, whatever the brightness."""
-    return (colours[:, 0] - colours[:, 2]) / (colours.sum(axis=1) + _DARKEST)
+def _share_of_colour(seen: Array, known: Array, counts: Array) -> float:
+    """The part of the print's red-against-blue that is seen; arrays are (F, P)."""
+    count = int(counts.sum())
+    strength = float((known * known * counts).sum())
+    if count < ENOUGH * _PER_FACE or strength <= COLOURED * count:
+        return float("nan")
+    return float((seen * known * counts).sum()) / strength

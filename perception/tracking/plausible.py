@@ -8,7 +8,6 @@ import numpy as np
 from perception.cameras.frames import Frame, View, undistort
 from perception.cube import cube_corners
 from perception.detector.detector import Detection, padded_box
-from perception.pose.projection import project_with_jacobian
 from perception.pose.solver import PoseResult, PoseStatus
 from perception.tracking.appearance import appearance, points_in_sight
 
@@ -105,7 +104,8 @@ def _doubt(
 
 def _overlap(pose: Array, frame: Frame, view: View, detection: Detection, padding: float) -> float:
     """Intersection over union of the boxes, as far as they are in the view; NaN if one is not."""
-    uv, _ = project_with_jacobian(pose, cube_corners(), view.intrinsics(frame.intrinsics))
+    corners = cube_corners() @ pose[:3, :3].T + pose[:3, 3]
+    uv = view.to_view(_pinhole(corners, frame.intrinsics))
     found = detection.box.reshape(2, 2).astype(float)
     if frame.distortion:
         found = view.to_view(undistort(view.to_frame(found), frame))
@@ -121,9 +121,11 @@ def _overlap(pose: Array, frame: Frame, view: View, detection: Detection, paddin
 def _pixels(points_m: Array, frame: Frame) -> Array:
     """(n, 2) of the frame, where its lens puts points (n, 3) of the camera's frame."""
     if not frame.distortion:
-        return (
-            points_m[:, :2] / points_m[:, 2:] * frame.intrinsics[[0, 1], [0, 1]]
-            + frame.intrinsics[:2, 2]
-        )
-    lens = np.array(frame.distortion, dtype=float)
-    return cv2.projectPoints(points_m, np.zeros(3), np.zeros(3), frame.intrinsics, lens)[0][:, 0]
+        return _pinhole(points_m, frame.intrinsics)
+    lens, still = np.array(frame.distortion, dtype=float), np.zeros(3)
+    return cv2.projectPoints(points_m, still, still, frame.intrinsics, lens)[0][:, 0]
+
+
+def _pinhole(points_m: Array, intrinsics: Array) -> Array:
+    focal, centre = intrinsics[[0, 1], [0, 1]], intrinsics[:2, 2]
+    return points_m[:, :2] / points_m[:, 2:] * focal + centre

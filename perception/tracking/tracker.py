@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from perception.cameras.frames import Frame, View, undistort
+from perception.cameras.frames import Frame, View, check_camera, check_picture, undistort
 from perception.cube import cube_corners
 from perception.detector.detector import Detection, padded_box
 from perception.geometry import inverse
@@ -112,10 +112,20 @@ class CubeTracker:
         self._to_base = np.eye(4) if T_base_camera is None else T_base_camera
         self._filter = PoseFilter(self.config.filter)
         self._tracked, self._missed = 0, False
+        self._checked: tuple[tuple[int, ...], bytes] | None = None
         self._lock = threading.Lock()  # the network runs outside of it
 
     def see(self, frame: Frame) -> Sighting:
-        """Look at a frame and take in what it shows; poses may be asked for meanwhile."""
+        """Look at a frame and take in what it shows; poses may be asked for meanwhile.
+
+        Raises:
+            ValueError: If it is no picture, has no time, or its intrinsics are not its camera's.
+        """
+        check_picture(frame)
+        camera = frame.image.shape, frame.intrinsics.tobytes()
+        if camera != self._checked:
+            check_camera(frame)
+            self._checked = camera
         with self._lock:
             state = self._filter.state_at(frame.time_s)
         expected = None if state is None else inverse(self._to_base) @ state.pose
@@ -201,20 +211,17 @@ class CubeTracker:
 
     def _chosen(self, results: list[PoseResult], expected: Array | None) -> PoseResult:
         """Of several cubes, the one nearest to where ours should be; else the likeliest."""
-        posed = [(r, r.T_camera_cube) for r in results if r.T_camera_cube is not None]
-        if not posed:
+        good = [(r.T_camera_cube, r) for r in results if r.T_camera_cube is not None]
+        if not good:
             return results[0] if results else PoseResult(PoseStatus.NO_CUBE)
         workspace = self.config.plausible.workspace
-        good = [(r, pose) for r, pose in posed if r.ok] or posed
         if expected is not None:
-            chosen = min(good, key=lambda found: np.linalg.norm((found[1] - expected)[:3, 3]))
+            apart = [float(np.linalg.norm((pose - expected)[:3, 3])) for pose, _ in good]
         elif workspace is not None:
-            chosen = min(
-                good, key=lambda found: workspace.distance_m((self._to_base @ found[1])[:3, 3])
-            )
+            apart = [workspace.distance_m((self._to_base @ pose)[:3, 3]) for pose, _ in good]
         else:
-            chosen = good[0]
-        return chosen[0]
+            return good[0][1]
+        return good[int(np.argmin(apart))][1]
 
     def _in_base(self, time_s: float, pose: Array, covariance: Array) -> Measurement:
         turn = np.kron(np.eye(2), self._to_base[:3, :3])

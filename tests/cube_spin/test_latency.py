@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from tasks.cube_spin.latency import physics_for_isaac, physics_with_latency
 from tasks.cube_spin.physics_file import load_physics
-from tasks.cube_spin.runs import train_teacher
-from tasks.cube_spin.student import settings as student
+from tasks.cube_spin.runs import simulators, train_teacher
+from tasks.cube_spin.runs.distill import make_env
+from tasks.cube_spin.student.settings import LATENCY_STEPS, StudentRun
+from tasks.cube_spin.teacher.policy import load_teacher
 
 MakeFile = Callable[[str], str]
 
@@ -23,19 +26,29 @@ def make_file(tmp_path: Path) -> MakeFile:
     return make
 
 
-def trained_with(monkeypatch: pytest.MonkeyPatch, run: train_teacher.TwinRun, out: Path) -> object:
-    """The physics that a teacher's training gives to its environment."""
+class SeenError(Exception):
+    """Carries the physics that an environment was to be built with."""
 
-    class SeenError(Exception):
-        pass
+
+def seen_in(monkeypatch: pytest.MonkeyPatch, module: ModuleType, build: Callable[[], object]):
+    """The physics that a training gives to the twin, named in `module`."""
 
     def environment(num_envs: int, task: object, physics: object, **_: object) -> None:
         raise SeenError(physics)
 
-    monkeypatch.setattr(train_teacher, "CubeSpinTwin", environment)
+    monkeypatch.setattr(module, "CubeSpinTwin", environment)
     with pytest.raises(SeenError) as seen:
-        train_teacher.train(run, out)
+        build()
     return seen.value.args[0]
+
+
+def trained_with(monkeypatch: pytest.MonkeyPatch, run: train_teacher.TwinRun, out: Path):
+    return seen_in(monkeypatch, train_teacher, lambda: train_teacher.train(run, out))
+
+
+def distilled_with(monkeypatch: pytest.MonkeyPatch, run: StudentRun, out: Path):
+    teacher = load_teacher(run.teacher)
+    return seen_in(monkeypatch, simulators, lambda: make_env(run, teacher, "twin", out, 0))
 
 
 @pytest.mark.parametrize("delay", ["1", "[2, 3]", "0"])
@@ -46,8 +59,8 @@ def test_a_measured_latency_is_trained_with(
     measured = load_physics(file)
     run = train_teacher.TwinRun(physics=file)
     assert trained_with(monkeypatch, run, tmp_path) == measured
-    assert student.physics_of(student.StudentRun(physics=file)) == measured
-    assert student.physics_file(student.StudentRun(physics=file), tmp_path) == file
+    assert distilled_with(monkeypatch, StudentRun(physics=file), tmp_path) == measured
+    assert physics_for_isaac(file, None, LATENCY_STEPS, tmp_path) == file
 
 
 @pytest.mark.parametrize("physics", ["file", "reality", "on hard"])
@@ -56,10 +69,10 @@ def test_two_latencies_are_refused_on_either_simulator(
 ) -> None:
     files = {"file": "action_delay_steps: 1", "on hard": "base: hard\ncube_mass_kg: 0.06"}
     given = make_file(files[physics]) if physics in files else physics
-    run = student.StudentRun(physics=given, latency_steps=2)
+    run, teacher = StudentRun(physics=given, latency_steps=2), load_teacher()
     for ask in (
-        lambda: student.physics_of(run),
-        lambda: student.physics_file(run, tmp_path),
+        lambda: make_env(run, teacher, "twin", tmp_path, 0),
+        lambda: physics_for_isaac(given, 2, LATENCY_STEPS, tmp_path),
         lambda: train_teacher.train(
             train_teacher.TwinRun(physics=given, latency_steps=2), tmp_path
         ),
@@ -75,11 +88,11 @@ def test_where_none_was_measured_the_run_draws_its_own(
     for given in (file, "randomized"):
         usual = trained_with(monkeypatch, train_teacher.TwinRun(physics=given), tmp_path)
         assert usual.action_delay_steps == (0.0, 2.0)
-        run = student.StudentRun(physics=given)
-        assert student.physics_of(run).action_delay_steps == (0.0, 1.0)
-        none = student.StudentRun(physics=given, latency_steps=0)
-        assert student.physics_of(none) == load_physics(given)
-        assert student.physics_file(none, tmp_path) == given
+        drawn = distilled_with(monkeypatch, StudentRun(physics=given), tmp_path)
+        assert drawn.action_delay_steps == (0.0, 1.0)
+        none = StudentRun(physics=given, latency_steps=0)
+        assert distilled_with(monkeypatch, none, tmp_path) == load_physics(given)
+        assert physics_for_isaac(given, 0, LATENCY_STEPS, tmp_path) == given
 
 
 @pytest.mark.parametrize("latency_steps", [None, 3])

@@ -7,7 +7,7 @@ not come before its deadline ends the episode, and the steps that nobody decided
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,41 +19,21 @@ from sernf_isaac.data.store.writer import RunWriter
 from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
 from sernf_isaac.deploy.actor.recorder import Moment, StepRecorder, log_layout
 from sernf_isaac.deploy.actor.rewards import DropDetector, QuarterCounter
-from sernf_isaac.deploy.actor.witness import Glimpse, Nobody, Witness
-from sernf_isaac.deploy.loop.messages import HandLink, HandState
+from sernf_isaac.deploy.actor.station import Station
+from sernf_isaac.deploy.actor.witness import Glimpse
+from sernf_isaac.deploy.loop.messages import HandState
 from sernf_isaac.deploy.loop.states import Reason, Request, State
-from sernf_isaac.deploy.policy.local import PolicyLink, Scoring
+from sernf_isaac.deploy.policy.local import Scoring
 from sernf_isaac.deploy.policy.reflex import Correct
 from sernf_isaac.deploy.protocols import (
     Array,
-    Clock,
-    HandDescription,
-    Operator,
     PoseReading,
-    PoseSource,
-    Task,
 )
 
 SHORTEST_STEP = 0.75
 """Of the control period: longer than a tick of the hand, so that it sees every action."""
 CLOCK_SLACK_S = 1e-3
 """A pose may seem to be of the future by rounding only."""
-
-
-@dataclass(frozen=True)
-class Station:
-    """A machine that can run episodes."""
-
-    hand: HandLink
-    description: HandDescription
-    policy: PolicyLink
-    pose_source: PoseSource
-    task: Task
-    operator: Operator
-    clock: Clock
-    """Shared with the hand."""
-    witness: Witness = field(default_factory=Nobody)
-    """Who looks on; must not make anybody wait."""
 
 
 def run_episode(

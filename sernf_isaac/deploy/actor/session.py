@@ -16,7 +16,8 @@ from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.store.channel import beat
 from sernf_isaac.data.store.writer import RunWriter
 from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
-from sernf_isaac.deploy.actor.runner import Station, run_episode
+from sernf_isaac.deploy.actor.runner import run_episode
+from sernf_isaac.deploy.actor.station import Station
 from sernf_isaac.deploy.actor.witness import Glimpse
 from sernf_isaac.deploy.loop.messages import HandState
 from sernf_isaac.deploy.loop.states import Reason, Request, State

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
-
 from sernf_isaac import run_folder
 from sernf_isaac.config import ImprovementConfig, LearnerConfig, refuse_unused
 from sernf_isaac.data.episode import Episode
@@ -20,7 +18,7 @@ from sernf_isaac.data.replay import Mixing
 from sernf_isaac.data.source_info import agreed_rate
 from sernf_isaac.data.store.channel import beat, first_checkpoint
 from sernf_isaac.data.store.writer import make_folders
-from sernf_isaac.learning.build import DrawSteps, learner_of
+from sernf_isaac.learning.build import DrawSteps, learner_from
 from sernf_isaac.learning.finetune.iterations import IterationPlan, IterationSampler
 from sernf_isaac.learning.finetune.keeper import Keeper
 from sernf_isaac.learning.learner import Learner
@@ -28,7 +26,6 @@ from sernf_isaac.learning.online.episode_files import load_episodes, save_episod
 from sernf_isaac.learning.staged_training import STATE_FILE, Leg, StagedTraining
 from sernf_isaac.learning.stages import OFFLINE, ONLINE, WARM_UP, unequal
 from sernf_isaac.learning.workers import Workers
-from sernf_isaac.models.build import build_critics
 from sernf_isaac.policy import ChunkPolicy, load_policy
 from sernf_isaac.run_folder import CONFIG_FILE
 from sernf_isaac.spec import Contract
@@ -230,25 +227,15 @@ def _build(
     settings: FinetuneRun, first: ChunkPolicy, draw_steps: DrawSteps, device: str
 ) -> tuple[Learner, ChunkPolicy]:
     """The learner, and the policy that shares its networks."""
-    kept = None if settings.fresh_critics else first.critics
-    critic = settings.learner.critic if kept is None else first.layout.critic
-    sigma = settings.learner.improvement.sigma
-    sigma = first.sigma if sigma is None else sigma
-    layout = replace(first.layout, critic=critic)
-    config = replace(
+    return learner_from(
+        first,
         settings.learner,
-        policy=layout.policy,
-        critic=critic,
-        improvement=replace(settings.learner.improvement, sigma=sigma),
+        draw_steps,
+        fresh_critics=settings.fresh_critics,
+        noise_std=settings.noise_std,
+        seed=settings.seed,
+        device=device,
     )
-    first.actor.flow.noise_std = settings.noise_std
-    torch.manual_seed(settings.seed)
-    critics = build_critics(layout, first.actor) if kept is None else kept
-    learner = learner_of(
-        first.actor, critics, config, draw_steps, seed=settings.seed, device=device
-    )
-    policy = first.with_networks(layout, learner.actor, learner.critics, sigma)
-    return learner, policy
 
 
 def _sampler(

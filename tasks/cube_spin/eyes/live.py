@@ -19,6 +19,7 @@ from perception.detector.files import load_detector
 from perception.report.evaluation import tracker_config
 from perception.synthetic.mujoco_renderer import MujocoRenderer, SceneState
 from perception.tracking.filter import LOWPASS, FilterConfig
+from perception.tracking.plausible import Workspace
 from perception.tracking.source import SILENCE_S, CameraPoseSource, SteppedPoseSource
 from perception.tracking.tracker import CubeTracker, PoseEstimate
 from sernf_isaac.deploy.loop.messages import HandLink
@@ -29,6 +30,8 @@ from tasks.orca.hands import load_hand
 from tasks.rendering import choose_gl_backend
 
 SIZE = (320, 240)
+WORKSPACE_M = 0.1
+"""From the grasp to the cube's centre: one that is farther away is another cube, or no cube."""
 BEFORE_BLIND = 0.5
 """Of the time after which an object without a pose counts as dropped."""
 
@@ -95,7 +98,10 @@ def stepped_camera_poses(run: HandRun, hand: HandLink, clock: Clock) -> Iterator
 def _tracker(run: HandRun, T_hand_camera: np.ndarray) -> CubeTracker:
     file = load_detector(Path(run.detector))
     detector = CornerDetector(file.network, file.config)
-    config = replace(tracker_config(file), filter=FILTERS[run.pose_filter])
+    workspace = Workspace(load_hand(run.model).grasp_point_m, WORKSPACE_M)
+    config = tracker_config(file)
+    plausible = replace(config.plausible, workspace=workspace)
+    config = replace(config, filter=FILTERS[run.pose_filter], plausible=plausible)
     return CubeTracker(detector, config, T_hand_camera)
 
 

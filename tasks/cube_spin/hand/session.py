@@ -14,8 +14,8 @@ from sernf_isaac.data.store.files import sha256_of
 from sernf_isaac.data.store.writer import RunWriter, create_run
 from sernf_isaac.deploy.actor.clock import MonotonicClock
 from sernf_isaac.deploy.actor.operators import Keyboard, Unattended
-from sernf_isaac.deploy.actor.runner import Station
 from sernf_isaac.deploy.actor.session import Poses, Session
+from sernf_isaac.deploy.actor.station import Station
 from sernf_isaac.deploy.actor.virtual import InProcessHand, InstantPolicy, VirtualClock
 from sernf_isaac.deploy.actor.witness import Nobody, Witness
 from sernf_isaac.deploy.hand.orca import OrcaDriver

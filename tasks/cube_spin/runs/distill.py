@@ -19,6 +19,7 @@ from tasks.cube_spin.config import evaluation_task
 from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
 from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
+from tasks.cube_spin.runs.simulators import student_simulator
 from tasks.cube_spin.student.environment import StudentEnv, radian_constants
 from tasks.cube_spin.student.labels import label_with
 from tasks.cube_spin.student.policy import (
@@ -29,8 +30,6 @@ from tasks.cube_spin.student.policy import (
 )
 from tasks.cube_spin.student.settings import (
     StudentRun,
-    physics_file,
-    physics_of,
     task_of,
 )
 from tasks.cube_spin.teacher.policy import TeacherPolicy, load_teacher
@@ -102,32 +101,19 @@ def make_env(
     Raises:
         ValueError: For an unknown simulator.
     """
-    if sim not in ("twin", "isaac"):
-        raise ValueError(f"sim must be 'twin' or 'isaac', not '{sim}'")
-    task, constants = task_of(run, teacher), radian_constants(teacher.constants)
-    if sim == "twin":
-        inner = CubeSpinTwin(
-            run.num_envs,
-            task,
-            physics_of(run),
-            seed=seed,
-            threads=threads,
-            student=True,
-            teacher_sensed=False,
-            constants=constants,
-        )
-    else:
-        from tasks.cube_spin.isaac.environment import make_isaac_env  # starts a simulator
-
-        inner = make_isaac_env(
-            "Sernf-Orca-CubeSpin-Distill",
-            run.num_envs,
-            seed=seed,
-            device=device,
-            physics=physics_file(run, run_dir),
-            task=task,
-            constants=constants,
-        )
+    inner = student_simulator(
+        sim,
+        run.num_envs,
+        task_of(run, teacher),
+        radian_constants(teacher.constants),
+        physics=run.physics,
+        latency_steps=run.latency_steps,
+        run_dir=run_dir,
+        seed=seed,
+        device=device,
+        threads=threads,
+        teacher_sensed=False,
+    )
     # So that not all episodes end at the same time.
     draw = torch.Generator().manual_seed(seed)
     passed = torch.randint(int(inner.max_episode_length), (run.num_envs,), generator=draw)

@@ -1,27 +1,21 @@
 """Puts RL in simulation together: student, worlds, learner, folder, evaluation."""
 
 from contextlib import closing, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-import torch
-
-from sernf_isaac.learning.build import learner_of
-from sernf_isaac.learning.learner import Learner
+from sernf_isaac.learning.build import learner_from
 from sernf_isaac.learning.online.polishing import Polisher
 from sernf_isaac.learning.workers import Workers, seed_of
-from sernf_isaac.models.build import build_critics
-from sernf_isaac.policy import ChunkPolicy
 from sernf_isaac.run_folder import git_commit, new_run_dir, save_settings, writing
 from tasks.cube_spin.grasps import task_constants
-from tasks.cube_spin.latency import physics_for_isaac
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
+from tasks.cube_spin.runs.simulators import student_simulator
 from tasks.cube_spin.student.environment import radian_constants
 from tasks.cube_spin.student.lockstep import LockstepHands
 from tasks.cube_spin.student.policy import Student, load_student, save_student
-from tasks.cube_spin.student.polish_settings import PolishRun, physics_of, task_of
-from tasks.cube_spin.twin.environment import CubeSpinTwin
+from tasks.cube_spin.student.polish_settings import PolishRun, task_of
 
 POLICY_FILE = "student.pt"
 _SHOWN = ("rpm_in_hand", "spin_ratio", "drop_fraction", "hold_median_s", "turns_per_run")
@@ -55,7 +49,14 @@ def polish(
     try:
         run_dir = workers.agree(resume or (new_run_dir(root) if workers.writes else root))
         student = load_student(run.student, device)
-        learner, policy = build(run, student.policy, device)
+        learner, policy = learner_from(
+            student.policy,
+            run.learner,
+            fresh_critics=run.fresh_critics,
+            noise_std=run.noise_std,
+            seed=run.seed,
+            device=device,
+        )
         alone = writing(run_dir) if workers.writes else nullcontext()
         seed = seed_of(run.seed, workers.rank)
         with alone, closing(make_hands(run, student, sim, run_dir, seed, device, threads)) as env:
@@ -73,30 +74,6 @@ def polish(
     return run_dir / POLICY_FILE if workers.writes else None
 
 
-def build(run: PolishRun, first: ChunkPolicy, device: str) -> tuple[Learner, ChunkPolicy]:
-    """The learner around a student's networks, and the policy that shares them.
-
-    Critics that the student brings are kept, sizes and all, unless fresh ones are asked for.
-    """
-    kept = None if run.fresh_critics else first.critics
-    critic = run.learner.critic if kept is None else first.layout.critic
-    sigma = run.learner.improvement.sigma
-    sigma = first.sigma if sigma is None else sigma
-    layout = replace(first.layout, critic=critic)
-    config = replace(
-        run.learner,
-        policy=layout.policy,
-        critic=critic,
-        improvement=replace(run.learner.improvement, sigma=sigma),
-    )
-    first.actor.flow.noise_std = run.noise_std
-    torch.manual_seed(run.seed)
-    critics = build_critics(layout, first.actor) if kept is None else kept
-    learner = learner_of(first.actor, critics, config, seed=run.seed, device=device)
-    policy = first.with_networks(layout, learner.actor, learner.critics, sigma)
-    return learner, policy
-
-
 def make_hands(
     run: PolishRun,
     student: Student,
@@ -111,33 +88,20 @@ def make_hands(
     Raises:
         ValueError: For an unknown simulator.
     """
-    if sim not in ("twin", "isaac"):
-        raise ValueError(f"sim must be 'twin' or 'isaac', not '{sim}'")
     task = task_of(run, student.task)
-    constants = radian_constants(task_constants(task))
-    if sim == "twin":
-        inner = CubeSpinTwin(
-            run.num_envs,
-            task,
-            physics_of(run),
-            seed=seed,
-            threads=threads,
-            student=True,
-            constants=constants,
-            auto_reset=False,
-        )
-    else:
-        from tasks.cube_spin.isaac.environment import make_isaac_env  # starts a simulator
-
-        inner = make_isaac_env(
-            "Sernf-Orca-CubeSpin-Distill",
-            run.num_envs,
-            seed=seed,
-            device=device,
-            physics=physics_for_isaac(run.physics, None, 1, run_dir),
-            task=task,
-            constants=constants,
-        )
+    inner = student_simulator(
+        sim,
+        run.num_envs,
+        task,
+        radian_constants(task_constants(task)),
+        physics=run.physics,
+        latency_steps=None,
+        run_dir=run_dir,
+        seed=seed,
+        device=device,
+        threads=threads,
+        auto_reset=False,
+    )
     return LockstepHands(inner, student.observation, seed=seed, device=device)
 
 

@@ -105,12 +105,17 @@ class Rehearsal:
         settings = self._run.finetuning
         resume = (self._robot / FOLDER / STATE_FILE).is_file()
         finetune(settings, self._robot, device=self._device, resume=resume, wait=self._collect)
-        self._test(len(settings.legs()), self._newest)
+        done = len(settings.legs())
+        self._test(done, self._learned(done))
         return self._curve()
 
-    @property
-    def _newest(self) -> Path:
-        """What the robot drives with."""
+    def _learned(self, iterations: int) -> Path:
+        """What the robot could drive with after so many of them.
+
+        New critics are not published before they are warm; what they would choose is tested.
+        """
+        if iterations <= self._frozen:
+            return self._robot / FOLDER / "policy.pt"
         wanted = wanted_checkpoint(self._robot)
         assert wanted is not None, "the student was published first"
         return wanted.file.check(self._robot)
@@ -119,7 +124,7 @@ class Rehearsal:
         """What the robot does while the learner waits: test what was learned, then more data."""
         done = round(needed / self._run.minutes_per_iteration) - 1
         if done >= max(self._frozen, 1):  # before, neither policy nor how it drives has changed
-            self._test(done, self._newest)
+            self._test(done, self._learned(done))
         episodes = len(RunReader(self._robot).commits())
         hand = self._hand(self._run.seed + 1000 * (episodes + 1))
         name = f"iteration {done + 1}: data"

@@ -14,8 +14,6 @@ from sernf_isaac.learning.online.polishing import PolishPlan
 from sernf_isaac.run_folder import load_settings
 from tasks.assets import DEFAULT_STUDENT
 from tasks.cube_spin.config import CONTROL_DT_S, CommandConfig, EpisodeConfig, TaskConfig
-from tasks.cube_spin.latency import physics_with_latency
-from tasks.cube_spin.physics import Physics
 
 
 @dataclass
@@ -96,12 +94,3 @@ def task_of(run: PolishRun, student: TaskConfig) -> TaskConfig:
     length_s = (run.plan.episode_steps + 1) * CONTROL_DT_S
     episode = replace(run.episode, length_s=length_s, finite_horizon=False)
     return replace(student, command=run.command, episode=episode)
-
-
-def physics_of(run: PolishRun) -> Physics:
-    """The preset or file; one that says no latency gets up to one step, as in distillation.
-
-    Raises:
-        ValueError: As `physics_with_latency`.
-    """
-    return physics_with_latency(run.physics, None, 1)

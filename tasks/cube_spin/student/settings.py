@@ -17,8 +17,6 @@ from sernf_isaac.models.reflex import ReflexConfig
 from sernf_isaac.run_folder import load_settings
 from tasks.assets import DEFAULT_TEACHER, SMOOTH_TEACHER
 from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig
-from tasks.cube_spin.latency import physics_for_isaac, physics_with_latency
-from tasks.cube_spin.physics import Physics
 from tasks.cube_spin.student.environment import StudentObservationConfig
 from tasks.cube_spin.student.pose_noise import PoseNoiseConfig
 from tasks.cube_spin.teacher.policy import TeacherPolicy
@@ -183,21 +181,3 @@ def load_run(run_dir: Path) -> StudentRun:
 def task_of(run: StudentRun, teacher: TeacherPolicy) -> TaskConfig:
     """The teacher's task under this run's commands and episodes."""
     return replace(teacher.task, command=run.command, episode=run.episode)
-
-
-def physics_of(run: StudentRun) -> Physics:
-    """The preset or file with the run's latency.
-
-    Raises:
-        ValueError: As `physics_with_latency`.
-    """
-    return physics_with_latency(run.physics, run.latency_steps, LATENCY_STEPS)
-
-
-def physics_file(run: StudentRun, run_dir: Path) -> str:
-    """The same for Isaac Lab: a preset or a file, in the run's folder if it adds the latency.
-
-    Raises:
-        ValueError: As `physics_with_latency`.
-    """
-    return physics_for_isaac(run.physics, run.latency_steps, LATENCY_STEPS, run_dir)

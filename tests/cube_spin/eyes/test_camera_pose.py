@@ -132,7 +132,7 @@ def test_a_student_drives_the_twin_by_pictures_alone(tmp_path):
 
 def test_the_papers_filter_is_a_setting_of_the_camera():
     trackers = [
-        live._tracker(HandRun(pose="camera", pose_filter=name), np.eye(4))
+        live._tracker(HandRun(pose="camera", pose_filter=name, model="orca_v1_right"), np.eye(4))
         for name in ("predicting", "lowpass")
     ]
     assert [tracker.config.filter for tracker in trackers] == [FilterConfig(), LOWPASS]

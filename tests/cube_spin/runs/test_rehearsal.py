@@ -6,17 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny_student import CRITIC, save_tiny_student
 
 from sernf_isaac.config import ImprovementConfig, LearnerConfig
+from sernf_isaac.data.store.channel import first_checkpoint
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
 from sernf_isaac.deploy.loop.states import Reason
 from sernf_isaac.deploy.policy.local import DecisionSettings
+from sernf_isaac.models.build import build_reflex
+from sernf_isaac.models.reflex import ReflexConfig
+from sernf_isaac.policy import ChunkPolicy, load_policy
 from tasks.cube_spin.hand.report import curve_table, point
 from tasks.cube_spin.hand.session import open_virtual_session, prepare
 from tasks.cube_spin.hand.settings import HandRun, TwinOptions
 from tasks.cube_spin.runs.rehearse import Rehearsal, RehearsalRun
+from tasks.cube_spin.student.policy import load_student, save_student
+from tasks.orca.hands import FIRST_HAND, load_hand
 
 HAND = HandRun(
     runner=RunnerSettings(max_episode_s=1.5, supported_s=0.5),
@@ -95,6 +102,37 @@ def test_a_rehearsal_tests_before_and_after_learning_and_goes_on_where_it_stoppe
     trained = list((tmp_path / "robot/checkpoints").glob("*.json"))
     assert len(trained) == 3  # the student, and one after each iteration that moved the policy
     assert (tmp_path / "curve.png").stat().st_size > 5_000
+    tested = [first_checkpoint(tmp_path / f"tests/{number}") for number in range(4)]
+    policies = [
+        load_policy(test.file.check(tmp_path / f"tests/{i}"))[0] for i, test in enumerate(tested)
+    ]
+    assert [policy.critics is not None for policy in policies] == [False, True, True, True]
+
+
+def test_a_student_with_critics_is_tested_after_every_iteration(tmp_path):
+    warm = save_tiny_student(tmp_path / "warm.pt", with_critics=True)
+    curve = Rehearsal(SMALL, warm, tmp_path / "out", lambda _: None).play()
+    assert [row["iteration"] for row in curve] == [0, 1, 2, 3]
+    assert not any(row["frozen"] for row in curve)
+    trained = list((tmp_path / "out/robot/checkpoints").glob("*.json"))
+    assert len(trained) == 4, "what the warm-up learned is published too"
+
+
+def test_a_session_sends_and_stores_what_the_reflex_makes_of_the_chunk(student, tmp_path):
+    calm, _ = load_policy(student)
+    layout = replace(calm.layout, reflex=ReflexConfig(bound=0.1, width=4))
+    reflex = build_reflex(layout)
+    torch.nn.init.constant_(reflex.layers[-1].bias, 100.0)  # always the bound
+    pushed = ChunkPolicy(layout, calm.actor, None, calm.normalizer, sigma=calm.sigma, reflex=reflex)
+    task, seen = load_student(student).task, load_student(student).observation
+    save_student(tmp_path / "pushed.pt", pushed, task, seen, {})
+    first = []
+    for name, policy in (("calm", student), ("pushed", tmp_path / "pushed.pt")):
+        a_run(policy, tmp_path / name, seed=0)
+        reader = RunReader(tmp_path / name)
+        first.append(reader.load(reader.commits()[0]).action[0])
+    upper = np.array(load_hand(FIRST_HAND).driver.upper_rad)
+    np.testing.assert_allclose(first[1], np.minimum(first[0] + 0.1, upper), atol=1e-5)
 
 
 def test_a_rehearsal_does_not_go_on_as_another_one(student, tmp_path):

@@ -15,8 +15,9 @@ from sernf_isaac.data.store.writer import RunWriter, create_run
 from sernf_isaac.data.windows import find_starts, make_batch
 from sernf_isaac.deploy.actor.episode import End, RunnerSettings
 from sernf_isaac.deploy.actor.operators import Keyboard, Unattended
-from sernf_isaac.deploy.actor.runner import Station, run_episode
+from sernf_isaac.deploy.actor.runner import run_episode
 from sernf_isaac.deploy.actor.session import Poses, Session
+from sernf_isaac.deploy.actor.station import Station
 from sernf_isaac.deploy.labelling.view import view_episode
 from sernf_isaac.deploy.loop.states import Reason, Request, State
 from sernf_isaac.deploy.policy.follower import CheckpointFollower

@@ -14,7 +14,8 @@ from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.data.store.writer import RunWriter, create_run
 from sernf_isaac.data.windows import make_batch
 from sernf_isaac.deploy.actor.episode import End, RunnerSettings
-from sernf_isaac.deploy.actor.runner import Station, run_episode
+from sernf_isaac.deploy.actor.runner import run_episode
+from sernf_isaac.deploy.actor.station import Station
 from sernf_isaac.deploy.actor.virtual import InProcessHand, VirtualClock
 from sernf_isaac.deploy.arm.carried_hand import CarriedHand, ToolPose
 from sernf_isaac.deploy.arm.fake import FakeArm
