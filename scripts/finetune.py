@@ -9,8 +9,8 @@
     torchrun --nproc_per_node 2 scripts/finetune.py --run runs/hand/first --preset paper
 
 Each iteration waits until the robot has recorded enough. Policies are published from the first
-iteration after the warm-up on; the robot takes them between episodes. Everything else is a `group.key=value` setting;
---print_config shows them all. Curves: tensorboard --logdir RUN/learner
+iteration after the warm-up on; the robot takes them between episodes. Everything else is a
+`group.key=value` setting; --print_config shows them all. Curves: tensorboard --logdir RUN/learner
 """
 
 import argparse
