@@ -13,6 +13,8 @@ DOCS_STAMP := $(VENV)/.docs-installed
 export OMP_WAIT_POLICY := PASSIVE
 # A shell that has sourced ROS 2 would mix its packages, made for another Python, with ours.
 unexport PYTHONPATH
+# Some containers forbid to keep compiled modules: each process of a test would compile PyTorch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-long test-sim test-lerobot check docs wheel format clean
 
@@ -39,7 +41,7 @@ test-lerobot:  ## The plug-in for LeRobot, in an environment of its own: LeRobot
 	@$(with_uv)
 	"$$uv" venv --quiet --allow-existing --python 3.12 $(LEROBOT)
 	"$$uv" pip install --quiet --python $(LEROBOT)/bin/python \
-	  -e '.[lerobot]' -e plugins/lerobot_policy_sernf 'pytest>=9' 'pytest-timeout>=2.4'
+	  -e '.[lerobot]' -e plugins/lerobot_policy_sernf 'pytest>=9' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8'
 	$(LEROBOT)/bin/python -m pytest -m slow tests/test_lerobot_policy.py
 
 check: $(ISAAC_STAMP)  ## Lint, formatting and types
