@@ -33,6 +33,13 @@ class PolicyConfig:
     zero_init: bool = True
     """Start as the squash alone; false: with the layers' own initialisation, as the paper, which is
     silent."""
+    base: str = "standard"
+    """"standard": the latent is standard normal (paper). "affine": a Gaussian whose mean and widths
+    depend on the observation lies next to it; so the flow can do what a Gaussian policy can."""
+    scale_limit: float = 1.0
+    """Largest log-scale of one coupling, softly. Paper: 1; with more, few couplings narrow much."""
+    mixing: bool = False
+    """Mix the channels of actions by a learned matrix before every coupling. Paper: no."""
     imitation_dropout: float = 0.2
     """0.5 for imitation in simulation, 0.2 on real data (G)."""
     rl_dropout: float = 0.1

@@ -133,6 +133,9 @@ def _flow(layout: PolicyLayout) -> Actor:
         bound_margin=config.bound_margin,
         clamp=config.clamp,
         zero_init=config.zero_init,
+        base=config.base,
+        scale_limit=config.scale_limit,
+        mixing=config.mixing,
         seed=layout.seed,
     )
     return Actor(_build_encoder(layout, config.token_dim), flow)

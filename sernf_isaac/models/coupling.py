@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from sernf_isaac.models.affine_base import softly_limited
 from sernf_isaac.models.attention import BlockContext, FlowBlock
 
 CouplingContext = tuple[BlockContext, BlockContext]
@@ -21,8 +22,10 @@ class CouplingNet(nn.Module):
         *,
         dropout: float,
         zero_init: bool,
+        scale_limit: float = 1.0,
     ) -> None:
         super().__init__()
+        self.scale_limit = scale_limit
         self.input = nn.Linear(action_dim, width)
         self.observation = nn.Linear(token_dim, width)
         self.inner, self.outer = (
@@ -47,12 +50,12 @@ class CouplingNet(nn.Module):
     def forward(
         self, visible: Tensor, context: CouplingContext, rotation: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(B, K, H / 2, A) -> log-scale in (-1, 1) and shift, in the type of `visible`."""
+        """(B, K, H / 2, A) -> log-scale within the limit and shift, in the type of `visible`."""
         x = self.input(visible).to(visible.dtype)
         x = self.inner(x, context[0], rotation)
         x = self.outer(x, context[1], rotation)
         for_scale, for_shift = self.head(self.norm(x)).chunk(2, dim=-1)
-        log_scale = self.log_scale(for_scale).to(visible.dtype).tanh()
+        log_scale = softly_limited(self.log_scale(for_scale).to(visible.dtype), self.scale_limit)
         return log_scale, self.shift(for_shift).to(visible.dtype)
 
 
@@ -94,8 +97,8 @@ def draw_partitions(horizon: int, num_couplings: int, seed: int) -> list[tuple[T
     """One (kept, moved) pair of halves of the time steps per coupling (paper §IV-B).
 
     Two couplings in turn share a random split: what the first keeps, the second moves. So half of
-    the couplings move any step; a coupling narrows what it moves by a factor of e at most, and a
-    step that is rarely moved could never be predicted well.
+    the couplings move any step; what a coupling narrows is limited, and a step that is rarely moved
+    could never be predicted well.
 
     Raises:
         ValueError: If the horizon is odd, or there are too few couplings to move every step.

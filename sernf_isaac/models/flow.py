@@ -3,15 +3,20 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sernf_isaac.models.affine_base import AffineBase, Moments
 from sernf_isaac.models.attention import rotary_table
 from sernf_isaac.models.coupling import Coupling, CouplingContext, CouplingNet, draw_partitions
 from sernf_isaac.models.draws import Source, normal
+from sernf_isaac.models.mixing import ChannelMixing
+
+BASES = ("standard", "affine")
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class FlowContext:
     """adaLN signals, keys and values of every block of every coupling."""
     batch: int
     """Observations it was made from."""
+    base: Moments | None = None
+    """Of the affine base, if there is one."""
 
 
 class FlowPolicy(nn.Module):
@@ -46,6 +53,10 @@ class FlowPolicy(nn.Module):
             so that noisy data do not pile up there. Default: 4 x `noise_std`; paper: 0.
         clamp: Squashed actions are kept this far from +-1 before `atanh`.
         zero_init: Start with identity couplings; False: the layers' own initialisation.
+        base: What the latent is next to: "standard" is the paper's N(0, I); "affine" shifts and
+            scales it by the observation, see `AffineBase`.
+        scale_limit: Largest log-scale of a coupling, softly; paper: 1.
+        mixing: Mix the channels of actions before every coupling, see `ChannelMixing`; paper: no.
         seed: Of the partitions only; weights come from torch's global generator.
 
     Raises:
@@ -68,6 +79,9 @@ class FlowPolicy(nn.Module):
         bound_margin: float | None = None,
         clamp: float = 1e-3,
         zero_init: bool = True,
+        base: str = "standard",
+        scale_limit: float = 1.0,
+        mixing: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -78,6 +92,10 @@ class FlowPolicy(nn.Module):
             raise ValueError(f"bound_margin ({bound_margin}) must be in [0, 1)")
         if not 0 < clamp < 1:
             raise ValueError(f"clamp ({clamp}) must be in (0, 1)")
+        if base not in BASES:
+            raise ValueError(f"base ({base!r}) must be one of {BASES}")
+        if scale_limit <= 0:
+            raise ValueError(f"scale_limit ({scale_limit}) must be positive")
         self.action_dim, self.horizon = action_dim, horizon
         self.noise_std, self.clamp = noise_std, clamp
         self.range = 1 - bound_margin
@@ -86,11 +104,22 @@ class FlowPolicy(nn.Module):
                 kept,
                 moved,
                 CouplingNet(
-                    action_dim, token_dim, width, num_heads, dropout=dropout, zero_init=zero_init
+                    action_dim,
+                    token_dim,
+                    width,
+                    num_heads,
+                    dropout=dropout,
+                    zero_init=zero_init,
+                    scale_limit=scale_limit,
                 ),
             )
             for kept, moved in draw_partitions(horizon, num_couplings, seed)
         )
+        mixers = num_couplings if mixing else 0
+        self.mixing = nn.ModuleList(ChannelMixing(action_dim) for _ in range(mixers))
+        options = {"dropout": dropout, "zero_init": zero_init}
+        affine = base == "affine"
+        self.base = AffineBase(action_dim, horizon, token_dim, width, **options) if affine else None
         table = rotary_table(horizon, width // num_heads)
         self.register_buffer("rotation", table, persistent=False)
 
@@ -105,7 +134,8 @@ class FlowPolicy(nn.Module):
         if tokens.ndim != 3:
             raise ValueError(f"tokens must be (B, S, D), not of shape {tuple(tokens.shape)}")
         couplings = tuple(coupling.net.condition(tokens) for coupling in self._couplings)
-        return FlowContext(couplings, len(tokens))
+        base = self.base.condition(tokens) if self.base else None
+        return FlowContext(couplings, len(tokens), base)
 
     def log_prob(
         self,
@@ -170,8 +200,14 @@ class FlowPolicy(nn.Module):
         squashed = scaled.clamp(-limit, limit).atanh()
         x = self._with_candidates(squashed, context)
         log_det = x.new_zeros(x.shape[:2])
-        for coupling, coupling_context in zip(self._couplings, context.couplings, strict=True):
+        for coupling, mixing, coupling_context in self._steps(context):
+            if mixing:
+                x, change = mixing(x)
+                log_det = log_det + change
             x, change = coupling(x, coupling_context, self.rotation)
+            log_det = log_det + change
+        if self.base:
+            x, change = self.base(x, context.base)
             log_det = log_det + change
         return x.view_as(scaled), log_det.view(scaled.shape[:-2]) + self._unsquash_log_det(squashed)
 
@@ -179,11 +215,23 @@ class FlowPolicy(nn.Module):
         """Latents to actions before the final tanh; log|det J| of the couplings."""
         z = self._with_candidates(latent, context)
         log_det = z.new_zeros(z.shape[:2])
-        steps = zip(self._couplings, context.couplings, strict=True)
-        for coupling, coupling_context in reversed(list(steps)):
+        if self.base:
+            z, change = self.base.inverse(z, context.base)
+            log_det = log_det + change
+        for coupling, mixing, coupling_context in reversed(self._steps(context)):
             z, change = coupling.inverse(z, coupling_context, self.rotation)
             log_det = log_det + change
+            if mixing:
+                z, change = mixing.inverse(z)
+                log_det = log_det + change
         return z.view_as(latent), log_det.view(latent.shape[:-2])
+
+    def _steps(
+        self, context: FlowContext
+    ) -> list[tuple[Coupling, ChannelMixing | None, CouplingContext]]:
+        """From the action side on."""
+        mixing = cast("Iterable[ChannelMixing]", self.mixing) if len(self.mixing) else repeat(None)
+        return list(zip(self._couplings, mixing, context.couplings))  # noqa: B905  # repeat is endless
 
     def _unsquash_log_det(self, squashed: Tensor) -> Tensor:
         """log|det| of chunk -> u = atanh(range x chunk): -log(1 - tanh(u)^2) loses no digits."""

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from sernf_isaac.models.draws import Source, normal
+from sernf_isaac.models.moments import HIDDEN_LAYERS, ChunkMoments
 
 LOG_STD_RANGE = (-4.0, 1.0)
-HIDDEN_LAYERS = 2
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,7 @@ class GaussianContext:
 class GaussianPolicy(nn.Module):
     """Independent normal distributions of a chunk's numbers; means and widths from an MLP.
 
-    The MLP's first layer reads every observation token, the others the mean of what it makes of
-    them: the mean of the tokens themselves, linear in what was observed, would not know the order
-    of a history. Shapes are as for `FlowPolicy`: chunks `(B, H, A)`, or `(B, K, H, A)` for
-    candidates.
+    Shapes are as for `FlowPolicy`: chunks `(B, H, A)`, or `(B, K, H, A)` for candidates.
 
     Args:
         action_dim: A.
@@ -59,19 +56,13 @@ class GaussianPolicy(nn.Module):
     ) -> None:
         super().__init__()
         self.action_dim, self.horizon, self.noise_std = action_dim, horizon, noise_std
-        layers, inputs = [], token_dim
-        for _ in range(1 + HIDDEN_LAYERS):
-            layers += [nn.Linear(inputs, width), nn.GELU(), nn.Dropout(dropout)]
-            inputs = width
-        self.each_token = nn.Sequential(*layers[:3])
-        self.net = nn.Sequential(*layers[3:], nn.Linear(width, 2 * horizon * action_dim))
+        self.moments = ChunkMoments(action_dim, horizon, token_dim, width, dropout=dropout)
 
     def context(self, tokens: Tensor | GaussianContext) -> GaussianContext:
         """The distribution of chunks given tokens (B, S, D)."""
         if isinstance(tokens, GaussianContext):
             return tokens
-        out = self.net(self.each_token(tokens).mean(dim=1))
-        mean, log_std = out.view(-1, self.horizon, 2, self.action_dim).unbind(dim=2)
+        mean, log_std = self.moments(tokens)
         return GaussianContext(mean, log_std.clamp(*LOG_STD_RANGE))
 
     def log_prob(

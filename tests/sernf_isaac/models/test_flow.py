@@ -2,8 +2,9 @@
 
 import copy
 import io
+import itertools
+import math
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,17 +14,29 @@ from sernf_isaac.models.coupling import Coupling, draw_partitions
 from sernf_isaac.models.flow import FlowPolicy
 
 A, H, B, K, S, D = 2, 4, 3, 5, 4, 8
+LAYERS = [
+    {"base": base, "scale_limit": limit, "mixing": mixing}
+    for base, limit, mixing in itertools.product(("standard", "affine"), (1.0, 4.0), (False, True))
+]
+"""Every combination of what may stand beside the couplings; the first is the paper's."""
 
 
 def make_flow(action_dim: int = A, horizon: int = H, **options: object) -> FlowPolicy:
     settings = {"token_dim": D, "width": 16, "num_couplings": 4, "num_heads": 2, "zero_init": False}
-    return FlowPolicy(action_dim, horizon, **settings | options)
+    flow = FlowPolicy(action_dim, horizon, **settings | options)
+    for parameter in flow.mixing.parameters():  # it starts as the identity in any case
+        torch.nn.init.normal_(parameter, std=0.1)
+    return flow
 
 
-@pytest.fixture
-def flow() -> FlowPolicy:
+def layers_of(options: dict) -> str:
+    return "-".join(str(value) for value in options.values())
+
+
+@pytest.fixture(params=LAYERS, ids=layers_of)
+def flow(request: pytest.FixtureRequest) -> FlowPolicy:
     """Small, random, without dropout, float64."""
-    return make_flow().double().eval()
+    return make_flow(**request.param).double().eval()
 
 
 @pytest.fixture
@@ -61,27 +74,34 @@ def test_log_det_matches_the_autograd_jacobian(flow: FlowPolicy, chunk, tokens) 
     torch.testing.assert_close(flow.to_latent(one, of_one)[1][0], expected)
 
 
+@pytest.mark.parametrize("layers", LAYERS, ids=layers_of)
 @pytest.mark.parametrize("bound_margin", [0.0, 0.2])
-def test_a_samples_log_probability_is_that_of_the_sample(tokens: Tensor, bound_margin) -> None:
-    flow = make_flow(bound_margin=bound_margin, clamp=1e-9).double().eval()
-    chunks, log_prob = flow.sample(tokens, K, sigma=0.7)
+def test_a_samples_log_probability_is_that_of_the_sample(tokens, bound_margin, layers) -> None:
+    flow = make_flow(bound_margin=bound_margin, clamp=1e-9, **layers).double().eval()
+    chunks, log_prob = flow.sample(tokens, 20, sigma=0.7)
     inside = (chunks.abs() < 1 - 1e-6).all(dim=-1).all(dim=-1)  # the others were clipped
     assert inside.sum() >= 3
     torch.testing.assert_close(log_prob[inside], flow.log_prob(chunks, tokens)[inside])
-    assert chunks.shape == (B, K, H, A)
+    assert chunks.shape == (B, 20, H, A)
 
 
-def test_the_density_integrates_to_one() -> None:
-    flow = make_flow(action_dim=1, horizon=2, bound_margin=0.1, clamp=1e-12).double().eval()
-    nodes, weights = (torch.tensor(x) / 0.9 for x in np.polynomial.legendre.leggauss(80))
+@pytest.mark.parametrize("layers", LAYERS, ids=layers_of)
+def test_the_density_integrates_to_one(layers: dict) -> None:
+    options = {"action_dim": 1, "horizon": 2, "bound_margin": 0.1, "clamp": 1e-12}
+    flow = make_flow(**options, **layers).double().eval()
+    squashed = torch.linspace(-10, 10, 101, dtype=torch.float64)  # even steps where tails are long
+    nodes, weights = squashed.tanh() / 0.9, 0.2 / squashed.cosh().square() / 0.9
     chunks = torch.cartesian_prod(nodes, nodes)[None, :, :, None]  # (1, K, 2, 1)
-    density = flow.log_prob(chunks, torch.randn(1, S, D).double()).exp().view(80, 80)
+    density = flow.log_prob(chunks, torch.randn(1, S, D).double()).exp().view(101, 101)
     assert (weights @ density @ weights).item() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-def test_candidates_share_an_observation_without_changing_a_result(dtype, tolerance) -> None:
-    flow, tokens = make_flow().to(dtype).eval(), torch.randn(B, S, D, dtype=dtype)
+@pytest.mark.parametrize("layers", LAYERS, ids=layers_of)
+def test_candidates_share_an_observation_without_changing_a_result(
+    dtype, tolerance, layers
+) -> None:
+    flow, tokens = make_flow(**layers).to(dtype).eval(), torch.randn(B, S, D, dtype=dtype)
     latent = flow.draw_latents(tokens, K)
     context = flow.context(tokens)
     chunks, log_prob = flow.decode(latent, context)
@@ -106,13 +126,16 @@ def test_every_parameter_and_the_tokens_get_a_gradient(flow, chunk, tokens, dire
     assert tokens.grad is not None and tokens.grad.any()
 
 
-def test_zero_initialisation_starts_at_the_squash(chunk: Tensor, tokens: Tensor) -> None:
-    flow = make_flow(zero_init=True, bound_margin=0).double()
+@pytest.mark.parametrize("layers", LAYERS, ids=layers_of)
+def test_zero_initialisation_starts_at_the_squash(chunk: Tensor, tokens: Tensor, layers) -> None:
+    sizes = {"token_dim": D, "width": 16, "num_couplings": 4, "num_heads": 2}
+    flow = FlowPolicy(A, H, bound_margin=0, **sizes, **layers).double()
     torch.testing.assert_close(flow.to_latent(chunk, tokens)[0], chunk.atanh())
 
 
-def test_a_zero_initialised_flow_trains_all_its_parameters(chunk: Tensor, tokens: Tensor) -> None:
-    flow = make_flow(zero_init=True).double()
+@pytest.mark.parametrize("layers", LAYERS, ids=layers_of)
+def test_a_zero_initialised_flow_trains_all_its_parameters(chunk, tokens, layers) -> None:
+    flow = make_flow(zero_init=True, **layers).double()
     optimizer = torch.optim.SGD(flow.parameters(), lr=1e-2)
     for _ in range(3):  # the heads open first, then the gates
         optimizer.zero_grad()
@@ -184,10 +207,53 @@ def test_data_at_the_bounds_keep_density_and_gradient_finite(flow, tokens) -> No
     assert make_flow(bound_margin=0).eval().log_prob(chunk.float(), tokens.float()).isfinite().all()
 
 
-def test_far_latents_decode_to_finite_numbers(tokens: Tensor) -> None:
-    flow = make_flow().eval()
+@pytest.mark.parametrize("layers", LAYERS, ids=layers_of)
+def test_far_latents_decode_to_finite_numbers(tokens: Tensor, layers: dict) -> None:
+    flow = make_flow(**layers).eval()
     chunks, log_prob = flow.decode(torch.full((B, K, H, A), 40.0), tokens.float())
     assert chunks.abs().max() <= 1 and log_prob.isfinite().all()
+
+
+def with_last_layers(flow: FlowPolicy, log_scale: float) -> FlowPolicy:
+    """Every coupling asks for this log-scale, far beyond its limit, whatever it sees."""
+    for coupling in flow.couplings:
+        torch.nn.init.zeros_(coupling.net.log_scale.weight)
+        torch.nn.init.constant_(coupling.net.log_scale.bias, log_scale)
+    return flow
+
+
+@pytest.mark.parametrize("limit", [1.0, 4.0])
+def test_the_limit_bounds_what_a_coupling_scales(tokens: Tensor, limit: float) -> None:
+    flow = with_last_layers(make_flow(scale_limit=limit, num_couplings=2, bound_margin=0), 50.0)
+    latent, tokens = torch.zeros(B, H, A), tokens.float()
+    log_det = flow.eval().decode(latent, tokens)[1] + 0.5 * math.log(2 * math.pi) * H * A
+    squash = flow.from_latent(latent, tokens)[0].square().neg().log1p().sum(dim=(-2, -1))
+    torch.testing.assert_close(log_det, limit * H * A - squash, rtol=0, atol=1e-3)
+
+
+def test_in_single_precision_strong_scales_keep_the_round_trip(tokens: Tensor) -> None:
+    flow = with_last_layers(make_flow(base="affine", scale_limit=4.0, mixing=True), 1.5).eval()
+    latent, tokens = torch.randn(B, K, H, A), tokens.float()
+    chunk, log_det = flow.from_latent(latent, tokens)
+    back, of_inverse = flow.to_latent(chunk.clamp(-0.99, 0.99), tokens)
+    kept = (chunk.abs() < 0.99).all(dim=-1).all(dim=-1)
+    assert kept.sum() >= 3
+    torch.testing.assert_close(back[kept], latent[kept], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(of_inverse[kept], -log_det[kept], rtol=1e-3, atol=1e-3)
+
+
+def test_with_an_affine_base_the_flow_can_be_any_gaussian_of_the_squashed_chunk(
+    chunk: Tensor, tokens: Tensor
+) -> None:
+    sizes = {"token_dim": D, "width": 16, "num_couplings": 4, "num_heads": 2}
+    flow = FlowPolicy(A, H, base="affine", bound_margin=0, **sizes).double().eval()
+    for parameter in flow.base.moments.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    mean, log_width = (part[:, 0] for part in flow.base.condition(tokens))
+    assert (mean[0] - mean[1]).abs().max() > 1e-3, "it must depend on what is seen"
+    squashed = torch.distributions.Normal(mean, log_width.exp()).log_prob(chunk.atanh())
+    expected = (squashed - (1 - chunk.square()).log()).sum(dim=(-2, -1))
+    torch.testing.assert_close(flow.log_prob(chunk, tokens), expected)
 
 
 def test_noise_comes_from_the_generator(flow: FlowPolicy, chunk: Tensor, tokens: Tensor) -> None:
@@ -251,6 +317,8 @@ def test_every_step_is_moved_and_kept_often(horizon: int, couplings: int, seed: 
         ({"width": 18}, r"width \(18\) must be a multiple of 2 x num_heads"),
         ({"noise_std": 0.3}, r"bound_margin \(1.2\)"),
         ({"clamp": 0.0}, r"clamp \(0.0\)"),
+        ({"base": "afine"}, r"base \('afine'\) must be one of"),
+        ({"scale_limit": 0.0}, r"scale_limit \(0.0\) must be positive"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(options: dict, message: str) -> None:
