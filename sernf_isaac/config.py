@@ -121,6 +121,20 @@ class ImprovementConfig:
     """λ: weight of the likelihood of data actions beside the critic's value (IV-E)."""
     likelihood: str = "sum"
     """"sum" over the chunk's H·A numbers (the density), or "mean" of them."""
+    likelihood_rows: str = "offline"
+    """What is imitated beside seeking value: "offline" rows (paper, IV-D), or the rows of
+    "successes", offline and online."""
+    budget: float | None = None
+    """Instead of a fixed λ: by how many nats per number of a chunk held-out data may become less
+    likely. λ follows, from `imitation_weight` on. Null: λ stays (paper). Needs held-out data."""
+    scaled_value: bool = False
+    """Divide the value to seek by its mean size in the batch, so that λ does not depend on the
+    rewards' unit. Paper: no."""
+    target_critics: int | None = None
+    """The least of so many critics, drawn anew for each update, counts in targets. Null: of all
+    (paper)."""
+    choice: str = "min"
+    """What of the critics' values ranks candidates: their "min" (paper) or "mean"."""
 
 
 @dataclass
@@ -154,6 +168,13 @@ class LearnerConfig:
             "improvement.likelihood",
             improvement.likelihood,
         )
+        rows, choice = improvement.likelihood_rows, improvement.choice
+        _require(rows in ("offline", "successes"), "improvement.likelihood_rows", rows)
+        _require(choice in ("min", "mean"), "improvement.choice", choice)
+        budget, drawn = improvement.budget, improvement.target_critics
+        _require(budget is None or budget > 0.0, "improvement.budget", budget)
+        enough = drawn is None or 1 <= drawn <= critic.ensemble
+        _require(enough, "improvement.target_critics", drawn)
         _require(support is None or support[0] < support[1], "critic.support", support)
         _require(critic.head in ("hl_gauss", "mse"), "critic.head", critic.head)
 

@@ -95,6 +95,7 @@ def _random_batch(spec: ChunkSpec, size: int) -> ChunkBatch:
         next_prefix=uniform(spec.prefix, ACTION_DIM),
         imitate=yes,
         is_offline=yes,
+        succeeded=yes,
     )
 
 

@@ -69,6 +69,7 @@ def random_batch(size: int, device: str) -> ChunkBatch:
         next_prefix=uniform(spec.prefix, ACTION_DIM),
         imitate=torch.ones(size, dtype=torch.bool),
         is_offline=torch.ones(size, dtype=torch.bool),
+        succeeded=torch.ones(size, dtype=torch.bool),
     ).to(device)
 
 

@@ -71,6 +71,8 @@ class ChunkBatch:
     """(B,) bool: all of the chunk was executed by choice, so that imitation may use it."""
     is_offline: Tensor
     """(B,) bool"""
+    succeeded: Tensor
+    """(B,) bool: the episode's outcome was "success"."""
 
     def __len__(self) -> int:
         return len(self.reward)
@@ -110,4 +112,5 @@ class ChunkBatch:
             next_prefix=torch.zeros_like(prefix),
             imitate=everything,
             is_offline=everything,
+            succeeded=everything,
         )

@@ -71,12 +71,13 @@ class Replay:
         """Number of windows whose chunk may be imitated."""
         return int(self._windows["imitate"].sum()) if len(self) else 0
 
-    def add(self, episode: Episode, name: str) -> int:
+    def add(self, episode: Episode, name: str, *, imitable: bool = True) -> int:
         """Make an episode's windows available; returns how many there are.
 
         Args:
             episode: Copied, so the caller may change it.
             name: Unique, such as the id in the store.
+            imitable: False: nobody imitates it.
 
         Raises:
             ValueError: If the name was added before, or the episode does not fit the others or
@@ -94,8 +95,9 @@ class Replay:
                 "row": windows.row + self._rows.length,
                 "reward": windows.reward,
                 "discount": windows.discount,
-                "imitate": windows.imitate,
+                "imitate": windows.imitate if imitable else torch.zeros_like(windows.imitate),
                 "is_offline": windows.is_offline,
+                "succeeded": windows.succeeded,
             }
         )
         self._rows.append(steps)
@@ -118,6 +120,17 @@ class Replay:
             raise ValueError("the replay holds no windows")
         chosen = self._choose(batch_size)
         return gather(self._joined(), chosen if rows is None else chosen[rows], self.spec)
+
+    def imitable_rows(self, most: int) -> ChunkBatch | None:
+        """At most so many windows whose chunk may be imitated, spread evenly; None: there are none.
+
+        Nothing is drawn at random.
+        """
+        numbers = self._windows["imitate"].nonzero()[:, 0] if len(self) else torch.empty(0)
+        if not len(numbers):
+            return None
+        spread = torch.linspace(0, len(numbers) - 1, min(most, len(numbers))).round().long()
+        return gather(self._joined(), numbers[spread], self.spec)
 
     def state_dict(self) -> dict:
         """What resuming needs besides the episodes themselves: tensors and plain values."""

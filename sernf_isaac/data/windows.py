@@ -36,6 +36,7 @@ class Windows:
     discount: Tensor
     imitate: Tensor
     is_offline: Tensor
+    succeeded: Tensor
 
     def __len__(self) -> int:
         return len(self.row)
@@ -99,6 +100,7 @@ def cut(episode: Episode, spec: ChunkSpec) -> Windows:
         ),
         imitate=torch.from_numpy(_may_be_imitated(episode, spec, start)),
         is_offline=torch.full((len(start),), episode.is_offline),
+        succeeded=torch.full((len(start),), episode.outcome == "success"),
     )
 
 
@@ -128,6 +130,7 @@ def gather(windows: Windows, index: Tensor, spec: ChunkSpec) -> ChunkBatch:
         next_prefix=next_prefix,
         imitate=windows.imitate[index],
         is_offline=windows.is_offline[index],
+        succeeded=windows.succeeded[index],
     )
 
 

@@ -15,6 +15,7 @@ from sernf_isaac.config import LearnerConfig, given
 from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.devices import restore_generator
 from sernf_isaac.learning import losses
+from sernf_isaac.learning.leash import Leash
 from sernf_isaac.learning.losses import Metrics
 from sernf_isaac.learning.workers import Workers, seed_noise, seed_of
 from sernf_isaac.models.actor_critic import Actor, Critics, seen
@@ -55,6 +56,8 @@ class Learner:
         optimizer = config.optimizer
         self.actor_optimizer = self._adamw(self.actor, optimizer.imitation_learning_rate)
         self.critic_optimizer = self._adamw(self.critics, optimizer.rl_learning_rate)
+        improvement = config.improvement
+        self.leash = Leash(improvement.imitation_weight, improvement.budget)
         self._skipped: dict[str, Tensor] = {}  # by optimiser: how many steps were not finite
 
     def join(self, workers: Workers) -> None:
@@ -72,6 +75,11 @@ class Learner:
         for network in (self.actor, self.critics, self.target):
             workers.share_weights(network)
         seed_noise(self._seed, workers.rank)
+
+    def hold_out(self, rows: ChunkBatch | None) -> None:
+        """Measure on these rows, scaled for the networks, how far the policy goes; see `Leash`."""
+        if rows is not None:
+            self.leash.hold(rows.to(self.device))
 
     def update_imitation(self, batch: ChunkBatch, *, rate_share: float = 1.0) -> Metrics:
         """One step of stage I: raise the likelihood of the batch's chunks (eq. 8).
@@ -102,9 +110,13 @@ class Learner:
         return metrics
 
     def update_policy(self, batch: ChunkBatch) -> Metrics:
-        """One step of stages III and IV (Alg. 3); only offline rows are imitated (IV-D)."""
+        """One step of stages III and IV (Alg. 3).
+
+        Raises:
+            ValueError: If the likelihood has a budget, and no rows were held out.
+        """
         batch = batch.to(self.device)
-        improvement = self.config.improvement
+        followed = self.leash.follow(self.actor)
         self._prepare_actor(self.config.policy.rl_dropout, self.config.optimizer.rl_learning_rate)
         self.critics.eval()
         with _frozen(self.critics.critic):
@@ -116,15 +128,15 @@ class Learner:
                     self.actor.encoder(seen(batch.observation, batch.prefix))
                 )
                 chunk, clipped = self._executed(winner.latent, context)
-                imitation, metrics = self._imitation(
-                    batch.chunk, context, batch.imitate & batch.is_offline
-                )
+                imitation, metrics = self._imitation(batch.chunk, context, self._liked(batch))
                 loss, more = losses.improvement_loss(
                     self.critics.critic.value(chunk, critic_tokens),
                     imitation,
-                    imitation_weight=improvement.imitation_weight,
+                    imitation_weight=self.leash.weight,
+                    value_weight=self.leash.seeks_value,
+                    scaled=self.config.improvement.scaled_value,
                 )
-            metrics |= more | self._step(self.actor_optimizer, self.actor, loss, "actor")
+            metrics |= more | followed | self._step(self.actor_optimizer, self.actor, loss, "actor")
         gain = winner.value - winner.candidate_values.mean(dim=1)
         return metrics | {"actor/selection_gain": gain.mean(), "actor/clipped_fraction": clipped}
 
@@ -157,6 +169,7 @@ class Learner:
             "actor_optimizer": self.actor_optimizer.state_dict(),
             "critic_optimizer": self.critic_optimizer.state_dict(),
             "generator": self.generator.get_state().cpu(),
+            "leash": self.leash.state_dict(),
             **self.noise_state(),
         }
 
@@ -180,6 +193,8 @@ class Learner:
         self.actor_optimizer.load_state_dict(state["actor_optimizer"])
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         restore_generator(self.generator, state["generator"])
+        if "leash" in state:  # states of version 0.1 have none
+            self.leash.load_state_dict(state["leash"])
         self.load_noise(state)
 
     def noise_state(self) -> dict:
@@ -201,6 +216,11 @@ class Learner:
     def _draws(self) -> Source:
         rank, count = self.workers.rank, self.workers.count
         return SharedGenerator(self.generator, rank, count) if count > 1 else self.generator
+
+    def _liked(self, batch: ChunkBatch) -> Tensor:
+        """(B,) rows whose likelihood counts beside their value."""
+        of_successes = self.config.improvement.likelihood_rows == "successes"
+        return batch.imitate & (batch.succeeded if of_successes else batch.is_offline)
 
     def _executed(self, latent: Tensor, context: FlowContext) -> tuple[Tensor, Tensor]:
         """The chunk (B, H, A) of a latent as it is executed, and the clipped share of its numbers.
@@ -228,6 +248,7 @@ class Learner:
                 candidates=improvement.candidates,
                 sigma=self._sigma,
                 generator=self._draws,
+                rank=improvement.choice,
             )
         self.actor.train()
         return choice
@@ -250,8 +271,19 @@ class Learner:
                 candidates=improvement.target_candidates,
                 sigma=self._sigma,
                 generator=self._draws,
+                members=self._target_members(),
             )
         return losses.bootstrap_target(batch.reward, batch.discount, choice.value)
+
+    def _target_members(self) -> Tensor | None:
+        """Numbers of the critics whose least value counts in this update's targets; None: all."""
+        count = self.config.improvement.target_critics
+        if count is None:
+            return None
+        order = torch.randperm(
+            self.config.critic.ensemble, generator=self.generator, device=self.device
+        )
+        return order[:count]
 
     def _imitation(
         self, chunk: Tensor, context: FlowContext, rows: Tensor

@@ -43,7 +43,12 @@ def bootstrap_target(reward: Tensor, discount: Tensor, next_value: Tensor) -> Te
 
 
 def improvement_loss(
-    value: Tensor, imitation: Tensor, *, imitation_weight: float
+    value: Tensor,
+    imitation: Tensor,
+    *,
+    imitation_weight: Tensor | float,
+    value_weight: Tensor | float = 1.0,
+    scaled: bool = False,
 ) -> tuple[Tensor, Metrics]:
     """The policy's loss in stages III and IV: seek value, stay near the data (eq. 4, Alg. 3, IV-D).
 
@@ -53,9 +58,14 @@ def improvement_loss(
         value: (E, B) of the policy's own chunks, differentiable in the policy.
         imitation: Scalar `imitation_loss`.
         imitation_weight: λ.
+        value_weight: Of the value; the paper has 1.
+        scaled: Divide the value by its mean size in the batch; the paper does not.
     """
     pessimistic = value.min(dim=0).values
-    loss = -pessimistic.mean() + imitation_weight * imitation
+    sought = pessimistic.mean()
+    if scaled:
+        sought = sought / pessimistic.detach().abs().mean().clamp(min=1e-6)
+    loss = -value_weight * sought + imitation_weight * imitation
     disagreement = value.detach().amax(dim=0) - value.detach().amin(dim=0)
     return loss, {
         "actor/loss": loss.detach(),

@@ -29,10 +29,10 @@ class PerStepReplay(Replay):
         super().__init__(spec, generator, mixing)
         self.transitions = Replay(single_steps(spec), generator, mixing)
 
-    def add(self, episode: Episode, name: str) -> int:
+    def add(self, episode: Episode, name: str, *, imitable: bool = True) -> int:
         """As `Replay.add`."""
-        self.transitions.add(episode, name)
-        return super().add(episode, name)
+        self.transitions.add(episode, name, imitable=imitable)
+        return super().add(episode, name, imitable=imitable)
 
 
 class PerStepLearner(Learner):

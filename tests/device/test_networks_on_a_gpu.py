@@ -90,6 +90,7 @@ def batch_of(layout: PolicyLayout, rows: int = ROWS) -> ChunkBatch:
         next_prefix=torch.rand(rows, spec.prefix, A),
         imitate=torch.ones(rows, dtype=torch.bool),
         is_offline=torch.ones(rows, dtype=torch.bool),
+        succeeded=torch.ones(rows, dtype=torch.bool),
     )
 
 

@@ -69,6 +69,7 @@ def make_batch() -> Callable[..., ChunkBatch]:
             next_prefix=uniform(size, PREFIX, ACTION),
             imitate=torch.ones(size, dtype=torch.bool),
             is_offline=torch.full((size,), offline),
+            succeeded=torch.full((size,), offline),
         )
 
     return make

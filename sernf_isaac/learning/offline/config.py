@@ -31,6 +31,9 @@ class OfflineStages:
     successes_only: bool = False
     """Imitate only episodes with the outcome "success" in stage I, as the paper does (IV-D). Off by
     default, because most files do not say which those are."""
+    held_out_share: float = 0.0
+    """Share of the episodes that nobody imitates; how likely they are is logged, and a budget is
+    measured on them. Critics learn from them. 0: none (paper)."""
     spec: ChunkSpec = field(
         default_factory=lambda: ChunkSpec(history=1, prefix=0, horizon=10, history_keys=())
     )
@@ -45,6 +48,8 @@ class OfflineStages:
         for name in ("batch_size", "rl_batch_size", "save_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be at least 1")
+        if not 0.0 <= self.held_out_share < 1.0:
+            raise ValueError(f"held_out_share ({self.held_out_share}) must be at least 0, below 1")
 
     def check(self) -> None:
         """An error if no training can be started with this.
@@ -56,6 +61,12 @@ class OfflineStages:
             raise ValueError(
                 f"a policy of the kind {self.architecture.kind!r} has no likelihood, which stage "
                 f"III needs; set offline_steps=0 instead of {self.offline_steps}"
+            )
+        budget = self.learner.improvement.budget
+        if budget is not None and not self.held_out_share:
+            raise ValueError(
+                f"learner.improvement.budget = {budget} is measured on data that nobody imitates: "
+                "set held_out_share too, such as 0.1"
             )
 
 

@@ -1,7 +1,7 @@
 """Stored episodes as batches for stages I to III: sizes, scales, cameras, and what may change."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,9 @@ from sernf_isaac.data.windows import actions_as_learned
 from sernf_isaac.learning.offline.config import OfflineStages
 from sernf_isaac.learning.stages import IMITATION, Stage
 from sernf_isaac.learning.workers import Workers
+
+HELD_OUT_ROWS = 256
+"""Most rows on which the likelihood of held-out data is measured."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class OfflineSampler:
         normalizer: Of actions and all groups of numbers.
         bank: Where images go; None: into a new one, as they are.
         workers: Processes among which batches are dealt out; each gets as many rows as `run` says.
+        held_out: Names of the episodes that nobody imitates; None: as `held_out_names` chooses.
 
     Raises:
         ValueError: If there is nothing to imitate.
@@ -51,23 +55,36 @@ class OfflineSampler:
         normalizer: Normalizer,
         bank: ImageBank | None = None,
         workers: Workers | None = None,
+        held_out: Collection[str] | None = None,
     ) -> None:
         self._run, self._normalizer, self._workers = run, normalizer, workers or Workers()
         self._bank = bank or ImageBank({c: None for e in episodes.values() for c in cameras_of(e)})
         draw = torch.Generator().manual_seed(run.seed)
         self._all = Replay(run.spec, draw)
         self._demonstrations = Replay(run.spec, draw) if run.successes_only else self._all
+        self._held_out = Replay(run.spec, draw)
+        held_out = held_out_names(run, episodes) if held_out is None else held_out
         self._data = {"normalizer": normalizer.state_dict(), "episodes": digest(episodes)}
         for name, stored in episodes.items():
             taken = self._bank.take(stored)
             episode = replace(taken, is_offline=True)  # whoever recorded it, it is here before us
-            self._all.add(episode, name)
-            if run.successes_only and episode.outcome == "success":
+            kept = name in held_out
+            self._all.add(episode, name, imitable=not kept)
+            if kept:
+                self._held_out.add(episode, name)
+            elif run.successes_only and episode.outcome == "success":
                 self._demonstrations.add(episode, name)
         if not self._demonstrations.num_imitable:
             what = "successful episodes" if run.successes_only else "episodes"
             needed = run.spec.prefix + run.spec.horizon
             raise ValueError(f"the data hold no {what} of at least {needed} steps to imitate")
+
+    def held_out(self) -> ChunkBatch | None:
+        """Rows that nobody imitates, scaled for the networks; None: there are none."""
+        rows = self._held_out.imitable_rows(HELD_OUT_ROWS)
+        if rows is None:
+            return None
+        return self._bank.fill(self._normalizer.normalize_batch(self._bank.split(rows)), rows)
 
     def draw(self, stage: Stage) -> ChunkBatch:
         """A fresh batch for this stage."""
@@ -96,6 +113,31 @@ class OfflineSampler:
         if not same_ranges or state["episodes"] != self._data["episodes"]:
             raise ValueError("the data have changed since this run was started; start a new one")
         self._all.load_state_dict(state["replay"])
+
+
+def held_out_names(run: OfflineStages, episodes: Mapping[str, Episode]) -> frozenset[str]:
+    """The episodes that nobody imitates, in all stages: at least one, if a share is asked for.
+
+    They are drawn by `run.seed` among those that stage I would imitate.
+
+    Raises:
+        ValueError: If nothing would be left to imitate.
+    """
+    if not run.held_out_share:
+        return frozenset()
+    imitated = [
+        name
+        for name, episode in episodes.items()
+        if episode.outcome == "success" or not run.successes_only
+    ]
+    count = max(1, round(run.held_out_share * len(imitated)))
+    if count >= len(imitated):
+        raise ValueError(
+            f"held_out_share ({run.held_out_share}) leaves none of {len(imitated)} episodes to "
+            "imitate; take less, or 0"
+        )
+    order = torch.randperm(len(imitated), generator=torch.Generator().manual_seed(run.seed))
+    return frozenset(imitated[index] for index in order[:count].tolist())
 
 
 def sizes_of(episodes: dict[str, Episode]) -> Sizes:

@@ -75,6 +75,7 @@ def train(
     learner.join(workers)
     bank = make_bank(layout.architecture, learner)
     sampler = OfflineSampler(run, episodes, normalizer, bank, workers)
+    learner.hold_out(sampler.held_out())
     if bank.cameras and workers.writes:
         print(f"images     {bank.num_bytes / 1e9:.2f} GB of {', '.join(bank.cameras)}")
     names = (run.name, run.control_rate_hz, run.action_names)
@@ -84,7 +85,7 @@ def train(
         policy = _policy_of(learner, layout, normalizer, with_critics=leg.stage.critic)
         for name in (f"policy_{leg.stage.name}.pt", POLICY_FILE):
             policy.save(run_dir / name, contract, {"stage": leg.stage.name, "run": asdict(run)})
-        return {}
+        return learner.leash.likelihood(learner.actor)
 
     training = StagedTraining(
         learner,

@@ -19,7 +19,7 @@ from sernf_isaac.data.normalizer import Normalizer
 from sernf_isaac.data.replay import Replay
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.offline.config import OfflineStages
-from sernf_isaac.learning.offline.data import OfflineSampler
+from sernf_isaac.learning.offline.data import OfflineSampler, held_out_names
 from sernf_isaac.learning.online.rollout import Environment
 from sernf_isaac.learning.online.training import OnlineSchedule, OnlineTraining
 from sernf_isaac.learning.per_step import PerStepReplay
@@ -67,7 +67,13 @@ class Problem:
     action_dim: int
     emphasised: Mapping[str, Episode] = field(default_factory=dict)
     """Parts of the demonstrations once more, for all stages but the first: so that critics meet
-    what is rare in them more often."""
+    what is rare in them more often. Where data are held out, nobody imitates these parts, because
+    they may come from there."""
+
+    def not_imitated(self, run: OfflineStages) -> frozenset[str]:
+        """Names of the episodes, and of parts of them, that nobody imitates."""
+        held_out = held_out_names(run, self.demonstrations)
+        return held_out | self.emphasised.keys() if held_out else held_out
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,17 @@ class StageSampler:
 
     def __init__(self, run: OfflineStages, problem: Problem, replay: Replay | None = None) -> None:
         shown, scale = dict(problem.demonstrations), problem.normalizer
-        self._imitation = OfflineSampler(run, shown, scale)
+        names = problem.not_imitated(run)
+        self._imitation = OfflineSampler(run, shown, scale, held_out=names)
         self._later, self._replay = self._imitation, replay
         if problem.emphasised:
             everything = {**shown, **problem.emphasised}
-            self._later = OfflineSampler(replace(run, successes_only=False), everything, scale)
+            later = replace(run, successes_only=False)
+            self._later = OfflineSampler(later, everything, scale, held_out=names)
+
+    def held_out(self) -> ChunkBatch | None:
+        """Rows that nobody imitates, scaled for the networks; None: there are none."""
+        return self._imitation.held_out()
 
     def draw(self, stage: Stage) -> ChunkBatch:
         """A fresh batch for this stage."""
@@ -145,8 +157,10 @@ class FourStages:
         draw = torch.Generator().manual_seed(run.seed)
         kind = Replay if run.learner.critic.kind == "chunk" else PerStepReplay
         self.replay = kind(run.spec, draw)
+        held_out = problem.not_imitated(run)
         for name, episode in {**problem.demonstrations, **problem.emphasised}.items():
-            self.replay.add(replace(episode, is_offline=True), name)
+            offline = replace(episode, is_offline=True)
+            self.replay.add(offline, name, imitable=name not in held_out)
         self._layout = PolicyLayout(
             problem.features,
             problem.action_dim,
@@ -157,6 +171,8 @@ class FourStages:
             run.architecture,
         )
         self.learner = build_learner(self._layout, run.learner, self._draw_steps, device=device)
+        self._sampler = StageSampler(run, problem, self.replay)
+        self.learner.hold_out(self._sampler.held_out())
         self.imitator, self.policy = (self._policy(with_critics) for with_critics in (False, True))
 
     def train_offline(self, *, resume: bool = False) -> None:
@@ -164,7 +180,7 @@ class FourStages:
         run, count = self.run, self.run.critic_updates
         training = StagedTraining(
             self.learner,
-            StageSampler(run, self.problem, self.replay),
+            self._sampler,
             [
                 Leg(IMITATION, run.imitation_steps),
                 Leg(unequal(WARM_UP, count), run.warm_up_steps),
@@ -224,7 +240,7 @@ class FourStages:
     def _after_leg(self, leg: Leg) -> dict[str, float]:
         policy = self.policy if leg.stage.critic else self.imitator
         self.report(Milestone(leg.stage.name, policy, leg.steps))
-        return {}
+        return self.learner.leash.likelihood(self.learner.actor)
 
     def _draw_steps(self, count: int) -> ChunkBatch:
         assert isinstance(self.replay, PerStepReplay), "only critics per step ask"

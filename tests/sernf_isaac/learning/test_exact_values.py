@@ -114,7 +114,7 @@ def joined(batches: list[ChunkBatch]) -> ChunkBatch:
             name: cat(lambda b, name=name: getattr(b, name))
             for name in (
                 *("prefix", "chunk", "reward", "discount"),
-                *("next_prefix", "imitate", "is_offline"),
+                *("next_prefix", "imitate", "is_offline", "succeeded"),
             )
         },
     )

@@ -1,0 +1,130 @@
+"""How far reinforcement learning may take the policy from the data: a budget instead of a fixed λ.
+
+The same λ means another distance in every task, because it is weighed against rewards. A budget is
+that distance: the nats per number of a chunk by which data that nobody imitates may become less
+likely. λ follows by dual descent. The paper fixes λ (IV-E).
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from sernf_isaac.data.chunks import ChunkBatch
+from sernf_isaac.learning.losses import Metrics
+from sernf_isaac.models.actor_critic import Actor, seen
+from sernf_isaac.models.baselines.gaussian import GaussianPolicy
+from sernf_isaac.models.draws import normal
+from sernf_isaac.models.flow import FlowPolicy
+
+EVERY = 5
+"""Policy updates between two measurements."""
+RATE = 0.2
+"""Step of log λ, for a distance that is off by the whole budget or more."""
+RANGE = (math.log(1e-3), math.log(1e3))
+"""Of log λ."""
+PAUSE = 3.0
+"""Budgets; a policy that is farther away than this only imitates until it is near again."""
+
+
+class Leash:
+    """λ, and how far the policy has gone.
+
+    Args:
+        weight: λ to begin with; without a budget, for good.
+        budget: Nats per number; None: λ stays as it is.
+    """
+
+    def __init__(self, weight: float, budget: float | None) -> None:
+        self._fixed, self._budget = weight, budget
+        self._log_weight = torch.tensor(math.log(max(weight, 1e-3)))
+        self._rows: ChunkBatch | None = None
+        self._noise, self._reference = torch.empty(0), torch.empty(0)
+        self._drift, self._updates = torch.zeros(()), 0
+
+    def hold(self, rows: ChunkBatch) -> None:
+        """Measure on these rows, which nobody imitates; scaled, and on the learner's device.
+
+        A measurement draws no random numbers: noise is the same each time.
+        """
+        draw = torch.Generator(rows.chunk.device).manual_seed(0)
+        self._rows, self._noise = rows, normal(torch.empty_like(rows.chunk), draw)
+        self._log_weight = self._log_weight.to(rows.chunk.device)
+        self._drift = self._drift.to(rows.chunk.device)
+
+    @property
+    def weight(self) -> Tensor | float:
+        """λ now."""
+        return self._fixed if self._budget is None else self._log_weight.exp()
+
+    @property
+    def seeks_value(self) -> Tensor | float:
+        """1, or 0 while the policy is too far away."""
+        if self._budget is None:
+            return 1.0
+        return (self._drift <= PAUSE * self._budget).float()
+
+    def check(self) -> None:
+        """An error if there is a budget and nothing to measure it on.
+
+        Raises:
+            ValueError: Says what to do.
+        """
+        if self._budget is not None and self._rows is None:
+            raise ValueError(
+                f"learner.improvement.budget = {self._budget} needs data that are held out to "
+                "measure it on: set held_out_share, or budget=null for a fixed imitation_weight"
+            )
+
+    def likelihood(self, actor: Actor) -> dict[str, float]:
+        """How likely held-out chunks are [nats per number]; nothing where none are held out."""
+        if self._rows is None or not isinstance(actor.flow, FlowPolicy | GaussianPolicy):
+            return {}
+        return {"held_out/nats_per_number": float(self._log_prob(actor).mean())}
+
+    @torch.no_grad()
+    def follow(self, actor: Actor) -> Metrics:
+        """To be called before every policy update; the first call says where the policy began."""
+        self.check()
+        if self._rows is None:
+            return {}
+        if not len(self._reference):
+            self._reference = self._log_prob(actor)
+        if self._updates % EVERY == 0:
+            self._drift = (self._reference - self._log_prob(actor)).mean()
+            if self._budget is not None:
+                off = (self._drift / self._budget - 1.0).clamp(-1.0, 1.0)
+                self._log_weight = (self._log_weight + RATE * off).clamp(*RANGE)
+        self._updates += 1
+        weight = self._log_weight.exp() if self._budget is not None else None
+        known = {"actor/drift": self._drift, "actor/lambda": weight}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def state_dict(self) -> dict:
+        """What later measurements depend on, besides the rows."""
+        return {
+            "log_weight": self._log_weight.cpu(),
+            "reference": self._reference.cpu(),
+            "drift": self._drift.cpu(),
+            "updates": self._updates,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from `state_dict()`."""
+        device = self._log_weight.device
+        self._log_weight = state["log_weight"].to(device)
+        self._reference, self._drift = state["reference"].to(device), state["drift"].to(device)
+        self._updates = state["updates"]
+
+    @torch.no_grad()
+    def _log_prob(self, actor: Actor) -> Tensor:
+        """(B,) nats per number of the held-out chunks, with noise as in training."""
+        rows = self._rows
+        assert rows is not None, "follow() has looked"
+        was_training = actor.training
+        actor.eval()
+        tokens = actor.encoder(seen(rows.observation, rows.prefix))
+        noisy = rows.chunk + actor.flow.noise_std * self._noise
+        log_prob = actor.flow.log_prob(noisy, tokens)
+        actor.train(was_training)
+        return log_prob / rows.chunk[0].numel()
