@@ -160,6 +160,82 @@ def test_negative_control_offline_rows_are_imitated(
     assert any(not torch.equal(results[0][k], results[1][k]) for k in results[0])
 
 
+def test_of_successes_rows_are_imitated_whoever_recorded_them(
+    make_learner: MakeLearner, make_batch: MakeBatch
+) -> None:
+    def actor_after(seed: int, part: slice) -> dict[str, Tensor]:
+        learner = make_learner(
+            LearnerConfig(improvement=ImprovementConfig(likelihood_rows="successes"))
+        )
+        batch = make_batch()
+        batch.succeeded = torch.arange(8) % 2 == 0
+        batch.is_offline = torch.arange(8) < 4
+        batch.chunk[part] = make_batch(seed=seed).chunk[part]
+        learner.update_policy(batch)
+        return weights(learner)["actor"]
+
+    def same(part: slice) -> bool:
+        one, other = (actor_after(seed, part) for seed in (0, 1))
+        return all(torch.equal(one[name], other[name]) for name in one)
+
+    assert same(slice(1, None, 2)), "failures do not count"
+    assert not same(slice(0, 4, 2)) and not same(slice(4, None, 2)), "successes do, also online"
+
+
+def test_scaled_values_do_not_depend_on_the_rewards_unit() -> None:
+    gradients = []
+    for unit in (1.0, 100.0):
+        value = (unit * torch.tensor([[1.0, 4.0], [3.0, 2.0]])).requires_grad_()
+        imitation = torch.tensor(10.0)
+        loss, _ = losses.improvement_loss(value, imitation, imitation_weight=0.1, scaled=True)
+        loss.backward()
+        gradients.append(unit * value.grad)  # per relative change of the value
+        assert loss.item() == pytest.approx(-1.0 + 1.0)
+    torch.testing.assert_close(*gradients)
+
+
+def test_targets_may_take_the_least_of_some_critics_only(
+    make_learner: MakeLearner, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = torch.tensor([1.0, 2.0])
+
+    def judged(chunks: Tensor, tokens: Tensor) -> Tensor:
+        return values[:, None, None].expand(2, *chunks.shape[:2])
+
+    found = set()
+    learner = make_learner(LearnerConfig(improvement=ImprovementConfig(target_critics=1)))
+    monkeypatch.setattr(learner.target.critic, "value_of_candidates", judged)
+    batch = make_batch()
+    for _ in range(12):
+        target = learner._bootstrap(batch)
+        (value,) = {round(float(v), 4) for v in (target - batch.reward) / batch.discount}
+        found.add(value)
+    assert found == {1.0, 2.0}, "one critic counts for all rows of an update, then another"
+
+
+def test_candidates_may_be_ranked_by_the_mean_of_the_critics(
+    make_learner: MakeLearner, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, batch = make_learner(), make_batch(2)
+    context = learner.actor.flow.context(
+        learner.actor.encoder(seen(batch.observation, batch.prefix))
+    )
+    values = torch.tensor([[0.0, 3.0], [10.0, 4.0]])[:, None]  # (E, 1, K)
+    monkeypatch.setattr(
+        learner.critics.critic, "value_of_candidates", lambda *_: values.expand(-1, 2, -1)
+    )
+    chosen = {
+        rank: choose_by_value(
+            *(learner.actor.flow, learner.critics.critic, context, torch.empty(0)),
+            candidates=2,
+            sigma=0.7,
+            rank=rank,
+        ).value.tolist()
+        for rank in ("min", "mean")
+    }
+    assert chosen == {"min": [3.0, 3.0], "mean": [5.0, 5.0]}
+
+
 def test_imitation_raises_the_likelihood(make_learner: MakeLearner, make_batch: MakeBatch) -> None:
     learner, batch = make_learner(), make_batch(64)
     batch.chunk = 0.3 * batch.observation["state"][:, None, :2].expand(-1, 4, -1)
