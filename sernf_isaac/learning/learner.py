@@ -5,22 +5,22 @@ from.
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sernf_isaac.config import LearnerConfig, given
 from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.devices import restore_generator
 from sernf_isaac.learning import losses
+from sernf_isaac.learning.descent import GuardedAdamW
 from sernf_isaac.learning.leash import Leash
 from sernf_isaac.learning.losses import Metrics
 from sernf_isaac.learning.workers import Workers, seed_noise, seed_of
 from sernf_isaac.models.actor_critic import Actor, Critics, seen
 from sernf_isaac.models.draws import SharedGenerator, Source
 from sernf_isaac.models.flow import FlowContext
+from sernf_isaac.models.modes import frozen, set_dropout
 from sernf_isaac.models.selection import Choice, choose_by_value
 
 
@@ -54,11 +54,11 @@ class Learner:
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self._seed, self.workers = seed, Workers()
         optimizer = config.optimizer
-        self.actor_optimizer = self._adamw(self.actor, optimizer.imitation_learning_rate)
-        self.critic_optimizer = self._adamw(self.critics, optimizer.rl_learning_rate)
+        rates = (optimizer.imitation_learning_rate, optimizer.rl_learning_rate)
+        self.actor_optimizer = GuardedAdamW(self.actor, rates[0], optimizer)
+        self.critic_optimizer = GuardedAdamW(self.critics, rates[1], optimizer)
         improvement = config.improvement
         self.leash = Leash(improvement.imitation_weight, improvement.budget)
-        self._skipped: dict[str, Tensor] = {}  # by optimiser: how many steps were not finite
 
     def join(self, workers: Workers) -> None:
         """From now on, every update is of the batches of all these processes.
@@ -95,7 +95,7 @@ class Learner:
             tokens = self.actor.encoder(seen(batch.observation, batch.prefix))
             context = self.actor.flow.context(tokens)
             loss, metrics = self._imitation(batch.chunk, context, batch.imitate)
-        return metrics | self._step(self.actor_optimizer, self.actor, loss, "actor")
+        return metrics | {"actor/grad_norm": self.actor_optimizer.descend(loss, self.workers)}
 
     def update_critic(self, batch: ChunkBatch) -> Metrics:
         """One step of the critics towards eq. 7, and of the targets towards the critics."""
@@ -105,7 +105,7 @@ class Learner:
         with self._precision():
             tokens = self.critics.encoder(seen(batch.observation, batch.prefix))
             loss, metrics = self.critics.critic.loss(batch.chunk, tokens, target)
-        metrics |= self._step(self.critic_optimizer, self.critics, loss, "critic")
+        metrics["critic/grad_norm"] = self.critic_optimizer.descend(loss, self.workers)
         self._follow()
         return metrics
 
@@ -119,7 +119,7 @@ class Learner:
         followed = self.leash.follow(self.actor)
         self._prepare_actor(self.config.policy.rl_dropout, self.config.optimizer.rl_learning_rate)
         self.critics.eval()
-        with _frozen(self.critics.critic):
+        with frozen(self.critics.critic):
             with torch.no_grad(), self._precision():
                 critic_tokens = self.critics.encoder(seen(batch.observation, batch.prefix))
             winner = self._winner(batch, critic_tokens)
@@ -136,7 +136,8 @@ class Learner:
                     value_weight=self.leash.seeks_value,
                     scaled=self.config.improvement.scaled_value,
                 )
-            metrics |= more | followed | self._step(self.actor_optimizer, self.actor, loss, "actor")
+            metrics |= more | followed
+            metrics["actor/grad_norm"] = self.actor_optimizer.descend(loss, self.workers)
         gain = winner.value - winner.candidate_values.mean(dim=1)
         return metrics | {"actor/selection_gain": gain.mean(), "actor/clipped_fraction": clipped}
 
@@ -148,10 +149,10 @@ class Learner:
         Raises:
             FloatingPointError: If one was not; names the loss.
         """
-        skipped = {name: int(count) for name, count in self._skipped.items() if int(count)}
-        self._skipped.clear()
-        if skipped:
-            which = ", ".join(f"{name}: {count} steps" for name, count in skipped.items())
+        optimizers = {"actor": self.actor_optimizer, "critic": self.critic_optimizer}
+        skipped = {name: optimizer.skipped() for name, optimizer in optimizers.items()}
+        if any(skipped.values()):
+            which = ", ".join(f"{name}: {count} steps" for name, count in skipped.items() if count)
             raise FloatingPointError(
                 f"a loss or its gradient is not finite ({which}; no weight has changed with "
                 "them); look at the batches and their data"
@@ -304,34 +305,8 @@ class Learner:
     def _prepare_actor(self, dropout: float, learning_rate: float) -> None:
         for group in self.actor_optimizer.param_groups:
             group["lr"] = learning_rate
-        _set_dropout(self.actor.flow, dropout)
+        set_dropout(self.actor.flow, dropout)
         self.actor.train()
-
-    def _adamw(self, module: nn.Module, learning_rate: float) -> torch.optim.AdamW:
-        trained = [p for p in module.parameters() if p.requires_grad]
-        decay = self.config.optimizer.weight_decay
-        return torch.optim.AdamW(trained, lr=learning_rate, weight_decay=decay, fused=True)
-
-    def _step(
-        self, optimizer: torch.optim.AdamW, module: nn.Module, loss: Tensor, name: str
-    ) -> Metrics:
-        """One optimiser step, unless loss or gradient are not finite: then nothing changes.
-
-        Nobody waits for a GPU here: the optimiser looks at a flag on the device, `check` later.
-        """
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.workers.average_gradients(module)
-        bound = self.config.optimizer.max_grad_norm
-        norm = nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
-        broken = 1.0 - (torch.isfinite(loss) & torch.isfinite(norm)).float()
-        broken = self.workers.average(broken).ceil()  # of one is of all
-        if bound is not None:
-            nn.utils.clip_grads_with_norm_(module.parameters(), bound, norm)
-        optimizer.found_inf = broken  # type: ignore[attr-defined]  # fused optimisers look for it
-        optimizer.step()
-        self._skipped[name] = self._skipped.get(name, 0.0) + broken
-        return {f"{name}/grad_norm": norm}
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -341,19 +316,3 @@ class Learner:
         torch._foreach_lerp_(theirs, ours, self.config.improvement.polyak)
         for ours, theirs in zip(self.critics.buffers(), self.target.buffers(), strict=True):
             theirs.copy_(ours)
-
-
-@contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """Without gradients for these parameters, whatever happens inside."""
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        module.requires_grad_(True)
-
-
-def _set_dropout(module: nn.Module, rate: float) -> None:
-    for part in module.modules():
-        if isinstance(part, nn.Dropout):
-            part.p = rate

@@ -206,7 +206,7 @@ class FlowPolicy(nn.Module):
                 log_det = log_det + change
             x, change = coupling(x, coupling_context, self.rotation)
             log_det = log_det + change
-        if self.base:
+        if self.base and context.base:
             x, change = self.base(x, context.base)
             log_det = log_det + change
         return x.view_as(scaled), log_det.view(scaled.shape[:-2]) + self._unsquash_log_det(squashed)
@@ -215,7 +215,7 @@ class FlowPolicy(nn.Module):
         """Latents to actions before the final tanh; log|det J| of the couplings."""
         z = self._with_candidates(latent, context)
         log_det = z.new_zeros(z.shape[:2])
-        if self.base:
+        if self.base and context.base:
             z, change = self.base.inverse(z, context.base)
             log_det = log_det + change
         for coupling, mixing, coupling_context in reversed(self._steps(context)):

@@ -107,7 +107,7 @@ def test_updates_wait_for_nothing_but_logged_numbers(scale: Normalizer, tmp_path
         assert waits[0] == waits[1], "as many for two updates as for five"
         assert set(waits[0]) == {
             # Whether all were finite, once; then the means of what is logged.
-            "sernf_isaac/learning/learner.py:Learner.check",
+            "sernf_isaac/learning/descent.py:GuardedAdamW.skipped",
             "sernf_isaac/learning/distill/distiller.py:Distiller._learn",
         }
 

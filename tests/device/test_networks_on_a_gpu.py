@@ -153,7 +153,7 @@ def test_whether_steps_were_finite_is_asked_once_per_logged_number() -> None:
         gpu.forget()
         learner.check()
         assert dict(gpu.waits) == {
-            "sernf_isaac/learning/learner.py:Learner.check": 2  # optimisers
+            "sernf_isaac/learning/descent.py:GuardedAdamW.skipped": 2  # optimisers
         }
 
 

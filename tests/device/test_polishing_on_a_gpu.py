@@ -24,7 +24,7 @@ FEATURES = {"history": 2, "goal": 1}
 SPEC = ChunkSpec(history=2, prefix=1, horizon=4)
 LOGGED = {
     # Whether all steps were finite, once a round; then the means of what is logged.
-    "sernf_isaac/learning/learner.py:Learner.check",
+    "sernf_isaac/learning/descent.py:GuardedAdamW.skipped",
     "sernf_isaac/learning/online/polishing.py:Polisher._learn",
 }
 
