@@ -17,6 +17,8 @@ from sernf_isaac.models.baselines.gaussian import GaussianPolicy
 from sernf_isaac.models.draws import normal
 from sernf_isaac.models.flow import FlowPolicy
 
+HELD_OUT = "held_out/nats_per_number"
+"""Name of a metric."""
 EVERY = 5
 """Policy updates between two measurements."""
 RATE = 0.2
@@ -78,9 +80,9 @@ class Leash:
 
     def likelihood(self, actor: Actor) -> dict[str, float]:
         """How likely held-out chunks are [nats per number]; nothing where none are held out."""
-        if self._rows is None or not isinstance(actor.flow, FlowPolicy | GaussianPolicy):
+        if self._rows is None or not has_likelihood(actor):
             return {}
-        return {"held_out/nats_per_number": float(self._log_prob(actor).mean())}
+        return {HELD_OUT: float(self._log_prob(actor).mean())}
 
     @torch.no_grad()
     def follow(self, actor: Actor) -> Metrics:
@@ -116,15 +118,29 @@ class Leash:
         self._reference, self._drift = state["reference"].to(device), state["drift"].to(device)
         self._updates = state["updates"]
 
-    @torch.no_grad()
     def _log_prob(self, actor: Actor) -> Tensor:
-        """(B,) nats per number of the held-out chunks, with noise as in training."""
-        rows = self._rows
-        assert rows is not None, "follow() has looked"
-        was_training = actor.training
-        actor.eval()
-        tokens = actor.encoder(seen(rows.observation, rows.prefix))
-        noisy = rows.chunk + actor.flow.noise_std * self._noise
-        log_prob = actor.flow.log_prob(noisy, tokens)
-        actor.train(was_training)
-        return log_prob / rows.chunk[0].numel()
+        """(B,) nats per number of the held-out chunks."""
+        assert self._rows is not None, "follow() has looked"
+        return nats_per_number(actor, self._rows, self._noise)
+
+
+def has_likelihood(actor: Actor) -> bool:
+    """Whether this kind of policy says how likely a chunk is."""
+    return isinstance(actor.flow, FlowPolicy | GaussianPolicy)
+
+
+@torch.no_grad()
+def nats_per_number(actor: Actor, rows: ChunkBatch, noise: Tensor) -> Tensor:
+    """(B,) how likely the chunks of rows are, without dropout and with noise as in training.
+
+    Args:
+        actor: Of a kind that has a likelihood.
+        rows: Scaled, on its device.
+        noise: (B, H, A) standard normal; the same each time makes measurements comparable.
+    """
+    was_training = actor.training
+    actor.eval()
+    tokens = actor.encoder(seen(rows.observation, rows.prefix))
+    log_prob = actor.flow.log_prob(rows.chunk + actor.flow.noise_std * noise, tokens)
+    actor.train(was_training)
+    return log_prob / rows.chunk[0].numel()

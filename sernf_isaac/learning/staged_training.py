@@ -61,6 +61,8 @@ class StagedTraining:
         save_every: Steps between resume points; a multiple of `log_every`.
         after_leg: Called with each leg that has just ended, to export or evaluate; its numbers are
             logged.
+        measure: Asked at each row of the metrics for more numbers of it; must change nothing.
+        when_saved: Called with each leg that has just ended, after all of it is on disk.
 
     Raises:
         ValueError: If `save_every` is no multiple of `log_every`, or there is nothing to do.
@@ -76,6 +78,8 @@ class StagedTraining:
         log_every: int = 50,
         save_every: int = 1000,
         after_leg: Callable[[Leg], dict[str, float]] = lambda _: {},
+        measure: Callable[[], dict[str, float]] = dict,
+        when_saved: Callable[[Leg], None] = lambda _: None,
     ) -> None:
         if log_every < 1 or save_every % log_every:
             raise ValueError(f"save_every ({save_every}) must be a multiple of {log_every} >= 1")
@@ -84,6 +88,7 @@ class StagedTraining:
         self.learner, self.sampler, self.legs, self.run_dir = learner, sampler, legs, run_dir
         self.workers = learner.workers
         self.log_every, self.save_every, self.after_leg = log_every, save_every, after_leg
+        self.measure, self.when_saved = measure, when_saved
         self.step = 0
         """Steps done, over all legs."""
 
@@ -164,7 +169,7 @@ class StagedTraining:
                     means["time/updates_per_s"] = counted / (time.monotonic() - started)
                     means = self.workers.mean(means)
                     if writer:
-                        writer.write(self.step, means)
+                        writer.write(self.step, means | self.measure())
                     bar.set_postfix({k: f"{v:.3g}" for k, v in means.items() if k in _SHOWN})
                     sums = {}
                     started = time.monotonic()
@@ -174,6 +179,8 @@ class StagedTraining:
                     if writer:
                         writer.flush()
                     self.save()
+                if self.step == end and writer:
+                    self.when_saved(leg)
 
 
 def _mark(state: object) -> str:

@@ -18,8 +18,8 @@ from sernf_isaac.learning.offline.config import OfflineStages
 from sernf_isaac.learning.stages import IMITATION, Stage
 from sernf_isaac.learning.workers import Workers
 
-HELD_OUT_ROWS = 256
-"""Most rows on which the likelihood of held-out data is measured."""
+MEASURED_ROWS = 256
+"""Most rows on which the likelihood of data is measured."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,11 @@ class OfflineSampler:
 
     def held_out(self) -> ChunkBatch | None:
         """Rows that nobody imitates, scaled for the networks; None: there are none."""
-        rows = self._held_out.imitable_rows(HELD_OUT_ROWS)
-        if rows is None:
-            return None
-        return self._bank.fill(self._normalizer.normalize_batch(self._bank.split(rows)), rows)
+        return self._measured(self._held_out)
+
+    def imitated(self) -> ChunkBatch | None:
+        """Rows that stage I imitates, likewise; the same each time."""
+        return self._measured(self._demonstrations)
 
     def draw(self, stage: Stage) -> ChunkBatch:
         """A fresh batch for this stage."""
@@ -95,6 +96,12 @@ class OfflineSampler:
         drawn = replay.sample(whole, self._workers.rows(whole))
         scaled = self._normalizer.normalize_batch(self._bank.split(drawn))
         return self._bank.fill(scaled, drawn)
+
+    def _measured(self, replay: Replay) -> ChunkBatch | None:
+        rows = replay.imitable_rows(MEASURED_ROWS)
+        if rows is None:
+            return None
+        return self._bank.fill(self._normalizer.normalize_batch(self._bank.split(rows)), rows)
 
     def state_dict(self) -> dict:
         """What the next batches depend on, and what the data were."""

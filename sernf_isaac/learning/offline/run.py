@@ -18,6 +18,7 @@ from sernf_isaac.data.source_info import agreed_rate
 from sernf_isaac.data.sources import load_episodes, return_range
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
+from sernf_isaac.learning.likelihood import Likelihood
 from sernf_isaac.learning.offline.config import OfflineRun, load_run
 from sernf_isaac.learning.offline.data import OfflineSampler, Sizes, fit_normalizer, sizes_of
 from sernf_isaac.learning.staged_training import Leg, StagedTraining
@@ -85,7 +86,7 @@ def train(
         policy = _policy_of(learner, layout, normalizer, with_critics=leg.stage.critic)
         for name in (f"policy_{leg.stage.name}.pt", POLICY_FILE):
             policy.save(run_dir / name, contract, {"stage": leg.stage.name, "run": asdict(run)})
-        return learner.leash.likelihood(learner.actor)
+        return {}
 
     training = StagedTraining(
         learner,
@@ -99,6 +100,7 @@ def train(
         log_every=run.log_every,
         save_every=run.save_every,
         after_leg=export,
+        measure=Likelihood(learner, sampler.imitated()).measure,
     )
     if resume:
         training.resume()
