@@ -14,10 +14,12 @@ from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.devices import restore_generator
 from sernf_isaac.learning import losses
 from sernf_isaac.learning.descent import GuardedAdamW
+from sernf_isaac.learning.learner_state import load_network
 from sernf_isaac.learning.leash import Leash
 from sernf_isaac.learning.losses import Metrics
 from sernf_isaac.learning.workers import Workers, seed_noise, seed_of
 from sernf_isaac.models.actor_critic import Actor, Critics, seen
+from sernf_isaac.models.cautious import CautiousCritic
 from sernf_isaac.models.draws import SharedGenerator, Source
 from sernf_isaac.models.flow import FlowContext
 from sernf_isaac.models.modes import frozen, set_dropout
@@ -100,11 +102,15 @@ class Learner:
     def update_critic(self, batch: ChunkBatch) -> Metrics:
         """One step of the critics towards eq. 7, and of the targets towards the critics."""
         batch = batch.to(self.device)
-        target = self._bootstrap(batch)
+        target, of_failure = self._bootstrap(batch)
         self.critics.train()
+        critic = self.critics.critic
         with self._precision():
             tokens = self.critics.encoder(seen(batch.observation, batch.prefix))
-            loss, metrics = self.critics.critic.loss(batch.chunk, tokens, target)
+            loss, metrics = critic.loss(batch.chunk, tokens, target)
+            if isinstance(critic, CautiousCritic):
+                risk_loss, told = critic.risk_loss(batch.chunk, tokens, of_failure)
+                loss, metrics = loss + risk_loss, metrics | told
         metrics["critic/grad_norm"] = self.critic_optimizer.descend(loss, self.workers)
         self._follow()
         return metrics
@@ -181,16 +187,7 @@ class Learner:
             ValueError: If the networks differ, or the state is of another version.
         """
         for name in ("actor", "critics", "target"):
-            network, theirs = getattr(self, name), state.get(name)
-            if theirs is None:
-                raise ValueError(f"this state lacks '{name}': it is of another version")
-            # Optimisers know parameters by number only: the order must be the same too.
-            if list(network.state_dict()) != list(theirs):
-                raise ValueError(f"this state has other networks: parts of '{name}' or their order")
-            try:
-                network.load_state_dict(theirs)
-            except RuntimeError as error:
-                raise ValueError(f"this state has another '{name}': {error}") from error
+            load_network(getattr(self, name), state.get(name), name)
         self.actor_optimizer.load_state_dict(state["actor_optimizer"])
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         restore_generator(self.generator, state["generator"])
@@ -255,8 +252,11 @@ class Learner:
         return choice
 
     @torch.no_grad()
-    def _bootstrap(self, batch: ChunkBatch) -> Tensor:
-        """Targets (B,) of eq. 7: the policy's next chunk, judged by the target critics (eq. 3)."""
+    def _bootstrap(self, batch: ChunkBatch) -> tuple[Tensor, Tensor]:
+        """Targets (B,) of eq. 7: the policy's next chunk, judged by the target critics (eq. 3).
+
+        Beside them the targets of what foresees failure; 0 where nothing does.
+        """
         improvement = self.config.improvement
         self.actor.eval()
         with self._precision():
@@ -274,7 +274,12 @@ class Learner:
                 generator=self._draws,
                 members=self._target_members(),
             )
-        return losses.bootstrap_target(batch.reward, batch.discount, choice.value)
+            risk = torch.zeros_like(batch.reward)
+            if isinstance(self.target.critic, CautiousCritic):
+                chosen = choice.chunk[:, None]
+                next_risk = self.target.critic.risk_of_candidates(chosen, tokens)[:, 0]
+                risk = losses.failure_target(batch.discount, batch.succeeded, next_risk)
+        return losses.bootstrap_target(batch.reward, batch.discount, choice.value), risk
 
     def _target_members(self) -> Tensor | None:
         """Numbers of the critics whose least value counts in this update's targets; None: all."""

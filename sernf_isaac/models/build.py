@@ -13,6 +13,8 @@ from sernf_isaac.models.baselines.act import ActPolicy
 from sernf_isaac.models.baselines.flow_matching import FlowMatchingPolicy, PrefixApart
 from sernf_isaac.models.baselines.gaussian import GaussianPolicy, width_for
 from sernf_isaac.models.baselines.per_step import critics_of_first_actions, single_steps
+from sernf_isaac.models.cautious import SUPPORT as FAILURE
+from sernf_isaac.models.cautious import with_caution
 from sernf_isaac.models.critic import ChunkCritic
 from sernf_isaac.models.encoders import ObservationEncoder, TokenGroup
 from sernf_isaac.models.eyes import build_eyes, eye_of
@@ -44,10 +46,20 @@ def build_critics(layout: PolicyLayout, lender: Actor | None = None) -> Critics:
         raise ValueError("critic.support is not given: which returns can occur?")
     if config.kind == "per_step":
         layout = replace(layout, spec=single_steps(layout.spec))
-    critic = ChunkCritic(
+    critics = Critics(
+        _build_encoder(layout, config.token_dim, lender), _critic(layout, config.support)
+    )
+    if config.veto is not None:
+        return with_caution(critics, _critic(layout, FAILURE), config.veto)
+    return critics if config.kind == "chunk" else critics_of_first_actions(critics)
+
+
+def _critic(layout: PolicyLayout, support: tuple[float, float]) -> ChunkCritic:
+    config = layout.critic
+    return ChunkCritic(
         layout.action_dim,
         layout.spec.horizon,
-        support=config.support,
+        support=support,
         ensemble=config.ensemble,
         num_bins=config.num_bins,
         token_dim=config.token_dim,
@@ -59,8 +71,6 @@ def build_critics(layout: PolicyLayout, lender: Actor | None = None) -> Critics:
         padding=config.padding,
         padding_bins=config.padding_bins,
     )
-    critics = Critics(_build_encoder(layout, config.token_dim, lender), critic)
-    return critics if config.kind == "chunk" else critics_of_first_actions(critics)
 
 
 def build_reflex(layout: PolicyLayout) -> Reflex | None:

@@ -207,7 +207,7 @@ def test_targets_may_take_the_least_of_some_critics_only(
     monkeypatch.setattr(learner.target.critic, "value_of_candidates", judged)
     batch = make_batch()
     for _ in range(12):
-        target = learner._bootstrap(batch)
+        target, _ = learner._bootstrap(batch)
         (value,) = {round(float(v), 4) for v in (target - batch.reward) / batch.discount}
         found.add(value)
     assert found == {1.0, 2.0}, "one critic counts for all rows of an update, then another"
