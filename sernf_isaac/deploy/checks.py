@@ -17,7 +17,7 @@ from types import ModuleType
 
 import torch
 
-from sernf_isaac.deploy.hand.orca import check_calibration, check_config
+from sernf_isaac.deploy.hand.orca_config import check_calibration, check_config
 from sernf_isaac.deploy.hand.server import COMMAND_RATE_HZ
 from sernf_isaac.deploy.loop.serve import PRIORITY
 from sernf_isaac.deploy.protocols import HandDescription

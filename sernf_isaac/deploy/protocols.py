@@ -5,7 +5,7 @@ monotonic clock that all processes of a machine share.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -60,6 +60,13 @@ class HandReading:
     """False: the bus did not answer, these are older values."""
     cube: Array | None = None
     """(7,) true position [m] and rotation xyzw in the hand's frame; only a simulated hand knows."""
+    sensors: Mapping[str, Array] = field(default_factory=dict)
+    """What else was measured, by name: vectors as in `sernf_isaac.deploy.hand.sensors`."""
+    warning: str = ""
+    """What a person should know of the hand's health; of no consequence yet."""
+    fault: str = ""
+    """What ends whatever goes on: a lost sensor, or a motor or tendon that is unwell. The angles
+    are the best that is known, so that the hand can still be opened by them."""
 
 
 class HandDriver(Protocol):

@@ -22,7 +22,7 @@ class End(StrEnum):
     """A decision missed its deadline: the policy hangs."""
 
 
-NOT_THE_POLICY = frozenset({Reason.SILENT, Reason.NO_READING, Reason.DRIVER})
+NOT_THE_POLICY = frozenset({Reason.SILENT, Reason.NO_READING, Reason.DRIVER, Reason.HEALTH})
 """Ends by safety that say nothing about a policy."""
 
 

@@ -35,3 +35,7 @@ class JointMap:
     def from_driver(self, degrees: Array) -> Array:
         """The inverse of `to_driver`."""
         return self._signs * np.radians(degrees)[self._from_driver]
+
+    def in_order(self, values: Array) -> Array:
+        """Numbers (A,) of joints in the driver's order as ours; they have no sign."""
+        return values[self._from_driver]

@@ -4,29 +4,22 @@ Facts about orca_core 0.12 this driver is built around: a NaN in a dictionary of
 upper limit of that joint, so targets are arrays and finite; a failed read returns old values, so
 `last_read_ok` is looked at every time; fault handling can switch motors back on by itself, so it is
 never called here; nothing stops the motors when their master dies, so Dynamixel's own bus watchdog
-is armed. Joint encoders and tactile sensors are left alone: a thread of orca_core that steers by
-them would go on writing to the motors while nothing comes from here.
+is armed. Joint encoders and fingertips are measured and never steered by (`orca_encoders.py`).
 """
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from sernf_isaac.deploy.hand.joint_map import JointMap
-from sernf_isaac.deploy.loop.vectors import as_vector
+from sernf_isaac.deploy.hand.health import HealthLimits
+from sernf_isaac.deploy.hand.orca_open import open_orca
+from sernf_isaac.deploy.hand.orca_senses import OrcaSenses
+from sernf_isaac.deploy.hand.sensors import HandSensors, SensorOptions
 from sernf_isaac.deploy.protocols import Array, HandDescription, HandReading
-from sernf_isaac.install import install_command
 
 BUS_WATCHDOG_REGISTER = 98
 BUS_WATCHDOG_UNIT_S = 0.02
-RANGE_TOLERANCE_DEG = 0.5
-"""A commanded range may exceed the driver's by rounding only."""
-CONTROL_MODE = "current_based_position"
-"""No other mode lets RELAX limit the current."""
-LEAST_MOTOR_RANGE_RAD = 0.2
-"""A calibration with less between two stops has not moved that motor."""
 
 
 class OrcaDriver:
@@ -39,7 +32,10 @@ class OrcaDriver:
             one by default.
         bus_watchdog_s: Dynamixel motors stop by themselves after this silence on the bus.
         clock_hz: Rate at which `read` is called, for the speed from positions.
-        clock: Monotonic [s], to know how long the bus was silent.
+        clock: Monotonic [s], to know how long the bus or a sensor was silent.
+        sensors: Which of its sensors are used; none by default.
+        options: How they are used.
+        health: When motors and tendons are unwell.
     """
 
     def __init__(
@@ -51,12 +47,17 @@ class OrcaDriver:
         bus_watchdog_s: float = 0.1,
         clock_hz: float = 40.0,
         clock: Callable[[], float] = time.monotonic,
+        sensors: HandSensors | None = None,
+        options: SensorOptions | None = None,
+        health: HealthLimits | None = None,
     ) -> None:
         self._hand, self._mock, self._config_path = hand, mock, config_path
         self._watchdog_units = round(bus_watchdog_s / BUS_WATCHDOG_UNIT_S)
         if not 1 <= self._watchdog_units <= 127:
             raise ValueError(f"bus_watchdog_s ({bus_watchdog_s}) must be in 0.02..2.54")
         self._clock_hz, self._clock = clock_hz, clock
+        self._sensors, self._options = sensors or HandSensors(), options or SensorOptions()
+        self._limits = health or HealthLimits()
         self._written_s = -np.inf
         self._orca = None
         self._joint_pos = np.zeros(hand.num_joints)
@@ -65,46 +66,41 @@ class OrcaDriver:
         """Whether the motors would notice a dead bus master now."""
 
     def connect(self) -> None:
-        """Open the bus; motors stay without torque.
+        """Open the bus and the sensors; motors stay without torque.
 
         Raises:
-            RuntimeError: If orca_core is missing, no hand answers or a motor of it is missing, or
-                `check_config` or `check_calibration` find something.
+            RuntimeError: As `open_orca`, if the motors do not answer, or a sensor says nothing.
         """
-        try:
-            from orca_core import load_hand
-        except ImportError as error:
-            raise RuntimeError(f"orca_core is not installed: {install_command('hand')}") from error
-        plain: dict[str, Any] = {"mock": self._mock}
-        plain |= {"engage_feedback": False, "engage_sensors": False}
-        if self._config_path:
-            self._orca = load_hand(config_path=self._config_path, **plain)
-        else:
-            model = f"orcahand-{self._hand.side}"
-            self._orca = load_hand(model_version=self._hand.model, model_name=model, **plain)
-        self._map = check_config(self._hand, self._orca.config)
-        connected, message = self._orca.connect(interactive=False)
-        if not connected:
-            raise RuntimeError(f"no ORCA hand: {message}")
-        if absent := self._orca.absent_joints:  # orca_core would leave them out without a word
-            raise RuntimeError(f"no motor answers for {', '.join(absent)}; check its cable")
-        if not self._mock:
-            check_calibration(self._orca.config, self._orca.calibration)
+        self._orca, self._map = open_orca(
+            self._hand, mock=self._mock, config_path=self._config_path, sensors=self._sensors
+        )
         self._arm_bus_watchdog(False)  # a master that was killed left it tripped
         self._orca.init_joints(move_to_neutral=False)  # modes, currents, where zero is
         self._full_current_ma = float(self._orca.config.max_current)
         self._orca.disable_torque()
+        self.senses = OrcaSenses(
+            self._orca, self._map, self._sensors, self._options, self._limits, mock=self._mock
+        )
         if not self.read().fresh:
             raise RuntimeError("the motors were found but do not answer; check power and cabling")
 
     def read(self) -> HandReading:
-        """Joint angles, their speed by differences, and whether the bus answered."""
-        degrees = self._orca_hand.get_joint_position().as_array(self._orca_hand.config.joint_ids)
-        fresh = bool(self._orca_hand.last_read_ok) and bool(np.isfinite(degrees).all())
+        """Joint angles, their speed by differences, whether the bus answered, and health."""
+        orca, now_s = self._orca_hand, self._clock()
+        degrees = orca.get_joint_position().as_array(orca.config.joint_ids)
+        fresh = bool(orca.last_read_ok) and bool(np.isfinite(degrees).all())
         before = self._joint_pos
+        sensed = self.senses.sense(degrees if fresh else None, now_s, strong=self._strong)
         if fresh:
-            self._joint_pos = self._map.from_driver(degrees)
-        return HandReading(self._joint_pos, (self._joint_pos - before) * self._clock_hz, fresh)
+            self._joint_pos = sensed.joint_pos
+        return HandReading(
+            self._joint_pos,
+            (self._joint_pos - before) * self._clock_hz,
+            fresh,
+            sensors=sensed.vectors,
+            warning=sensed.warning,
+            fault=sensed.fault,
+        )
 
     def command(self, joint_target: Array) -> None:
         """Send servo targets [rad].
@@ -132,6 +128,7 @@ class OrcaDriver:
         if share <= 0.0:
             self._strong = False
             failed = hand.disable_torque()  # before anything else that could fail
+            self.senses.health.forget_drift()
             self._arm_bus_watchdog(False)
         else:
             self._notice_silence()
@@ -169,6 +166,7 @@ class OrcaDriver:
     def rearm(self) -> None:
         """After a trip the motors ignore goals until their watchdog register is cleared."""
         self._arm_bus_watchdog(False)
+        self.senses.health.forget()
 
     def close(self) -> None:
         """Torque off and bus closed."""
@@ -203,68 +201,3 @@ class OrcaDriver:
         write = client.sync_write  # type: ignore[attr-defined]  # Dynamixel clients have it
         write(ids, values, BUS_WATCHDOG_REGISTER, 1)
         self.has_bus_watchdog, self._written_s = on, self._clock()
-
-
-def check_config(hand: HandDescription, config: Any) -> JointMap:  # noqa: ANN401  # not typed
-    """How this driver's joints are those of a hand, if it may be driven as its config.yaml says.
-
-    Args:
-        hand: What is commanded.
-        config: orca_core's configuration of the hand.
-
-    Raises:
-        RuntimeError: If it is another side or model, its mode has no limit of the current, or its
-            ranges are narrower than what is commanded; names the entry of config.yaml.
-    """
-    if config.type != hand.side:  # a left hand has the same joint names
-        raise RuntimeError(
-            f"config.yaml says type: {config.type}; it is to be driven as a {hand.side} hand, of "
-            f"which joints turn the other way (if it is one, write type: {hand.side})"
-        )
-    if config.control_mode != CONTROL_MODE:
-        raise RuntimeError(
-            f"config.yaml says control_mode: {config.control_mode}, in which motors push without a "
-            f"limit of their current; write control_mode: {CONTROL_MODE}"
-        )
-    try:
-        found = JointMap(hand, list(config.joint_ids))
-    except ValueError as error:
-        raise RuntimeError(str(error)) from error
-    ends = (found.to_driver(np.array(value)) for value in (hand.lower_rad, hand.upper_rad))
-    for name, *reach in zip(config.joint_ids, *ends, strict=True):
-        low, high = config.joint_roms_dict[name]
-        if min(reach) < low - RANGE_TOLERANCE_DEG or max(reach) > high + RANGE_TOLERANCE_DEG:
-            raise RuntimeError(
-                f"{name} may be commanded to {min(reach):.1f}..{max(reach):.1f} degrees here, "
-                f"but this hand's config.yaml allows {low}..{high}; correct one of them"
-            )
-    return found
-
-
-def check_calibration(config: Any, calibration: Any) -> None:  # noqa: ANN401  # not typed
-    """Nothing if every motor was moved from stop to stop.
-
-    Args:
-        config: orca_core's configuration of the hand.
-        calibration: What was read from calibration.yaml.
-
-    Raises:
-        RuntimeError: If not; names the first motor and its joint.
-    """
-    for part, done in (("hand", calibration.calibrated), ("wrist", calibration.wrist_calibrated)):
-        if done is not True:
-            raise RuntimeError(f"calibration.yaml does not say that the {part} is calibrated")
-    for motor in config.motor_ids:
-        where = f"motor {motor} ({config.motor_to_joint_dict.get(motor)})"
-        limits = as_vector(calibration.motor_limits_dict.get(motor), 2)
-        if limits is None or not limits[1] - limits[0] >= LEAST_MOTOR_RANGE_RAD:
-            raise RuntimeError(
-                f"calibration.yaml gives {where} the limits "
-                f"{calibration.motor_limits_dict.get(motor)} rad, which is no range"
-            )
-        ratio = as_vector([calibration.joint_to_motor_ratios_dict.get(motor)], 1)
-        if ratio is None or ratio[0] == 0.0:
-            raise RuntimeError(
-                f"calibration.yaml gives {where} the ratio "
-                f"{calibration.joint_to_motor_ratios_dict.get(motor)} rad per degree"
-            )

@@ -1,4 +1,4 @@
-"""Which ORCA hand a configuration of orca_core is of: version and side.
+"""Which ORCA hand a configuration of orca_core is of: version, side and sensors.
 
 Read from the file alone: orca_core's classes remember the joint names of the first hand they meet,
 so building one to look at it would spoil the next.
@@ -7,6 +7,7 @@ so building one to look at it would spoil the next.
 from dataclasses import dataclass
 from pathlib import Path
 
+from sernf_isaac.deploy.hand.sensors import HandSensors
 from sernf_isaac.yaml_file import read_yaml
 
 SIDES = ("left", "right")
@@ -36,12 +37,8 @@ def detect_hand(config_path: Path | str) -> OrcaModel:
             there.
     """
     path = Path(config_path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no hand's configuration at {path}")
-    content = read_yaml(path)
-    joints = content.get("joint_roms") if isinstance(content, dict) else None
-    if not isinstance(content, dict) or not isinstance(joints, dict):
-        raise ValueError(f"{path} is no config.yaml of orca_core: it has no joint_roms")
+    content = _content(path)
+    joints = content["joint_roms"]
     found = [version for version, joint in TELLING_JOINT.items() if joint in joints]
     if len(found) != 1:
         raise ValueError(
@@ -51,3 +48,28 @@ def detect_hand(config_path: Path | str) -> OrcaModel:
     if (side := content.get("type")) not in SIDES:
         raise ValueError(f"{path} says type: {side}; write type: left or type: right")
     return OrcaModel(found[0], str(side))
+
+
+def detect_sensors(config_path: Path | str) -> HandSensors:
+    """The sensors that a `config.yaml` declares, as orca_core reads it.
+
+    Encoders count if `joint_encoder_joints` names any and `use_joint_feedback` does not forbid
+    them; fingertips if there is a block `sensors`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no configuration of a hand.
+    """
+    content = _content(Path(config_path))
+    wanted = content.get("use_joint_feedback") in (True, None)
+    encoders = wanted and bool(content.get("joint_encoder_joints"))
+    return HandSensors(encoders=encoders, touch="sensors" in content)
+
+
+def _content(path: Path) -> dict:
+    if not path.is_file():
+        raise FileNotFoundError(f"no hand's configuration at {path}")
+    content = read_yaml(path)
+    if not isinstance(content, dict) or not isinstance(content.get("joint_roms"), dict):
+        raise ValueError(f"{path} is no config.yaml of orca_core: it has no joint_roms")
+    return content

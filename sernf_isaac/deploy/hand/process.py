@@ -7,7 +7,7 @@ It outlives the actor long enough to open the hand and switch it off.
 import pickle
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,8 @@ class HandSetup:
     rate_hz: float = COMMAND_RATE_HZ
     log: Path | None = None
     """Every tick's report goes here (see `read_log`)."""
+    sensors: Mapping[str, int] = field(default_factory=dict)
+    """Sizes of what the driver measures beside the joints, by name (`hand/sensors.py`)."""
 
 
 class HandProcess(LoopProcess):
@@ -58,6 +60,7 @@ class HandProcess(LoopProcess):
             size=setup.hand.num_joints,
             close_s=setup.timing.hold_s + setup.timing.relax_s + CLOSE_MARGIN_S,
             clock=clock,
+            sensors=setup.sensors,
         )
 
 
@@ -65,7 +68,7 @@ def main() -> None:
     """Serve until terminated, or until the actor is gone; the hand is off then."""
     path, parent = Path(sys.argv[1]), int(sys.argv[2])
     setup: HandSetup = pickle.load(sys.stdin.buffer)
-    messages = SharedMessages(path, setup.hand.num_joints)
+    messages = SharedMessages(path, setup.hand.num_joints, setup.sensors)
     driver = setup.make_driver()
     server = HandServer(
         driver,
@@ -74,6 +77,7 @@ def main() -> None:
         timing=setup.timing,
         open_pose=np.array(setup.open_pose),
         rate_hz=setup.rate_hz,
+        sensors=setup.sensors,
     )
     try:
         driver.connect()

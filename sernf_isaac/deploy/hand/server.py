@@ -1,11 +1,13 @@
 """One tick of the hand: read, decide, command, report. Knows neither processes nor clocks."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from sernf_isaac.deploy.hand.controller import HandController
 from sernf_isaac.deploy.hand.guard import Guard, GuardLimits
+from sernf_isaac.deploy.loop.messages import SENSORS
 from sernf_isaac.deploy.loop.server import LoopServer
 from sernf_isaac.deploy.loop.states import ERRORS, Command, Reason, Request, SafetyTiming, State
 from sernf_isaac.deploy.protocols import Array, HandDescription, HandDriver, HandReading
@@ -25,6 +27,7 @@ class HandServer(LoopServer[HandController, HandDriver]):
         timing: How long silence is tolerated.
         open_pose: (A,) where it goes to let go [rad].
         rate_hz: Ticks per second.
+        sensors: Sizes of what the driver measures beside the joints, by name.
     """
 
     ends_at_once = False
@@ -39,13 +42,16 @@ class HandServer(LoopServer[HandController, HandDriver]):
         timing: SafetyTiming,
         open_pose: Array,
         rate_hz: float = COMMAND_RATE_HZ,
+        sensors: Mapping[str, int] | None = None,
     ) -> None:
         controller = HandController(Guard(hand, limits, 1.0 / rate_hz), timing, open_pose)
-        super().__init__(driver, controller, hand.num_joints, rate_hz)
+        super().__init__(driver, controller, hand.num_joints, rate_hz, sensors)
+        self._sensors = dict(sensors or {})
         rest = np.zeros(hand.num_joints)
         self._reading = HandReading(rest, rest, fresh=False)
         self._strength: float | None = None
         self._placed_for = -1
+        self._warned = b""
 
     def tick(
         self,
@@ -79,6 +85,11 @@ class HandServer(LoopServer[HandController, HandDriver]):
         except ERRORS as error:
             self._reading = replace(self._reading, fresh=False)
             self._fail(now_s, error)
+            return
+        if self._reading.fault:
+            self._report["error"] = self._reading.fault.encode()[:200]
+            self.controller.fail(Reason.HEALTH, now_s)
+        self._warn(self._reading.warning.encode()[:200])
 
     def _read(self) -> HandReading:
         reading, expected = self.driver.read(), self._reading.joint_pos.shape
@@ -87,7 +98,19 @@ class HandServer(LoopServer[HandController, HandDriver]):
                 f"the driver reports joints of shape {np.shape(reading.joint_pos)} and speeds of "
                 f"{np.shape(reading.joint_vel)}, this hand has {expected}"
             )
+        measured = {name: np.size(value) for name, value in reading.sensors.items()}
+        if measured != self._sensors:
+            raise RuntimeError(
+                f"the driver measures {measured} beside the joints; the session expects "
+                f"{self._sensors}"
+            )
         return reading
+
+    def _warn(self, warning: bytes) -> None:
+        """Report what does not stop the hand, unless there is something worse to report."""
+        said = bytes(self._report["error"][0])
+        if said in (b"", self._warned) and not self.controller.faulty:
+            self._report["error"] = self._warned = warning
 
     def _fail(self, now_s: float, error: Exception) -> None:
         self._report["error"] = f"{type(error).__name__}: {error}".encode()[:200]
@@ -121,4 +144,6 @@ class HandServer(LoopServer[HandController, HandDriver]):
         report["has_cube"] = self._reading.cube is not None
         if self._reading.cube is not None:
             report["cube"] = self._reading.cube
+        for name, values in self._reading.sensors.items():
+            report[SENSORS][name] = values
         return report

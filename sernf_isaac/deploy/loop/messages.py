@@ -9,7 +9,8 @@ import os
 import struct
 import tempfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -21,6 +22,8 @@ from sernf_isaac.deploy.protocols import Array
 _HEAD = struct.Struct("<QI")  # message number, odd while it is being written; CRC-32
 _HEAD_ROOM = 16
 _TRIES = 100
+SENSORS = "sensors"
+"""The field of a report with what is measured beside the joints; only where there is anything."""
 
 
 class Mailbox:
@@ -82,17 +85,24 @@ def operator_layout() -> np.dtype:
     return np.dtype([("stops", "i8"), ("clears", "i8")])
 
 
-def state_layout(num_joints: int) -> np.dtype:
-    """Hand to everybody, once per tick; also the format of the tick log."""
+def state_layout(num_joints: int, sensors: Mapping[str, int] | None = None) -> np.dtype:
+    """Hand to everybody, once per tick; also the format of the tick log.
+
+    Args:
+        num_joints: A.
+        sensors: Sizes of the vectors that are measured beside the joints, by name.
+    """
     joints = (num_joints,)
     numbers = ("sequence", "command_sequence", "rejected", "limited", "missed", "placed")
     times = ("time_s", "lateness_s", "since_s", "command_age_s")
     vectors = ("joint_pos", "joint_vel", "sent", "goal")
+    measured = [(name, "f8", (size,)) for name, size in (sensors or {}).items()]
     return np.dtype(
         [(name, "i8") for name in ("state", "reason", *numbers)]
         + [(name, "f8") for name in times]
         + [(name, "f8", joints) for name in vectors]
         + [("has_cube", "i8"), ("cube", "f8", (7,)), ("error", "S200")]
+        + ([(SENSORS, measured)] if measured else [])
     )
 
 
@@ -127,6 +137,8 @@ class HandState:
     """(7,) the object's true pose, if the hand is simulated."""
     lateness_s: float
     error: str
+    sensors: Mapping[str, Array] = field(default_factory=dict)
+    """What is measured beside the joints, by name."""
 
 
 def to_state(message: np.void) -> HandState:
@@ -134,14 +146,18 @@ def to_state(message: np.void) -> HandState:
     plain = {
         name: message[name].item() if message[name].ndim == 0 else np.array(message[name])
         for name in message.dtype.names or ()
-        if name not in ("state", "reason", "has_cube", "cube", "error")
+        if name not in ("state", "reason", "has_cube", "cube", "error", SENSORS)
     }
+    measured = message[SENSORS] if SENSORS in (message.dtype.names or ()) else None
     return HandState(
         **plain,  # type: ignore[arg-type]  # every field has its layout's type
         state=State(int(message["state"])),
         reason=Reason(int(message["reason"])),
         cube=np.array(message["cube"]) if message["has_cube"] else None,
         error=bytes(message["error"]).decode(errors="replace"),
+        sensors={}
+        if measured is None
+        else {name: np.array(measured[name]) for name in measured.dtype.names},
     )
 
 
@@ -163,10 +179,14 @@ class SharedMessages:
     Args:
         path: The file; made if it does not exist.
         num_joints: A.
+        sensors: As in `state_layout`.
     """
 
-    def __init__(self, path: Path, num_joints: int) -> None:
-        layouts = (command_layout(num_joints), operator_layout(), state_layout(num_joints))
+    def __init__(
+        self, path: Path, num_joints: int, sensors: Mapping[str, int] | None = None
+    ) -> None:
+        states = state_layout(num_joints, sensors)
+        layouts = (command_layout(num_joints), operator_layout(), states)
         starts = np.cumsum([0] + [Mailbox.room(layout) for layout in layouts]).tolist()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -181,7 +201,7 @@ class SharedMessages:
         )
 
     @classmethod
-    def create(cls, num_joints: int) -> tuple[Self, int]:
+    def create(cls, num_joints: int, sensors: Mapping[str, int] | None = None) -> tuple[Self, int]:
         """New ones in memory without a name, and the descriptor to hand to the other process.
 
         Nothing is left behind, whoever is killed and when.
@@ -191,7 +211,7 @@ class SharedMessages:
         else:
             descriptor, name = tempfile.mkstemp(prefix="sernf-hand-")
             os.unlink(name)
-        return cls(Path(f"/dev/fd/{descriptor}"), num_joints), descriptor
+        return cls(Path(f"/dev/fd/{descriptor}"), num_joints, sensors), descriptor
 
 
 class HandLink(Protocol):

@@ -9,7 +9,7 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Self
 
 import numpy as np
@@ -42,6 +42,7 @@ class LoopProcess:
         size: Numbers in a target.
         close_s: How long the process may take to end.
         clock: Must be the system's monotonic clock; the process compares times with its own.
+        sensors: As in `state_layout`.
 
     Raises:
         RuntimeError: If the machine cannot be reached; says what the process said.
@@ -56,10 +57,11 @@ class LoopProcess:
         size: int,
         close_s: float,
         clock: Callable[[], float] = time.monotonic,
+        sensors: Mapping[str, int] | None = None,
     ) -> None:
         self._machine, self._close_s, self._clock = machine, close_s, clock
         self._size = size
-        self._messages, shared = SharedMessages.create(size)
+        self._messages, shared = SharedMessages.create(size, sensors)
         self._command = np.zeros(1, command_layout(size))
         self._keys = np.zeros(1, operator_layout())
         places = os.pathsep.join(entry for entry in sys.path if entry)

@@ -1,6 +1,7 @@
 """What one tick of a hand and of an arm have in common: keys of the person, and the report."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -25,15 +26,23 @@ class LoopServer[C: Controller, D: Closable](ABC):
         controller: Decides what the machine does.
         size: Numbers in a target.
         rate_hz: Ticks per second.
+        sensors: As in `state_layout`.
     """
 
     ends_at_once: bool
     """Whether the process may end while the machine is led."""
 
-    def __init__(self, driver: D, controller: C, size: int, rate_hz: float) -> None:
+    def __init__(
+        self,
+        driver: D,
+        controller: C,
+        size: int,
+        rate_hz: float,
+        sensors: Mapping[str, int] | None = None,
+    ) -> None:
         self.driver, self.controller = driver, controller
         self.period_s = 1.0 / rate_hz
-        self._report = np.zeros(1, state_layout(size))
+        self._report = np.zeros(1, state_layout(size, sensors))
         self._keys = (0, 0)
 
     @abstractmethod

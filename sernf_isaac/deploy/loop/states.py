@@ -29,7 +29,7 @@ class State(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why the hand holds, relaxed or is off; the last four are faults."""
+    """Why the hand holds, relaxed or is off; `FAULTS` says which of them are faults."""
 
     NONE = 0
     ASKED = 1
@@ -48,6 +48,8 @@ class Reason(IntEnum):
     """The driver raised an error."""
     STOPPED = 8
     """A person pressed the stop key."""
+    HEALTH = 9
+    """A sensor was lost, or a motor or tendon is unwell."""
 
 
 FAULTS = frozenset(Reason) - {Reason.NONE, Reason.ASKED, Reason.SILENT}

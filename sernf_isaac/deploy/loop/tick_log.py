@@ -1,6 +1,7 @@
 """The log of a control loop's ticks: every report, for as long as the disk has room."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import numpy as np
 from sernf_isaac.deploy.loop.messages import state_layout
 
 
-def read_log(path: Path, num_joints: int) -> np.ndarray:
+def read_log(path: Path, num_joints: int, sensors: Mapping[str, int] | None = None) -> np.ndarray:
     """(T,) reports of a tick log, fields as in `state_layout`; a torn last one is left out."""
-    layout = state_layout(num_joints)
+    layout = state_layout(num_joints, sensors)
     data = path.read_bytes()
     return np.frombuffer(data[: len(data) // layout.itemsize * layout.itemsize], layout)
 

@@ -12,7 +12,8 @@ from first_hand import HAND
 
 from sernf_isaac.deploy import checks
 from sernf_isaac.deploy.checks import NotReadyError
-from sernf_isaac.deploy.hand.orca import OrcaDriver, check_config
+from sernf_isaac.deploy.hand.orca import OrcaDriver
+from sernf_isaac.deploy.hand.orca_config import check_config
 from tasks.orca.hands import driven_hand
 
 MOTORS = range(1, 18)
