@@ -1,15 +1,18 @@
 """Turns control steps into a crash-safe episode of the store, with what a learner does not need.
 
-Beside the policy's observation groups three more are logged, for people and for labels; name the
-policy's groups when loading (`keys`).
+Beside the policy's observation groups more are logged, for people and for labels: pose, commands,
+timing, and `log_<name>` of each sensor that the hand has (`hand/sensors.py`). Learners leave them
+out unless they are named when loading (`keys`).
 """
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 
+from sernf_isaac.data.group_names import LOG
 from sernf_isaac.data.store.steps import Step, StepLayout
 from sernf_isaac.data.store.writer import OpenEpisode, RunWriter
 from sernf_isaac.deploy.protocols import Array
@@ -52,13 +55,21 @@ class Moment:
     """Time since the episode's start."""
     since_placed_s: float = 0.0
     """Time since a machine placed the object; since the start if a person did."""
+    sensors: Mapping[str, Array] = field(default_factory=dict)
+    """What the hand measured beside its joints, by name."""
 
 
 def log_layout(
-    features: dict[str, int], num_joints: int, policy: str, *, is_offline: bool = False
+    features: dict[str, int],
+    num_joints: int,
+    policy: str,
+    *,
+    is_offline: bool = False,
+    sensors: Mapping[str, int] | None = None,
 ) -> StepLayout:
-    """What a row of an episode's log holds."""
+    """What a row of an episode's log holds; `sensors` are sizes of what else the hand measures."""
     logged = {POSE: 7, SENT: num_joints, TIMING: len(TIMING_FIELDS)}
+    logged |= {f"{LOG}{name}": size for name, size in (sensors or {}).items()}
     return StepLayout({**features, **logged}, num_joints, policy=policy, is_offline=is_offline)
 
 
@@ -141,4 +152,6 @@ class StepRecorder:
 
 def _logged(moment: Moment) -> dict[str, Array]:
     timing = np.array([getattr(moment, name) for name in TIMING_FIELDS], np.float32)
-    return {**moment.observation, POSE: moment.pose, SENT: moment.sent, TIMING: timing}
+    logged = {POSE: moment.pose, SENT: moment.sent, TIMING: timing}
+    sensed = {f"{LOG}{name}": values for name, values in moment.sensors.items()}
+    return {**moment.observation, **logged, **sensed}

@@ -25,10 +25,7 @@ from sernf_isaac.deploy.loop.messages import HandState
 from sernf_isaac.deploy.loop.states import Reason, Request, State
 from sernf_isaac.deploy.policy.local import Scoring
 from sernf_isaac.deploy.policy.reflex import Correct
-from sernf_isaac.deploy.protocols import (
-    Array,
-    PoseReading,
-)
+from sernf_isaac.deploy.protocols import Array, PoseReading
 
 SHORTEST_STEP = 0.75
 """Of the control period: longer than a tick of the hand, so that it sees every action."""
@@ -75,6 +72,7 @@ def run_episode(
         station.description.num_joints,
         policy_name,
         is_offline=is_offline,
+        sensors={name: len(values) for name, values in state.sensors.items()},
     )
     station.operator.ends_episode()  # a key from before says nothing about this episode
     with StepRecorder(writer, layout) as recorder:
@@ -218,6 +216,7 @@ class _Episode:
             limited=state.limited - self._before.limited,
             since_start_s=now_s - self._start_s,
             since_placed_s=now_s - self._placed_s,
+            sensors=state.sensors,
         )
 
     def _end(self, state: HandState, lost: bool, now_s: float) -> End | None:

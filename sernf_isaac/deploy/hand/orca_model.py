@@ -14,6 +14,9 @@ SIDES = ("left", "right")
 TELLING_JOINT = {"v1": "thumb_pip", "v2": "thumb_cmc"}
 """A joint that only this version has."""
 
+EVERY_JOINT = "all"
+"""What stands in `joint_encoder_joints` for every joint; so it does on all packaged models."""
+
 
 @dataclass(frozen=True)
 class OrcaModel:
@@ -62,8 +65,10 @@ def detect_sensors(config_path: Path | str) -> HandSensors:
     """
     content = _content(Path(config_path))
     wanted = content.get("use_joint_feedback") in (True, None)
-    encoders = wanted and bool(content.get("joint_encoder_joints"))
-    return HandSensors(encoders=encoders, touch="sensors" in content)
+    named = [str(joint) for joint in content.get("joint_encoder_joints") or ()]
+    every = any(joint.lower() == EVERY_JOINT for joint in named)
+    joints = tuple(joint for joint in content["joint_roms"] if every or joint in named)
+    return HandSensors(joints if wanted else (), touch="sensors" in content)
 
 
 def _content(path: Path) -> dict:

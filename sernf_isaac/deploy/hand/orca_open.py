@@ -30,7 +30,7 @@ def open_orca(
     except ImportError as error:
         raise RuntimeError(f"orca_core is not installed: {install_command('hand')}") from error
     opened: dict[str, Any] = {"mock": mock}
-    opened |= {"engage_feedback": sensors.encoders, "engage_sensors": sensors.touch}
+    opened |= {"engage_feedback": bool(sensors.encoders), "engage_sensors": sensors.touch}
     if config_path:
         orca = load_hand(config_path=config_path, **opened)
     else:

@@ -10,6 +10,7 @@ The driver reports these vectors with every reading; episodes keep them as group
 | `touch_age_s` | 1 | how long ago the fingertips reported [s] |
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,14 +50,16 @@ class SensorOptions:
 class HandSensors:
     """What a hand has, or what of it is used."""
 
-    encoders: bool = False
-    """On at least one joint."""
+    encoders: tuple[str, ...] = ()
+    """Joints with an encoder, by the driver's names."""
     touch: bool = False
     """On the fingertips."""
 
     def used(self, options: SensorOptions) -> "HandSensors":
         """Those that a session uses."""
-        return HandSensors(self.encoders and options.encoders, self.touch and options.touch)
+        return HandSensors(
+            self.encoders if options.encoders else (), touch=self.touch and options.touch
+        )
 
     def sizes(self, num_joints: int) -> dict[str, int]:
         """Sizes of the vectors that a driver reports, by name; A is `num_joints`."""
@@ -64,6 +67,12 @@ class HandSensors:
         tips = {TOUCH: TOUCH_SIZE, TOUCH_AGE: 1}
         return (joints if self.encoders else {}) | (tips if self.touch else {})
 
+    def columns(self, joint_names: Sequence[str]) -> dict[str, list[str]]:
+        """What each number of the vectors is, by the vectors' names."""
+        numbers = {MOTOR_POS: joint_names, MEASURED: joint_names, TOUCH_AGE: [TOUCH_AGE]}
+        numbers[TOUCH] = [f"{finger} {axis}" for finger in FINGERS for axis in "xyz"]
+        return {name: list(numbers[name]) for name in self.sizes(len(joint_names))}
+
     def __str__(self) -> str:
-        found = [name for name, has in vars(self).items() if has]
-        return " and ".join(found) or "none"
+        found = [f"encoders on {len(self.encoders)} joints"] if self.encoders else []
+        return " and ".join(found + (["touch"] if self.touch else [])) or "no sensors"

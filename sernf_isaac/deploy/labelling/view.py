@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from sernf_isaac.data.episode import Episode
+from sernf_isaac.data.group_names import LOG
 from sernf_isaac.data.store.files import read_json
 from sernf_isaac.data.store.labels import Label, LabelHistory, label_path, read_history
 from sernf_isaac.data.store.reader import Commit, RunReader
 from sernf_isaac.deploy.actor.recorder import POSE, SENT, TIMING, TIMING_FIELDS
 from sernf_isaac.deploy.actor.rewards import QUARTER_RAD, differs, progress, propose
+from sernf_isaac.deploy.hand.sensors import TOUCH
 
 GOAL = "goal"
 TOLERANCE_STEPS = 5
@@ -104,7 +106,15 @@ def _curves(episode: Episode, rate_hz: float) -> dict[str, object]:
         "decision": np.flatnonzero(episode.decision).tolist(),
         "recorded": _events(episode.reward),
         "proposed": [list(event) for event in propose(seen, direction, new)],
+        "touch_n": _pressure(episode),
     }
+
+
+def _pressure(episode: Episode) -> list[float] | None:
+    """The force on all fingertips along their normals [N], per step; None without fingertips."""
+    if (forces := episode.observation.get(f"{LOG}{TOUCH}")) is None:
+        return None
+    return np.asarray(forces)[:, 2::3].sum(axis=1).round(3).tolist()
 
 
 def _seen(episode: Episode, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:

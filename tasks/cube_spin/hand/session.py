@@ -34,6 +34,7 @@ from sernf_isaac.deploy.policy.worker import WorkerPolicy
 from sernf_isaac.deploy.protocols import Clock, HandDriver, Operator, PoseSource
 from tasks.cube_spin.hand.onlookers import onlookers
 from tasks.cube_spin.hand.pose_sources import StillPose, TwinCamera
+from tasks.cube_spin.hand.senses import say_measured, sensor_info, sensors_of
 from tasks.cube_spin.hand.settings import HandRun
 from tasks.cube_spin.hand.task import CubeSpin, check_student, grasp_pose, sees_symmetric
 from tasks.cube_spin.hand.twin_world import twin_driver, twin_settings
@@ -61,6 +62,7 @@ def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
         "control_rate_hz": run.runner.control_rate_hz,
         "guard": asdict(run.guard),
         "hand_config": sha256_of(Path(run.hand_config)) if run.hand_config else "packaged",
+        **sensor_info(run),
     }
     create_run(folder, info)
     publish_first(folder, policy)
@@ -130,6 +132,8 @@ def session_at(
     if not loaded:
         raise ValueError(message)
     operator.tell(f"the hand is {run.model} ({run.hand})")
+    if message := say_measured(run, hand.state()):
+        operator.tell(message)
     operator.tell(f"{message}; a decision takes {1e3 * loaded[-1][0].p99_s:.0f} ms (p99)")
     poses = Poses(np.array(description.rest_rad), grasp_pose(description))
     return Session(
@@ -174,6 +178,7 @@ def _setup(run: HandRun, folder: Path) -> HandSetup:
         limits=run.guard,
         timing=run.safety,
         log=folder / f"hand-{run.actor}.log",
+        sensors=sensors_of(run).sizes(load_hand(run.model).driver.num_joints),
     )
 
 
@@ -186,11 +191,17 @@ def hand_driver(run: HandRun) -> Callable[[], HandDriver]:
             seed=run.seed,
             support_s=run.twin.support_s,
             backlash_rad=run.twin.backlash_rad,
+            encoders=run.twin.encoder_errors,
         )
         return twin_driver(settings)
-    config = run.hand_config or None
     return partial(
-        OrcaDriver, load_hand(run.model).driver, mock=run.hand == "mock", config_path=config
+        OrcaDriver,
+        load_hand(run.model).driver,
+        mock=run.hand == "mock",
+        config_path=run.hand_config or None,
+        sensors=sensors_of(run),
+        options=run.sensors,
+        health=run.health,
     )
 
 
@@ -257,6 +268,7 @@ def open_virtual_session(
         limits=run.guard,
         timing=run.safety,
         open_pose=np.array(load_hand(run.model).rest_rad),
+        sensors=sensors_of(run).sizes(load_hand(run.model).driver.num_joints),
     )
     with RunWriter(folder, run.actor) as writer:
         hand = InProcessHand(server, clock)

@@ -4,12 +4,15 @@ from dataclasses import dataclass, field
 
 from sernf_isaac.deploy.actor.episode import RunnerSettings
 from sernf_isaac.deploy.hand.guard import GuardLimits
+from sernf_isaac.deploy.hand.health import HealthLimits
+from sernf_isaac.deploy.hand.sensors import SensorOptions
 from sernf_isaac.deploy.loop.states import SafetyTiming
 from sernf_isaac.deploy.policy.follower import RollbackRule
 from sernf_isaac.deploy.policy.local import DecisionSettings
 from sernf_isaac.deploy.ros.settings import RosOptions
 from tasks.assets import DEFAULT_DETECTOR
 from tasks.cube_spin.hand.pose_sources import CameraErrors
+from tasks.cube_spin.hand.twin_encoders import EncoderErrors
 
 HANDS = ("twin", "mock", "orca")
 
@@ -28,6 +31,20 @@ class TwinOptions:
     """Play between servo and joint; training has none."""
     support_s: float = 6.0
     """The platform holds a placed cube for this long (paper F.4a)."""
+    encoders: bool = False
+    """Whether it has joint encoders, as some v2 hands: joints are then measured as by those, and
+    what was measured without is recorded as what the motors say."""
+    encoder_noise_rad: float = 0.002
+    """Standard deviation of an encoder's angle: five of its steps; a guess, nobody measured it."""
+    encoder_rate_hz: float = 466.0
+    """Angles per second: that of the board's stream, by orca_core's comments."""
+
+    @property
+    def encoder_errors(self) -> EncoderErrors | None:
+        """Of the encoders, where it has them."""
+        if not self.encoders:
+            return None
+        return EncoderErrors(rate_hz=self.encoder_rate_hz, noise_rad=self.encoder_noise_rad)
 
 
 @dataclass
@@ -61,6 +78,8 @@ class HandRun:
     camera: CameraErrors = field(default_factory=CameraErrors)
     rollback: RollbackRule = field(default_factory=RollbackRule)
     twin: TwinOptions = field(default_factory=TwinOptions)
+    sensors: SensorOptions = field(default_factory=SensorOptions)
+    health: HealthLimits = field(default_factory=HealthLimits)
     ros: RosOptions = field(default_factory=RosOptions)
 
     def __post_init__(self) -> None:
@@ -81,3 +100,11 @@ class HandRun:
             )
         if self.pose == "camera" and self.hand != "twin" and not self.calibration:
             raise ValueError("a real camera needs calibration=FILE (scripts/calibrate_camera.py)")
+        for name, unused in (("sensors", SensorOptions()), ("health", HealthLimits())):
+            if self.hand == "twin" and getattr(self, name) != unused:
+                raise ValueError(
+                    f"{name}.* would have no effect: it is for ORCA hands; the twin has "
+                    "twin.encoders, and its motors are always well"
+                )
+        if self.hand != "twin" and self.twin.encoders:
+            raise ValueError("twin.encoders would have no effect: it is for hand=twin")

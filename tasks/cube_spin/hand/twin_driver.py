@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from sernf_isaac.deploy.hand.sensors import MEASURED, MOTOR_POS
 from sernf_isaac.deploy.protocols import Array, HandReading
 from tasks.cube_spin.config import PLATFORM_GONE_M
+from tasks.cube_spin.hand.twin_encoders import EncoderErrors, TwinEncoders
 
 _XYZW = [1, 2, 3, 0]
 
@@ -40,6 +42,8 @@ class TwinHandSettings:
     """The platform leaves this long after the cube was placed."""
     rate_hz: float = 40.0
     """Ticks per second; each advances the physics by one period."""
+    encoders: EncoderErrors | None = None
+    """Of its joint encoders; None: it has none, as the ORCA v1."""
 
 
 class TwinHand:
@@ -61,6 +65,9 @@ class TwinHand:
         self._forces = self._model.actuator_forcerange.copy()
         self.num_joints = self._model.nu
         self._bias = settings.joint_bias_rad * self._rng.standard_normal(self.num_joints)
+        self._encoders = None
+        if settings.encoders is not None:
+            self._encoders = TwinEncoders(settings.encoders, 1.0 / settings.rate_hz, settings.seed)
         self._data = mujoco.MjData(self._model)
         self._left_ticks = 0
         self.place()
@@ -70,7 +77,7 @@ class TwinHand:
         self.set_strength(0.0)
 
     def read(self) -> HandReading:
-        """Noisy joints, and the cube's true pose."""
+        """Noisy joints, by encoders where it has them, and the cube's true pose."""
         settings, joints = self._settings, slice(0, self.num_joints)
         noise = self._rng.standard_normal((2, self.num_joints))
         position = self._data.qpos[joints] + self._bias + settings.joint_noise_rad * noise[0]
@@ -78,7 +85,11 @@ class TwinHand:
         pose = self._data.qpos[self.num_joints :]
         cube = np.concatenate([pose[:3], pose[3:7][_XYZW]])
         finite = bool(np.isfinite(self._data.qpos).all() and np.isfinite(self._data.qvel).all())
-        return HandReading(position, velocity, fresh=finite, cube=cube)
+        if self._encoders is None:
+            return HandReading(position, velocity, fresh=finite, cube=cube)
+        sensors = {MOTOR_POS: position, MEASURED: np.ones(self.num_joints)}
+        measured = self._encoders.read(self._data.qpos[joints])
+        return HandReading(measured, velocity, fresh=finite, cube=cube, sensors=sensors)
 
     def command(self, joint_target: Array) -> None:
         """Pass the targets on, `delay_ticks` late, and let one period go by.
@@ -102,6 +113,8 @@ class TwinHand:
         """Start again from one of the states, cube on the platform."""
         start = self._settings.start_qpos[self._rng.integers(len(self._settings.start_qpos))]
         mujoco.mj_resetData(self._model, self._data)
+        if self._encoders is not None:
+            self._encoders.reset()
         self._data.qpos[:] = start
         self._data.ctrl[:] = start[: self.num_joints]
         self._sent = np.repeat(start[None, : self.num_joints], self._settings.delay_ticks + 1, 0)

@@ -13,6 +13,7 @@ from sernf_isaac.deploy.protocols import Array
 from tasks.cube_spin.config import CONTROL_DT_S, platform_height_m
 from tasks.cube_spin.grasps import GraspBank, load_grasps
 from tasks.cube_spin.hand.twin_driver import TwinHand, TwinHandSettings
+from tasks.cube_spin.hand.twin_encoders import EncoderErrors
 from tasks.cube_spin.physics import Physics
 from tasks.cube_spin.rotations import random_symmetry
 from tasks.cube_spin.twin.worlds import TwinPhysics
@@ -28,6 +29,7 @@ def twin_settings(
     backlash_rad: float = 0.0,
     rate_hz: float = 40.0,
     bank: GraspBank | None = None,
+    encoders: EncoderErrors | None = None,
 ) -> TwinHandSettings:
     """A simulated hand with parameters drawn once from `physics`.
 
@@ -39,6 +41,7 @@ def twin_settings(
         backlash_rad: Play between servo and joint, which training never has.
         rate_hz: Ticks per second.
         bank: Grasps to start from; the shipped ones by default.
+        encoders: Of its joint encoders, if it has them.
     """
     generator = torch.Generator().manual_seed(seed)
     world = TwinPhysics(hand, 1, physics, generator, threads=1)
@@ -58,6 +61,7 @@ def twin_settings(
         backlash_rad=backlash_rad,
         support_s=support_s,
         rate_hz=rate_hz,
+        encoders=encoders,
         **drawn,
     )
     world.close()

@@ -8,7 +8,10 @@ const rowsOf = (view) => [
   ["height of the object [mm]", view.height_mm.map((height) => height - view.height_mm[0]), "#8a5a1f"],
   ["largest change of a command [rad]", view.command_rad, "#555"],
   ["age of the pose [s]", view.pose_age_s, "#8a1f5f"],
+  ...(view.touch_n ? [["force on the fingertips [N]", view.touch_n, "#2a7f7a"]] : []),
 ];
+
+const heightOf = (view) => PLOT.height + Math.max(0, rowsOf(view).length - 4) * PLOT.row;
 
 function stepAt(canvas, view, offset) {
   const share = (offset - PLOT.left) / (canvas.clientWidth - PLOT.left - PLOT.right);
@@ -16,7 +19,7 @@ function stepAt(canvas, view, offset) {
 }
 
 function drawPlot(canvas, view, { step, marks, theirs }) {
-  const context = cleared(canvas), width = canvas.clientWidth - PLOT.left - PLOT.right;
+  const height = heightOf(view), context = cleared(canvas, height), width = canvas.clientWidth - PLOT.left - PLOT.right;
   const x = (at) => PLOT.left + at / Math.max(1, view.steps - 1) * width;
   const inside = (event) => event[0] < view.steps;
   rowsOf(view).forEach(([name, values, colour], row) => {
@@ -36,14 +39,15 @@ function drawPlot(canvas, view, { step, marks, theirs }) {
   context.strokeStyle = "#b83227";
   context.beginPath();
   context.moveTo(x(step), 6);
-  context.lineTo(x(step), PLOT.height - 6);
+  context.lineTo(x(step), height - 6);
   context.stroke();
 }
 
-function cleared(canvas) {
+function cleared(canvas, height) {
   const ratio = devicePixelRatio || 1;
+  canvas.style.height = `${height}px`;
   canvas.width = canvas.clientWidth * ratio;
-  canvas.height = PLOT.height * ratio;
+  canvas.height = height * ratio;
   const context = canvas.getContext("2d");
   context.scale(ratio, ratio);
   context.font = "11px system-ui, sans-serif";
