@@ -3,7 +3,7 @@
     python scripts/doctor.py
     python scripts/doctor.py --hand_config my_hand/config.yaml     # before a session with this hand
 
-Ends with status 0 when the twin can train and evaluate. The hand is only looked at: nothing moves.
+Status 0: the twin can train and evaluate. Nothing moves; only --read_hand opens the hand's bus.
 """
 
 import sys
@@ -40,8 +40,9 @@ def package(what: str, name: str, remedy: str, *, needed: bool = False) -> Check
     return what, needed, partial(check_package, name, remedy), remedy
 
 
-def table(hand_config: Path | None, runs: Path) -> list[Check]:
+def table(hand_config: Path | None, runs: Path, *, read_hand: bool = False) -> list[Check]:
     from sernf_isaac.deploy import checks
+    from sernf_isaac.deploy.hand_checks import hand_rows
     from tasks.cube_spin.grasps import load_grasps
     from tasks.cube_spin.teacher.policy import load_teacher
     from tasks.orca.hand import hand_mjcf
@@ -65,9 +66,7 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
         package("OpenCV (eyes)", "opencv-python", install_command("vision")),
         package("ROS 2 bags", "rosbags", install_command("bags")),
         package("labelling page", "fastapi", install_command("label")),
-        ("hand: driver", False, checks.check_hand_driver, ""),
-        ("hand: config", False, partial(checks.check_hand_config, hand_config, driven_hand), ""),
-        ("hand: motors' port", False, partial(checks.check_motor_port, hand_config), ""),
+        *hand_rows(hand_config, driven_hand, read=read_hand),
         ("camera (OAK)", False, checks.check_camera, ""),
         ("clock", False, checks.check_clock, ""),
         ("priority of the hand", False, checks.check_priority, ""),
@@ -79,13 +78,14 @@ def table(hand_config: Path | None, runs: Path) -> list[Check]:
 def main() -> None:
     parser = ScriptParser(__doc__)
     parser.add_argument("--hand_config", type=Path, help="config.yaml of a hand that is plugged in")
+    parser.add_argument("--read_hand", action="store_true", help="ask it; leaves its torque off")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are stored")
     args = parser.parse()
     from sernf_isaac.deploy.checks import NotReadyError
 
     print(f"Python {sys.version.split()[0]} in {Path(sys.prefix).name}")
     healthy = True
-    for name, needed, check, remedy in table(args.hand_config, args.runs):
+    for name, needed, check, remedy in table(args.hand_config, args.runs, read_hand=args.read_hand):
         try:
             line = f"ok       {check()}"
         except (ValueError, FileNotFoundError, RuntimeError, ImportError) as error:

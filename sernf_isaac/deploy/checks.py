@@ -14,6 +14,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -32,6 +33,7 @@ MIN_FREE_GB = 5.0
 SYNCS, SYNC_BYTES = 10, 1_000_000
 MAX_SYNC_S = 0.1
 """An episode ends with four to six such writes, while a person waits."""
+CALIBRATE = "calibrate with orca_core, and keep calibration.yaml beside config.yaml"
 
 
 class NotReadyError(ValueError):
@@ -86,25 +88,17 @@ def check_hand_config(path: Path | None, hand_of: Callable[[Path], HandDescripti
         NotReadyError: If none is given, a file is missing or damaged, or the driver will refuse it;
             says what the driver would.
     """
-    config = _read_config(path)
+    config = read_hand_config(path)
     assert path is not None, "read before"
     try:
         check_config(hand := hand_of(path), config)
     except (RuntimeError, ValueError) as error:
         raise NotReadyError(f"{error}", f"correct {path}") from error
-    beside = Path(config.calibration_path)
-    remedy = "calibrate with orca_core, and keep calibration.yaml beside config.yaml"
-    if not beside.is_file():
-        raise NotReadyError(f"there is no {beside}", remedy)
-    calibration = importlib.import_module("orca_core.calibration").CalibrationResult
-    try:
-        found = calibration.from_calibration_path(str(beside), list(config.motor_ids))
-    except Exception as error:  # YAML's, or whatever wrong types lead to
-        raise NotReadyError(f"{beside} cannot be read: {_first_line(error)}", remedy) from error
+    found = read_calibration(config)
     try:
         check_calibration(config, found)
     except RuntimeError as error:
-        raise NotReadyError(f"{error}", remedy) from error
+        raise NotReadyError(f"{error}", CALIBRATE) from error
     return f"{path}, ORCA {hand.model}, {hand.side}, calibrated"
 
 
@@ -120,7 +114,7 @@ def check_motor_port(
     Raises:
         NotReadyError: If there is no such port, there are several to choose from, or it is locked.
     """
-    port = _read_config(path).port
+    port = read_hand_config(path).port
     if port != "auto":
         return _usable(port, f"check the cable, or correct port: in {path}")
     found = (adapters or _motor_adapters)()
@@ -229,7 +223,12 @@ def check_sync(folder: Path, now: Callable[[], float] = time.monotonic) -> str:
     return found
 
 
-def _read_config(path: Path | None):  # noqa: ANN202  # orca_core is not typed
+def read_hand_config(path: Path | None) -> Any:  # noqa: ANN401  # orca_core is not typed
+    """What orca_core makes of a hand's `config.yaml`.
+
+    Raises:
+        NotReadyError: If none is given, or it is missing or damaged.
+    """
     if path is None:
         raise NotReadyError("not given", "--hand_config my_hand/config.yaml")
     if not path.is_file():
@@ -241,6 +240,22 @@ def _read_config(path: Path | None):  # noqa: ANN202  # orca_core is not typed
     except Exception as error:  # YAML's, its own, or whatever wrong types lead to
         remedy = "restore it, or copy orca_core's and calibrate again"
         raise NotReadyError(f"{path} cannot be read: {_first_line(error)}", remedy) from error
+
+
+def read_calibration(config: Any) -> Any:  # noqa: ANN401  # orca_core is not typed
+    """What orca_core makes of the calibration beside a configuration.
+
+    Raises:
+        NotReadyError: If it is missing or damaged.
+    """
+    beside = Path(config.calibration_path)
+    if not beside.is_file():
+        raise NotReadyError(f"there is no {beside}", CALIBRATE)
+    calibration = importlib.import_module("orca_core.calibration").CalibrationResult
+    try:
+        return calibration.from_calibration_path(str(beside), list(config.motor_ids))
+    except Exception as error:  # YAML's, or whatever wrong types lead to
+        raise NotReadyError(f"{beside} cannot be read: {_first_line(error)}", CALIBRATE) from error
 
 
 def _usable(port: str, remedy: str) -> str:

@@ -19,9 +19,10 @@ from sernf_isaac.data.store.writer import RunWriter
 from sernf_isaac.deploy.actor.episode import RunnerSettings
 from sernf_isaac.deploy.actor.operators import Unattended
 from sernf_isaac.deploy.actor.virtual import InProcessHand, InstantPolicy, VirtualClock
+from sernf_isaac.deploy.hand.guard import GuardLimits
 from sernf_isaac.deploy.hand.server import HandServer
 from sernf_isaac.deploy.labelling.view import view_episode
-from sernf_isaac.deploy.loop.states import State
+from sernf_isaac.deploy.loop.states import SafetyTiming, State
 from sernf_isaac.deploy.policy.local import LocalPolicy
 from tasks.cube_spin.hand.pose_sources import StillPose
 from tasks.cube_spin.hand.senses import sensors_of
@@ -41,6 +42,8 @@ def play(config: str, folder: Path) -> dict:
         save_tiny_student(student, hand=hand)
     run = HandRun(hand="mock", pose="still", hand_config=config, model=hand.name)
     run.runner = RunnerSettings(max_episode_s=1.0)
+    run.guard = GuardLimits(ramp_speed_rad_s=3.0)  # as quick as may be: each tick takes time here
+    run.safety = SafetyTiming(hold_s=0.2, relax_s=0.2)
     prepare(run, folder, student)
     clock, told = VirtualClock(), []
     driver = hand_driver(run)(clock=clock.now)

@@ -20,6 +20,8 @@ CEILINGS = {
     "temperatures_every_s": 60.0,
 }
 """Larger limits are mistakes: motors are spoiled, or tendons torn, before they are reached."""
+NAMED = 3
+"""Motors or joints that a message names."""
 PAIRS = (
     ("temperature_warn_c", "temperature_stop_c"),
     ("current_warn_share", "current_stop_share"),
@@ -122,7 +124,7 @@ class Health:
         Without numbers that change from tick to tick, so that it is not told again and again.
         """
         limits, silent = self._limits, ~np.isfinite(self._temperatures)
-        found = [f"{name} reports no temperature" for name in _of(self._motors, silent)]
+        found = _say("no temperature is known of", _of(self._motors, silent))
         return "; ".join(
             found
             + self._above(
@@ -146,15 +148,14 @@ class Health:
         hot = _of(self._motors, self._temperatures > celsius)
         strong = _of(self._motors, self._currents.value > share)
         drifted = _of(self._joints, np.abs(self._drift.value) > angle_rad)
-        degrees = np.degrees(angle_rad)
+        apart = (
+            f"a tendon slipped, or calibrate again: over {np.degrees(angle_rad):.0f} degrees "
+            "between encoder and motor of"
+        )
         return [
-            *(f"{name} is hotter than {celsius:g} degrees" for name in hot),
-            *(f"{name} draws over {share:g} times the allowed current" for name in strong),
-            *(
-                f"the encoder of {name} is over {degrees:.0f} degrees from its motor's angle: its "
-                "tendon slipped, or calibrate again"
-                for name in drifted
-            ),
+            *_say(f"over {celsius:g} degrees Celsius:", hot),
+            *_say(f"over {share:g} times the allowed current:", strong),
+            *_say(apart, drifted),
         ]
 
 
@@ -169,10 +170,18 @@ class _Average:
         self.value, self._seen_s = np.zeros(self._size), -np.inf
 
     def add(self, value: Array, now_s: float) -> None:
-        passed_s = 0.0 if np.isinf(self._seen_s) else now_s - self._seen_s
+        passed_s = 0.0 if np.isinf(self._seen_s) else max(now_s - self._seen_s, 0.0)
         weight = 1.0 - np.exp(-passed_s / self._over_s)
         self.value = self.value + weight * (np.asarray(value, np.float64) - self.value)
         self._seen_s = now_s
+
+
+def _say(what: str, names: Sequence[str]) -> list[str]:
+    """One sentence, or none; it names a few, for reports have little room."""
+    if not names:
+        return []
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return [f"{what} {', '.join(names[:NAMED])}{more}"]
 
 
 def _of(names: Sequence[str], chosen: Array) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sernf_isaac.deploy.hand.health import HealthLimits
-from sernf_isaac.deploy.hand.orca_open import open_orca
+from sernf_isaac.deploy.hand.orca_open import motor_errors, open_orca
 from sernf_isaac.deploy.hand.orca_senses import OrcaSenses
 from sernf_isaac.deploy.hand.sensors import HandSensors, SensorOptions
 from sernf_isaac.deploy.protocols import Array, HandDescription, HandReading
@@ -145,18 +145,7 @@ class OrcaDriver:
         Raises:
             RuntimeError: Naming motors and joints. Nothing is reset: somebody has to look.
         """
-        config = self._orca_hand.config
-        client = self._orca_hand.motor_client
-        if client is None:
-            raise RuntimeError("the motor bus is closed")
-        errors = client.read_hardware_errors(config.motor_ids)
-        found = [
-            f"motor {motor} ({config.motor_to_joint_dict.get(motor)}): "
-            + ("does not answer" if bits is None else f"error bits {bits:#04x}")
-            for motor, bits in errors.items()
-            if bits != 0
-        ]
-        if found:
+        if found := motor_errors(self._orca_hand):
             raise RuntimeError("; ".join(found))
 
     def place(self) -> bool:

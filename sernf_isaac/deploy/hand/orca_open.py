@@ -53,6 +53,23 @@ def open_orca(
     return orca, joints
 
 
+def motor_errors(orca: Any) -> list[str]:  # noqa: ANN401  # orca_core is not typed
+    """The motors that report a fault or do not answer, with the bits; takes a read of the bus.
+
+    Raises:
+        RuntimeError: If the bus is closed.
+    """
+    if orca.motor_client is None:
+        raise RuntimeError("the motor bus is closed")
+    names, errors = motor_names(orca.config), orca.motor_client.read_hardware_errors
+    return [
+        f"{names.get(motor, f'motor {motor}')}: "
+        + ("does not answer" if bits is None else f"error bits {bits:#04x}")
+        for motor, bits in errors(orca.config.motor_ids).items()
+        if bits != 0
+    ]
+
+
 def motor_names(config: Any) -> dict[int, str]:  # noqa: ANN401  # orca_core is not typed
     """What to call each motor, by its id, in the order of orca_core's readings."""
     joint_of = config.motor_to_joint_dict

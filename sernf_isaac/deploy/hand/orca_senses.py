@@ -77,6 +77,7 @@ class OrcaSenses:
         self.health = Health(limits, list(self._motors.values()), measured)
         self._unanchored = sorted(set(orca.encoder_backed_joints) - set(measured))
         self._degrees = np.full(len(order), np.nan)
+        self._newest = np.full(len(measured), np.nan)  # the encoders' angles, degrees
         self._currents_due_s = self._temperatures_due_s = -np.inf
 
     def sense(self, motor_degrees: Array | None, now_s: float, *, strong: bool) -> Sensed:
@@ -96,6 +97,7 @@ class OrcaSenses:
         degrees, faults, warnings = self._degrees.copy(), [self.health.fault], []
         if self.encoders:
             look = self.encoders.look(now_s)
+            self._newest = look.degrees
             there = self._at[look.valid]
             degrees[there] = look.degrees[look.valid]
             if strong:
@@ -115,6 +117,17 @@ class OrcaSenses:
             warning="; ".join(filter(None, warnings)),
             fault="; ".join(filter(None, faults)),
         )
+
+    def differences(self) -> list[str]:
+        """The joint whose encoder is furthest from its motor's angle now, in words."""
+        if self.encoders is None:
+            return []
+        apart = np.abs(self._newest - self._degrees[self._at])
+        if np.isnan(apart).all():
+            return ["no encoder gives an angle"]
+        joint = int(np.nanargmax(apart))
+        name = self.encoders.joints[joint]
+        return [f"encoders at most {apart[joint]:.1f} degrees from the motors ({name})"]
 
     def _joint_vectors(self, there: Array) -> dict[str, Array]:
         measured = np.zeros(len(self._degrees))

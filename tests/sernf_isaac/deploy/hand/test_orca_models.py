@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sernf_isaac.deploy.hand.orca_model import OrcaModel, detect_hand
+from sernf_isaac.deploy.hand.orca_model import OrcaModel, detect_hand, detect_sensors
+from sernf_isaac.deploy.hand.sensors import HandSensors, SensorOptions
 from tasks.orca.hands import hand_of_config, load_hand
 from tasks.orca.names import HANDS
 
@@ -69,6 +70,46 @@ def test_all_described_models_go_where_they_are_sent(version: str) -> None:
     assert [line for line in done.stdout.splitlines() if line.startswith("drove")] == [
         f"drove {path}" for path in paths
     ]
+
+
+@pytest.mark.parametrize("folder", CONFIGS, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_the_sensors_of_every_packaged_model_are_found(folder: Path) -> None:
+    found, name = detect_sensors(folder / "config.yaml"), folder.name
+    assert len(found.encoders) == (17 if "joint" in name or "full" in name else 0)
+    assert found.touch == ("touch" in name or "full" in name)
+    sizes = found.sizes(17)
+    assert ("motor_pos" in sizes) == ("measured" in sizes) == bool(found.encoders)
+    assert sizes.get("touch") == (15 if found.touch else None)
+    columns = found.columns([f"joint {number}" for number in range(17)])
+    assert {group: len(names) for group, names in columns.items()} == sizes
+
+
+@pytest.mark.parametrize(
+    ("content", "joints"),
+    [
+        ("joint_encoder_joints: [wrist]", ("wrist",)),
+        ("joint_encoder_joints: [wrist]\nuse_joint_feedback: false", ()),
+        ("joint_encoder_joints: [ALL]\nuse_joint_feedback: true", ("wrist", "thumb_cmc")),
+        ("joint_encoder_joints:", ()),
+        ("", ()),
+    ],
+)
+def test_encoders_are_declared_as_orca_core_reads_it(
+    tmp_path: Path, content: str, joints: tuple[str, ...]
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"joint_roms: {{wrist: [0, 1], thumb_cmc: [0, 1]}}\n{content}")
+    assert detect_sensors(path) == HandSensors(joints)
+
+
+def test_a_session_may_leave_sensors_out() -> None:
+    everything = HandSensors(("wrist",), touch=True)
+    assert everything.used(SensorOptions()) == everything
+    assert everything.used(SensorOptions(encoders=False, touch=False)) == HandSensors()
+    with pytest.raises(ValueError, match=r"encoder_timeout_s .* must be at most 1"):
+        SensorOptions(encoder_timeout_s=2.0)
+    with pytest.raises(ValueError, match=r"touch_timeout_s .* must be positive"):
+        SensorOptions(touch_timeout_s=float("nan"))
 
 
 def test_a_described_hand_is_found_by_its_configuration() -> None:
