@@ -38,6 +38,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     add("--rollouts_of", type=Path, default=None, help="imitate this run's successes too")
     add("--rollouts", type=int, default=15, help="online, a multiple of 5")
     add("--episodes", default=16, help="episodes per evaluation")
+    add("--tests", type=int, default=0, help="which draw of the tests; settings were chosen on 0")
     add("--out", default=None, help="folder to write; default: runs/duck_bowl/[VARIANT/]seed_SEED")
     add("--summary", default=None, help="compare these finished runs and stop")
     add("--evaluate", type=Path, nargs="+", default=None, help="policy files to try; stop")
@@ -71,6 +72,7 @@ def main() -> None:
         print(f"picture -> {save_picture(args.picture, seed=args.seed)}")
     elif args.evaluate:
         settings = {"episodes": args.episodes, "candidates": run.online.candidates}
+        settings["tests"] = args.tests
         print(trials_table(evaluate_files(args.evaluate, args.json, **settings)))
     elif args.draw:
         record_demonstrations(args.data, args.demonstrations)
@@ -78,7 +80,8 @@ def main() -> None:
         print(f"demonstrations with pictures -> {args.draw}")
     else:
         folder = args.out or variant.folder(ROOT, args.seed)
-        learn(variant, run, args.data, folder, rollouts=args.rollouts, episodes=args.episodes)
+        tries = {"rollouts": args.rollouts, "episodes": args.episodes, "tests": args.tests}
+        learn(variant, run, args.data, folder, **tries)
 
 
 if __name__ == "__main__":

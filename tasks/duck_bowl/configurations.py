@@ -43,8 +43,11 @@ def draw(rng: np.random.Generator) -> Configuration:
             return Configuration((x, y), yaw, tuple(rng.uniform(BOWL_LOWER, BOWL_UPPER).tolist()))
 
 
-def evaluation_set(count: int) -> list[Configuration]:
-    """So many test configurations: all ten in turn, then again with small shifts, always the same.
+def evaluation_set(count: int, draw: int = 0) -> list[Configuration]:
+    """So many test configurations, always the same for a draw.
+
+    Draw 0 has all ten in turn, then again with small shifts. Another draw has other shifts, from
+    the first round on: for tests that chose nothing.
 
     Raises:
         ValueError: If that is none.
@@ -52,10 +55,10 @@ def evaluation_set(count: int) -> list[Configuration]:
     if count < 1:
         raise ValueError(f"count ({count}) must be at least 1")
     grid = [(duck, bowl) for duck in TEST_DUCKS for bowl in TEST_BOWLS]
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(draw)
     chosen = []
     for index in range(count):
         (x, y, yaw), bowl = grid[index % len(grid)]
-        shift = rng.uniform(-1, 1, 3) * JITTER if index >= len(grid) else np.zeros(3)
+        shift = rng.uniform(-1, 1, 3) * JITTER if draw or index >= len(grid) else np.zeros(3)
         chosen.append(Configuration((x + shift[0], y + shift[1]), yaw + shift[2], bowl))
     return chosen

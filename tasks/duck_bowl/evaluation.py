@@ -26,13 +26,14 @@ WATCHED_AT_ONCE = 8
 """Episodes with pictures that run side by side: all of their pictures are kept until the end."""
 
 
-def evaluate(policy: ChunkPolicy, *, episodes: int, candidates: int) -> list[Trial]:
+def evaluate(policy: ChunkPolicy, *, episodes: int, candidates: int, tests: int = 0) -> list[Trial]:
     """Trials on the test configurations, the same ones every time.
 
     Args:
         policy: Of any kind; ACT aggregates over time, the others act chunk by chunk.
         episodes: How many trials.
         candidates: Chunks per decision; kinds without a likelihood draw one.
+        tests: Which draw of the test configurations.
 
     Raises:
         ValueError: If the table does not offer what the policy observes.
@@ -40,7 +41,7 @@ def evaluate(policy: ChunkPolicy, *, episodes: int, candidates: int) -> list[Tri
     """
     if problems := _unobserved(policy):
         raise ValueError(f"the policy cannot act on this table: {'; '.join(problems)}")
-    starts, size = evaluation_set(episodes), episodes
+    starts, size = evaluation_set(episodes, tests), episodes
     if policy.layout.architecture.vision.cameras:
         size = min(episodes, WATCHED_AT_ONCE)
     done: list[Episode] = []
@@ -50,7 +51,12 @@ def evaluate(policy: ChunkPolicy, *, episodes: int, candidates: int) -> list[Tri
 
 
 def evaluate_files(
-    paths: Sequence[Path], numbers: Path | None = None, *, episodes: int, candidates: int
+    paths: Sequence[Path],
+    numbers: Path | None = None,
+    *,
+    episodes: int,
+    candidates: int,
+    tests: int = 0,
 ) -> dict[str, list[Trial]]:
     """Trials of policies from their files, by file; trial i is the same test for all.
 
@@ -59,6 +65,7 @@ def evaluate_files(
         numbers: JSON file to write all trials to; None: nowhere.
         episodes: As for `evaluate`.
         candidates: As for `evaluate`.
+        tests: As for `evaluate`.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -66,7 +73,7 @@ def evaluate_files(
     """
     policies = {str(path): load_fitting_policy(path) for path in paths}
     trials = {
-        name: evaluate(policy, episodes=episodes, candidates=candidates)
+        name: evaluate(policy, episodes=episodes, candidates=candidates, tests=tests)
         for name, policy in policies.items()
     }
     if numbers:

@@ -53,6 +53,7 @@ class Experiment:
         rollouts: Online episodes in all, a multiple of `ROLLOUTS_PER_ROUND`; 0: no stage IV.
         episodes: Per evaluation.
         label: Of the run, for tables.
+        tests: Which draw of the test configurations.
 
     Raises:
         ValueError: If settings do not fit together, or the folder holds a run with others.
@@ -67,13 +68,20 @@ class Experiment:
         rollouts: int = 15,
         episodes: int = 16,
         label: str = "flow",
+        tests: int = 0,
     ) -> None:
         _check(run, rollouts)
         self.run, self.folder, self._label = run, folder, label
         self._rounds, self._episodes = rollouts // ROLLOUTS_PER_ROUND, episodes
+        self._tests = tests
         _keep_settings(folder, run)
         self._file = folder / RESULT_FILE
         known = json.loads(self._file.read_text()) if self._file.is_file() else {}
+        if known and known.get("tests", 0) != tests:
+            raise ValueError(
+                f"{folder} holds a run tried on draw {known.get('tests', 0)} of the tests, not "
+                f"{tests}; name a new folder"
+            )
         self.trials: dict[str, list[Trial]] = {
             stage: [Trial(**row) for row in rows] for stage, rows in known.get("stages", {}).items()
         }
@@ -110,12 +118,14 @@ class Experiment:
         """Evaluate now, keep the policy, and write all trials so far by one rename."""
         started = time.monotonic()
         candidates = self.run.online.candidates
-        found = evaluate(at.policy, episodes=self._episodes, candidates=candidates)
+        tries = {"episodes": self._episodes, "tests": self._tests}
+        found = evaluate(at.policy, candidates=candidates, **tries)
         self.trials[at.stage] = found
         self._keep_policy(at)
         content = {
             "seed": self.run.seed,
             "label": self._label,
+            "tests": self._tests,
             "parameters": parameters_of(at.policy),
             "stages": {stage: as_rows(trials) for stage, trials in self.trials.items()},
         }

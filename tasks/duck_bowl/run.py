@@ -18,6 +18,7 @@ def learn(
     *,
     rollouts: int,
     episodes: int,
+    tests: int = 0,
 ) -> None:
     """Record demonstrations unless they are there, learn from them, and print what came of it.
 
@@ -28,6 +29,7 @@ def learn(
         folder: Of the run; an interrupted run goes on.
         rollouts: Online episodes, where the variant learns online.
         episodes: Per evaluation.
+        tests: Which draw of the test configurations.
     """
     started = time.monotonic()
     record_demonstrations(data, variant.demonstrations)
@@ -35,6 +37,7 @@ def learn(
     won = sum(episode.outcome == "success" for episode in shown.values())
     print(f"demonstrations: {won} of {len(shown)} succeeded")
     options = {"rollouts": rollouts if variant.learns_online else 0, "label": variant.label}
+    options["tests"] = tests
     Experiment(run, shown, folder, episodes=episodes, **options).go()
     print(f"\n{comparison([load_result(folder)])}")
     print(f"{(time.monotonic() - started) / 60:.1f} min\nnumbers -> {folder}")

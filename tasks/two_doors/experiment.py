@@ -15,6 +15,7 @@ from sernf_isaac.learning.acting import act
 from sernf_isaac.learning.online.in_memory import FourStageRun, FourStages, Milestone, Problem
 from sernf_isaac.learning.online.rollout import collect
 from sernf_isaac.learning.online.training import OnlineSchedule
+from sernf_isaac.learning.small import BUDGET, CRITICS, HELD_OUT_SHARE, SMALL_FLOW
 from sernf_isaac.models.architecture import Architecture
 from tasks.two_doors.demonstrator import Demonstrator
 from tasks.two_doors.environment import ACTION_DIM, FEATURES, STATE_LIMIT, TwoDoors
@@ -26,13 +27,13 @@ STEP_BY_STEP = ChunkSpec(history=1, prefix=0, horizon=1, history_keys=())
 
 def settings() -> FourStageRun:
     """Sizes with which all four stages take three minutes on one core."""
-    policy = config.PolicyConfig(32, 32, 4, num_heads=2, imitation_dropout=0, rl_dropout=0)
-    critic = config.CriticConfig(
-        support=(0, 1), token_dim=32, num_heads=2, num_layers=2, feedforward=64, dropout=0
+    policy = config.PolicyConfig(
+        32, 32, num_heads=2, imitation_dropout=0, rl_dropout=0, **SMALL_FLOW
     )
+    sizes = {"token_dim": 32, "num_heads": 2, "num_layers": 2, "feedforward": 64, "dropout": 0}
+    critic = config.CriticConfig(support=(0, 1), **sizes, **CRITICS)
     rates = config.OptimizerConfig(imitation_learning_rate=2e-3, rl_learning_rate=1e-3)
-    # At the paper's 0.1 the policy leaves the data faster than critics this young can follow.
-    improvement = config.ImprovementConfig(candidates=8, imitation_weight=0.3)
+    improvement = config.ImprovementConfig(candidates=8, imitation_weight=0.3, **BUDGET)
     return FourStageRun(
         batch_size=128,
         rl_batch_size=128,
@@ -40,6 +41,7 @@ def settings() -> FourStageRun:
         warm_up_steps=300,
         offline_steps=250,
         successes_only=True,
+        held_out_share=HELD_OUT_SHARE,
         spec=ChunkSpec(history=1, prefix=0, horizon=8, discount=0.98, history_keys=()),
         learner=config.LearnerConfig(policy, critic, rates, improvement),
         online=OnlineSchedule(6_000, updates_per_step=0.04, candidates=CANDIDATES),

@@ -30,6 +30,8 @@ def test_all_stages_run_and_a_finished_run_is_not_run_again(
     other = replace(tiny(), evaluate_every=1)
     with pytest.raises(ValueError, match="holds a run with other settings"):
         Experiment(other, shown, finished_run)
+    with pytest.raises(ValueError, match="tried on draw 0 of the tests, not 1"):
+        Experiment(tiny(), shown, finished_run, rollouts=5, episodes=2, tests=1)
     lines = comparison([result, result]).splitlines()
     assert len(lines) == 6 and "/4)" in lines[-1] and "| online RL (IV) | 2 |" in lines[-1]
     for stage in ("imitation", "online"):  # without and with critics

@@ -119,6 +119,14 @@ def test_tests_are_two_by_five_and_practice_keeps_away_from_them() -> None:
         evaluation_set(0)
 
 
+def test_another_draw_of_the_tests_has_the_same_places_and_no_test_of_the_first() -> None:
+    chosen, reported = evaluation_set(30), evaluation_set(30, draw=1)
+    assert reported == evaluation_set(30, draw=1) and not set(chosen) & set(reported)
+    for one, other in zip(chosen, reported, strict=True):
+        assert one.bowl_xy_m == other.bowl_xy_m
+        assert np.hypot(*np.subtract(one.duck_xy_m, other.duck_xy_m)) < 0.015
+
+
 # The table ----------------------------------------------------------------------------------------
 
 
