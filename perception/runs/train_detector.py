@@ -37,6 +37,8 @@ MOST_ASIDE = 200
 COUNTS = ("steps", "batch_size", "log_every", "save_every")
 NOT_NEGATIVE = ("weight_decay", "warm_up_steps", "workers", "seed")
 POSITIVE = ("learning_rate", "max_grad_norm")
+PLACES = ("data", "weights", "backgrounds")
+"""Settings that may be folders or files of this machine."""
 WATCHED = (
     "no_pose_rate",
     "flip_rate",
@@ -252,9 +254,14 @@ def _export(
     detector = CornerDetector(network, config, next(network.parameters()).device)
     seen, _ = split_by_visibility(judge_frames(detector, samples, PoseConfig()))
     size = samples[0].image.shape[:2]
-    described = OmegaConf.to_container(OmegaConf.create(asdict(run)))
     measured = [r for r in seen if np.isfinite(r.corner_nees).any()]
     factor = covariance_factor(measured) if measured else 1.0  # a run too short to find anything
     numbers = summarize(seen) if seen else {}
-    told = {"run": described, "steps": steps, "validation": numbers}
+    told = {"run": _told(run), "steps": steps, "validation": numbers}
     save_detector(path, DetectorFile(network, config, size, factor, told))
+
+
+def _told(run: TrainingRun) -> dict:
+    """Settings as plain values for others: of places on this machine, the names alone."""
+    names = {key: Path(place).name for key in PLACES if (place := getattr(run, key))}
+    return OmegaConf.to_container(OmegaConf.create(asdict(run) | names))  # type: ignore[return-value]  # typed loosely

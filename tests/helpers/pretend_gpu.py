@@ -7,6 +7,7 @@ a real GPU would have been waited for there.
 """
 
 import copy
+import functools
 import gc
 import sys
 from collections import Counter
@@ -236,14 +237,20 @@ def _place() -> str:
     """The innermost function on the stack that is neither torch's nor of this file."""
     frame = sys._getframe(1)
     while frame is not None:
-        parts = Path(frame.f_code.co_filename).parts
-        if "site-packages" in parts:
-            parts = parts[parts.index("site-packages") + 1 :]
-        elif Path(*parts).is_relative_to(ROOT):
-            parts = Path(*parts).relative_to(ROOT).parts
-        else:  # Python's own
-            parts = ("torch",)
-        if parts[0] != "torch" and parts[-1] != Path(__file__).name:
-            return f"{'/'.join(parts)}:{frame.f_code.co_qualname}"
+        if file := _file_of(frame.f_code.co_filename):
+            return f"{file}:{frame.f_code.co_qualname}"
         frame = frame.f_back
     return "?"
+
+
+@functools.cache
+def _file_of(filename: str) -> str | None:
+    """A file as places name it; None if it is torch's, Python's own, or this one."""
+    path = Path(filename)
+    if "site-packages" in path.parts:
+        parts = path.parts[path.parts.index("site-packages") + 1 :]
+    elif path.is_relative_to(ROOT):
+        parts = path.relative_to(ROOT).parts
+    else:
+        return None
+    return None if parts[0] == "torch" or parts[-1] == Path(__file__).name else "/".join(parts)

@@ -52,6 +52,7 @@ def test_a_run_ends_with_a_detector_that_can_be_judged(short_run, data_set, tmp_
     assert steps == [2, 3]
     detector = load_detector(path)
     assert detector.image_size == SIZE[::-1] and detector.training["steps"] == 3
+    assert detector.training["run"]["data"] == data_set.name, "its place is nobody's business"
     detector.network.roi_heads.box_predictor.cls_score.bias.data[1] = 5.0  # sees cubes everywhere
     report = evaluate(detector, list(ShardDataset(data_set, "heldout")), "cpu")
     asked = {"rotation_mean_deg", "rotation_median_deg", "translation_mean_mm", "add_at_7p8mm"}
