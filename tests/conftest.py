@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import gc
 from collections.abc import Callable, Iterator
 
 import mujoco
@@ -19,6 +20,12 @@ from tasks.cube_spin.twin.scene import twin_model
 from tasks.orca.description import Hand
 
 MakeTwin = Callable[..., CubeSpinTwin]
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: looking for garbage among it would take one second in twenty."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sernf_isaac.config import LearnerConfig, OptimizerConfig, PolicyConfig
+from sernf_isaac.config import CriticConfig, LearnerConfig, OptimizerConfig, PolicyConfig
 from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.learning.build import build_learner
@@ -100,6 +100,7 @@ def tiny_distiller(
     quick = {"iterations": 4, "rollout_steps": 20, "updates_per_iteration": 3}
     learner_config = LearnerConfig(
         policy=PolicyConfig(token_dim=16, width=16, num_couplings=3, num_heads=2),
+        critic=CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16, num_bins=11),
         optimizer=OptimizerConfig(imitation_learning_rate=5e-3),
     )
     ones = np.ones(2)

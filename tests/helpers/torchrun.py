@@ -1,34 +1,24 @@
-"""Several processes on one CPU, started as torchrun starts them."""
+"""Several processes on one CPU that find each other, as torchrun starts them."""
 
-import os
 import socket
-import subprocess
-import sys
+
+from forked import Program
 
 
-def start_together(code: str, *arguments: object, count: int = 2) -> list[subprocess.Popen[str]]:
-    """Processes that run `code` with these arguments and find each other, not waited for."""
+def run_together(code: str, *arguments: object, count: int = 2) -> None:
+    """Have processes run `code` with these arguments, and wait until all have ended well.
+
+    Raises:
+        AssertionError: If one fails; says how.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return [
-        subprocess.Popen(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            env=os.environ | shared | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    shared = {"WORLD_SIZE": f"{count}", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{port}"}
+    programs = [
+        Program.start(code, *arguments, variables=shared | {"RANK": f"{rank}"})
         for rank in range(count)
     ]
-
-
-def run_together(code: str, *arguments: object, count: int = 2) -> list[str]:
-    """What each printed, when all have ended well."""
-    printed = []
-    for process in start_together(code, *arguments, count=count):
-        out, errors = process.communicate(timeout=280)
-        assert process.returncode == 0, errors[-3000:]
-        printed.append(out)
-    return printed
+    for program in programs:
+        status, error = program.ended()
+        assert status == 0, f"exit status {status}: {error[-3000:]}"

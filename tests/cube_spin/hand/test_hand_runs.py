@@ -1,6 +1,8 @@
 """Sessions with all their processes, on the twin."""
 
+import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from first_hand import V1
+from forked import FORKED
 from tiny_student import save_tiny_student
 
 from sernf_isaac.checkpoint import read_whole, write_whole
@@ -39,6 +42,12 @@ FITS = partial(check_student, hand=V1, symmetric_rotation=True, smoothing=0.5)
 @pytest.fixture(scope="module")
 def student(tmp_path_factory) -> Path:
     return save_tiny_student(tmp_path_factory.mktemp("policy") / "student.pt")
+
+
+@pytest.fixture
+def quick_start(monkeypatch) -> None:
+    """The policy's process is forked off one that has imported PyTorch."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: FORKED)
 
 
 def an_input() -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -89,7 +98,9 @@ QUICK, SLOW = 1e-6, 2e-6
 """Standard deviations by which the two are told apart; nothing is drawn with them."""
 
 
-def test_a_policy_that_loads_too_long_does_not_drive_later_either(student, tmp_path, monkeypatch):
+def test_a_policy_that_loads_too_long_does_not_drive_later_either(
+    student, tmp_path, quick_start, monkeypatch
+):
     policy, contract = load_policy(student)
     policy.sigma, student = QUICK, tmp_path / "quick.pt"
     policy.save(student, contract, {})
@@ -102,12 +113,12 @@ def test_a_policy_that_loads_too_long_does_not_drive_later_either(student, tmp_p
     settings = DecisionSettings(candidates=1)
     local = LocalPolicy(settings, FITS)
     local.load(student)
-    with WorkerPolicy(settings, Slow(1.0)) as worker:
+    with WorkerPolicy(settings, Slow(0.5)) as worker:
         worker.load(student)
         monkeypatch.setattr("sernf_isaac.deploy.policy.worker.LOAD_TIMEOUT_S", 0.2)
         with pytest.raises(ValueError, match="could not be loaded within"):
             worker.load(slow)
-        time.sleep(3.0)  # it is ready by now
+        assert worker._pipe.poll(60.0), "it is ready by now"
         worker.request(*an_input())
         np.testing.assert_allclose(poll(worker), local.decide(*an_input()), atol=1e-4)
         monkeypatch.undo()
@@ -137,7 +148,9 @@ CHANGES = {
 }
 
 
-def test_a_file_with_the_wrong_kind_of_content_is_refused_and_the_process_lives(student, tmp_path):
+def test_a_file_with_the_wrong_kind_of_content_is_refused_and_the_process_lives(
+    student, tmp_path, quick_start
+):
     with WorkerPolicy(DecisionSettings(candidates=1), FITS) as worker:
         worker.load(student)
         for name, change in CHANGES.items():
@@ -192,17 +205,20 @@ def test_a_policy_without_critics_draws_as_many_chunks_as_asked_for_it(tmp_path,
 @pytest.mark.parametrize(
     ("hand", "pose", "more"),
     [
-        pytest.param("orca", "camera", "calibration=rig.json", marks=pytest.mark.slow),
+        ("orca", "camera", "calibration=rig.json"),
         ("mock", "still", "hand_config=my.yaml"),
     ],
 )
-def test_a_real_hand_is_started_by_flags_and_settings(tmp_path, hand, pose, more):
-    command = [sys.executable, "scripts/run_hand.py", "--run", str(tmp_path), "--print_config"]
-    command += ["--hand", hand, "--pose", pose, more]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_a_real_hand_is_started_by_flags_and_settings(
+    tmp_path, monkeypatch, capsys, hand, pose, more
+):
+    script = ROOT / "scripts/run_hand.py"
+    command = ["--run", f"{tmp_path}", "--print_config", "--hand", hand, "--pose", pose, more]
+    monkeypatch.setattr(sys, "argv", [script.name, *command])
+    runpy.run_path(f"{script}", run_name="__main__")
     key, value = more.split("=")
-    assert {f"hand: {hand}", f"pose: {pose}", f"{key}: {value}"} <= set(done.stdout.splitlines())
+    shown = set(capsys.readouterr().out.splitlines())
+    assert {f"hand: {hand}", f"pose: {pose}", f"{key}: {value}"} <= shown
 
 
 def test_a_policy_of_another_machine_is_refused_and_the_old_one_stays(student, tmp_path):

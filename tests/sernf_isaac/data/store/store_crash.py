@@ -4,7 +4,6 @@ Every step has known numbers, so that whatever is read back can be checked. The 
 file what the store has acknowledged; a single `os.write` survives SIGKILL.
 """
 
-import multiprocessing
 import os
 import random
 import signal
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from forked import FORKED
 
 from sernf_isaac.data.store import writer as store
 from sernf_isaac.data.store.archive import write_archive
@@ -24,8 +24,6 @@ from sernf_isaac.data.store.writer import RunWriter, create_run
 
 LAYOUT = StepLayout({"history": 24, "goal": 1}, action_dim=17)
 STEPS = 20
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["sernf_isaac.data.store.writer", "sernf_isaac.data.store.reader"])
 
 
 def step_of(tag: int, index: int) -> Step:
@@ -106,7 +104,7 @@ def stress(run: Path, kills: int, kind: str = "store", seed: int = 0) -> Report:
     report, chance, reader = Report(kills=kills), random.Random(seed), RunReader(run)
     for kill in range(kills):
         noted = len(_notes(run))
-        process = _context.Process(target=write_until_killed, args=(str(run), kill * 100, kind, 99))
+        process = FORKED.Process(target=write_until_killed, args=(str(run), kill * 100, kind, 99))
         process.start()
         in_recovery = kill % 3 == 0
         while len(_notes(run)) - noted < (1 if in_recovery else 3):

@@ -1,9 +1,7 @@
 """Offline runs: what is killed ends as if it had not been; policies survive their file."""
 
-import os
 import runpy
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from forked import Program
 from tiny_offline import STEPS, TINY, episode, tiny_run
 from unused_settings import unused_settings
 
@@ -84,15 +83,8 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     here = Path(__file__).resolve()
     paths = [str(here.parent), str(here.parents[4]), str(here.parents[3] / "helpers")]
     script = KILLED_RUN.format(paths=paths, fatal=fatal)
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    killed = subprocess.run(
-        [sys.executable, "-c", script, str(store), str(tmp_path)],
-        env=environment,
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    status, error = Program.start(script, store, tmp_path).ended()
+    assert status == -signal.SIGKILL, error
     offline.train(offline.load_run(tmp_path), tmp_path, resume=True)
     ours, theirs = state(tmp_path), state(uninterrupted)
     assert ours["step"] == theirs["step"] == 3 * STEPS
@@ -138,7 +130,7 @@ def test_a_loaded_policy_decides_in_the_units_of_the_data(uninterrupted: Path) -
         assert chunks[0].max() > 1.5, "still in the network's units"
 
 
-@pytest.mark.parametrize("rank", ["value", "likelihood"])
+@pytest.mark.parametrize("rank", ["value", pytest.param("likelihood", marks=pytest.mark.slow)])
 def test_a_compiled_policy_is_one_graph_and_decides_alike(uninterrupted: Path, rank: str) -> None:
     policy, _ = load_policy(uninterrupted / offline.POLICY_FILE)
     observation = {"state": torch.randn(3, 2, 3), "goal": torch.randn(3, 1)}

@@ -218,10 +218,10 @@ def test_dino_reads_several_cameras_with_one_backbone(
     create_run(tmp_path / "store", {"task": "test"})
     with RunWriter(tmp_path / "store", "robot") as writer:
         writer.commit(episode(1, steps=6, cameras=("front", "left")))
-    run = replace(run_of(tmp_path / "store", vision, steps=1), warm_up_steps=1, offline_steps=1)
+    run = replace(run_of(tmp_path / "store", vision, steps=1), warm_up_steps=0, offline_steps=0)
     policy, _ = load_policy(offline.train(run, tmp_path / "run"))
     seen = observe(1)
-    chunk = policy.decide(seen, torch.zeros(1, 0, 2), candidates=2)
+    chunk = policy.decide(seen, torch.zeros(1, 0, 2), candidates=2, rank="likelihood")
     assert chunk.shape == (1, 4, 2)
     assert list(policy.actor.encoder.backbones) == ["shared"]
 

@@ -51,11 +51,11 @@ def stopped_after(polisher: Polisher, rounds: int) -> None:
 
 def test_the_policy_earns_more_than_it_came_with(tmp_path: Path) -> None:
     polisher = tiny_polisher(
-        tmp_path, Line(32), warm_up_rounds=3, online_rounds=9, updates_per_round=40
+        tmp_path, Line(32), warm_up_rounds=2, online_rounds=4, updates_per_round=40
     )
     polisher.run()
     earned = [value for _, value in read_metrics(tmp_path, "rollout/reward_per_step")]
-    assert sum(earned[-2:]) / 2 > sum(earned[:3]) / 3 + 0.3
+    assert sum(earned[-2:]) / 2 > sum(earned[:2]) / 2 + 0.2
 
 
 def test_the_warm_up_changes_the_critics_alone(tmp_path: Path) -> None:
