@@ -151,9 +151,10 @@ def strong_motor() -> dict:
 def overload() -> dict:
     scene = Scene(FULL)
     scene.client.latched_errors[3] = 0x20
-    alerts = [{3: 0x80}]
-    scene.client.take_hardware_alerts = lambda: alerts.pop() if alerts else {}
-    return scene.happens()
+    asked, ask = [], scene.client.read_hardware_error
+    scene.client.take_hardware_alerts = lambda: {3: 0x80}  # with every answer
+    scene.client.read_hardware_error = lambda motor: (asked.append(motor), ask(motor))[1]
+    return scene.happens() | {"asked": len(asked)}
 
 
 def cleared() -> dict:

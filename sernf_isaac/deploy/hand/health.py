@@ -3,7 +3,7 @@
 No hardware and no clock in here: a driver says what it read, and passes on what comes out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +86,8 @@ class Health:
         self._currents = _Average(limits.current_average_s, len(motors))
         self._drift = _Average(limits.drift_average_s, len(joints))
         self._temperatures = np.zeros(len(motors))
-        self._errors: dict[str, str] = {}
+        self.errors: dict[str, str] = {}
+        """What motors reported of themselves, by the motor's name."""
 
     def see_temperatures(self, celsius: Array) -> None:
         """Take in the motors' temperatures (M,)."""
@@ -103,13 +104,13 @@ class Health:
         """
         self._drift.add(difference_rad, now_s)
 
-    def see_errors(self, errors: Mapping[str, str]) -> None:
-        """Take in what motors report of themselves, by the motor's name; kept until `forget`."""
-        self._errors |= errors
+    def see_error(self, motor: str, said: str) -> None:
+        """Take in what a motor reports of itself; kept until `forget`."""
+        self.errors[motor] = said
 
     def forget(self) -> None:
         """A person looked: what was averaged or latched begins anew; temperatures stay."""
-        self._errors = {}
+        self.errors = {}
         self._currents.forget()
         self._drift.forget()
 
@@ -136,7 +137,7 @@ class Health:
     def fault(self) -> str:
         """What is above a limit that stops, and what motors report, as one line."""
         limits = self._limits
-        found = [f"{motor}: {what}" for motor, what in self._errors.items()]
+        found = [f"{motor}: {what}" for motor, what in self.errors.items()]
         return "; ".join(
             found
             + self._above(

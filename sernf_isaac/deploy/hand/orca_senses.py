@@ -155,9 +155,13 @@ class OrcaSenses:
             self.health.see_temperatures(orca.get_motor_temp())
 
     def _look_at_errors(self) -> None:
+        """A motor at fault says so with every answer; what it is, it is asked once."""
         client = self._orca.motor_client
         for motor, status in client.take_hardware_alerts().items():
+            name = self._motors.get(motor, f"motor {motor}")
+            if name in self.health.errors:
+                continue
             bits = client.read_hardware_error(motor)
             named = client.decode_hardware_error(bits) or [f"status {status:#04x}"]
             said = f"reports {' and '.join(named)}; power it off and on after a look"
-            self.health.see_errors({self._motors.get(motor, f"motor {motor}"): said})
+            self.health.see_error(name, said)

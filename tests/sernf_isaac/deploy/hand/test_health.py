@@ -83,8 +83,8 @@ def test_moves_to_and_fro_are_no_drift(health: Health) -> None:
 
 
 def test_what_a_motor_reports_stays_until_a_person_looked(health: Health) -> None:
-    health.see_errors({"motor 2 (index_mcp)": "reports overload"})
-    health.see_errors({})
+    health.see_error("motor 2 (index_mcp)", "reports overload")
+    health.see_temperatures(np.zeros(2))
     assert health.fault == "motor 2 (index_mcp): reports overload"
     health.forget()
     assert health.fault == ""

@@ -73,6 +73,11 @@ def test_what_is_lost_or_unwell_ends_with_an_open_hand_without_torque(
     assert says in found["error"]
 
 
+def test_a_motor_at_fault_is_asked_once_what_it_is(scenes: dict) -> None:
+    """Each question is a read of the bus, and it says that it is at fault with every answer."""
+    assert scenes["overload"]["asked"] == 1
+
+
 def test_a_lost_encoder_leaves_its_joint_to_the_motor(scenes: dict) -> None:
     """So that the hand opens by angles that are alive."""
     found = scenes["flagged_joint"]
