@@ -23,7 +23,7 @@ from sernf_isaac.deploy.hand.guard import GuardLimits
 from sernf_isaac.deploy.hand.server import HandServer
 from sernf_isaac.deploy.labelling.view import view_episode
 from sernf_isaac.deploy.loop.states import SafetyTiming, State
-from sernf_isaac.deploy.policy.local import LocalPolicy
+from sernf_isaac.deploy.policy.local import DecisionSettings, LocalPolicy
 from tasks.cube_spin.hand.pose_sources import StillPose
 from tasks.cube_spin.hand.senses import sensors_of
 from tasks.cube_spin.hand.session import hand_driver, prepare, session_at, student_check
@@ -44,6 +44,7 @@ def play(config: str, folder: Path) -> dict:
     run.runner = RunnerSettings(max_episode_s=1.0)
     run.guard = GuardLimits(ramp_speed_rad_s=3.0)  # as quick as may be: each tick takes time here
     run.safety = SafetyTiming(hold_s=0.2, relax_s=0.2)
+    run.decisions = DecisionSettings(candidates=1, first_candidates=1)
     prepare(run, folder, student)
     clock, told = VirtualClock(), []
     driver = hand_driver(run)(clock=clock.now)

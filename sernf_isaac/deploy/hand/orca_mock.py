@@ -31,7 +31,7 @@ class MockSenses:
 
     def __init__(self, orca: Any, encoders: JointEncoders | None, *, touch: bool) -> None:  # noqa: ANN401  # not typed
         self._orca, self._encoders, self._touch = orca, encoders, touch
-        self.forces = {finger: [0.0, 0.0, 0.0] for finger in FINGERS}
+        self.forces: dict[Any, list[float]] = {finger: [0.0, 0.0, 0.0] for finger in FINGERS}
         """What the fingertips feel [N]."""
         self.slipped_degrees: dict[str, float] = {}
         """How far joints are from where their motors say, by orca_core's name."""
@@ -80,11 +80,14 @@ class MockSenses:
         from orca_core.hardware.sensing import tactile_mock
         from orca_core.hardware.sensing.constants import DEFAULT_TAXEL_COUNTS
 
-        link, fingers = self._orca.tactile_mock_link, list(FINGERS)
+        link = self._orca.tactile_mock_link
+        fingers = self._orca.get_tactile_configuration().active_sensors
         if not taxels:
             tactile_mock.feed_resultant_frame(link, self.forces, fingers)
             return
-        still = {finger: [[0.0] * 3] * DEFAULT_TAXEL_COUNTS[finger] for finger in FINGERS}
+        still: dict[Any, list[list[float]]] = {
+            finger: [[0.0] * 3] * DEFAULT_TAXEL_COUNTS[finger] for finger in FINGERS
+        }
         tactile_mock.feed_combined_frame(link, self.forces, still, fingers)
 
     def _encoder_frame(self, encoders: JointEncoders) -> bytes:
