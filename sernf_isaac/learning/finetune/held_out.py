@@ -8,14 +8,13 @@ does.
 import hashlib
 from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from sernf_isaac.data.chunks import ChunkBatch, ChunkSpec
-from sernf_isaac.data.episode import Array, Episode
+from sernf_isaac.data.chunks import ChunkSpec
+from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.windows import cut, gather
-from sernf_isaac.models.actor_critic import seen
+from sernf_isaac.learning.returns import returns_from, values_of
 from sernf_isaac.policy import ChunkPolicy
 
 
@@ -47,37 +46,10 @@ def return_error(
         if not len(windows):
             continue
         rows = torch.arange(len(windows)).split(batch_size)
-        values = torch.cat([_values(policy, gather(windows, each, spec)) for each in rows])
+        values = torch.cat([values_of(policy, gather(windows, each, spec)) for each in rows])
         starts = (windows.row - (spec.history - 1)).numpy()
         brought = returns_from(episode, starts, float(values[-1]), spec.discount)
         errors.append(values - torch.from_numpy(brought).to(values))
     if not errors:
         return float("nan")
     return float(torch.cat(errors).square().mean().sqrt())
-
-
-def returns_from(episode: Episode, starts: Array, last: float, discount: float) -> Array:
-    """(W,) discounted rewards from each of these steps on.
-
-    Args:
-        episode: Rewards are per step.
-        starts: (W,) steps, rising.
-        last: What the rest is worth from the last of them on, if the episode does not terminate.
-        discount: Per step.
-    """
-    brought = np.zeros(len(episode) + 1)
-    for step in range(len(episode) - 1, -1, -1):
-        after = 0.0 if episode.terminated[step] else brought[step + 1]
-        brought[step] = episode.reward[step] + discount * after
-        if step == starts[-1] and not episode.terminated[step:].any():
-            brought[step] = last
-    return brought[starts]
-
-
-def _values(policy: ChunkPolicy, batch: ChunkBatch) -> Tensor:
-    """(W,) the mean of the critics for the chunks that were executed."""
-    assert policy.critics is not None, "return_error is for policies with critics"
-    policy.critics.eval()
-    scaled = policy.normalizer.normalize_batch(batch).to(policy.device)
-    tokens = policy.critics.encoder(seen(scaled.observation, scaled.prefix))
-    return policy.critics.critic.value(scaled.chunk, tokens).mean(dim=0).cpu()

@@ -132,6 +132,11 @@ def as_baseline[Run: OfflineStages](run: Run, kind: str) -> Run:
     return replace(run, learner=learner, spec=spec, warm_up_steps=0, offline_steps=0)
 
 
+def policy_file(stage: str) -> str:
+    """Name of the file with the policy as it was after a stage."""
+    return f"policy_{stage}.pt"
+
+
 def load_run(run_dir: Path) -> OfflineRun:
     """The settings a run was started with; errors as `run_folder.load_settings`."""
     return load_settings(run_dir, OfflineRun)

@@ -19,7 +19,7 @@ from sernf_isaac.data.sources import load_episodes, return_range
 from sernf_isaac.learning.build import build_learner
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.likelihood import Likelihood
-from sernf_isaac.learning.offline.config import OfflineRun, load_run
+from sernf_isaac.learning.offline.config import OfflineRun, load_run, policy_file
 from sernf_isaac.learning.offline.data import OfflineSampler, Sizes, fit_normalizer, sizes_of
 from sernf_isaac.learning.staged_training import Leg, StagedTraining
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, WARM_UP
@@ -46,6 +46,7 @@ def train(
     *,
     device: str = "cpu",
     resume: bool = False,
+    report: bool = False,
     workers: Workers | None = None,
 ) -> Path:
     """Train, or continue training, and return the policy file; one more is written per stage.
@@ -55,6 +56,7 @@ def train(
         run_dir: The same for all processes.
         device: Of this process.
         resume: Go on from the resume point in `run_dir`, with any number of processes.
+        report: Write a page about data and policy after each stage; weights do not depend on it.
         workers: Processes that learn together; None: this one alone.
 
     Raises:
@@ -84,9 +86,16 @@ def train(
 
     def export(leg: Leg) -> dict[str, float]:
         policy = _policy_of(learner, layout, normalizer, with_critics=leg.stage.critic)
-        for name in (f"policy_{leg.stage.name}.pt", POLICY_FILE):
+        for name in (policy_file(leg.stage.name), POLICY_FILE):
             policy.save(run_dir / name, contract, {"stage": leg.stage.name, "run": asdict(run)})
         return {}
+
+    def tell(leg: Leg) -> None:
+        if report:
+            from sernf_isaac.learning.offline.report import report_stage  # draws, which few need
+
+            path = report_stage(run, run_dir, leg.stage.name, episodes, device)
+            print(f"report     -> {path}")
 
     training = StagedTraining(
         learner,
@@ -101,6 +110,7 @@ def train(
         save_every=run.save_every,
         after_leg=export,
         measure=Likelihood(learner, sampler.imitated()).measure,
+        when_saved=tell,
     )
     if resume:
         training.resume()

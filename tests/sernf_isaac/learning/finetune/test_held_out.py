@@ -9,10 +9,11 @@ from tiny_finetune import CRITIC, SPEC, begin, commit, quick
 
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.store.channel import publish_checkpoint, published
-from sernf_isaac.learning.finetune.held_out import is_held_out, return_error, returns_from
+from sernf_isaac.learning.finetune.held_out import is_held_out, return_error
 from sernf_isaac.learning.finetune.keeper import Keeper
 from sernf_isaac.learning.finetune.run import FinetuneRun, finetune, first_policy
 from sernf_isaac.learning.online.episode_files import save_episodes
+from sernf_isaac.learning.returns import returns_from
 from sernf_isaac.models.build import build_critics
 from sernf_isaac.policy import ChunkPolicy, load_policy
 

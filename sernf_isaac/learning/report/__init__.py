@@ -1,0 +1,1 @@
+"""Pages that let a laboratory judge its own data and training."""
