@@ -115,11 +115,10 @@ def _candidates(found: Measurements) -> Section:
         numbers.append(("disagreement of critics, median", f"{middle:.3g}"))
         numbers.append(("critics like the same candidate best", critics_agree))
     png = figures.candidates_figure(drawn, found.action_names, noise)
-    units = tuple(
-        (f"one half of the range of {name}", f"{half:.4g}")
-        for name, half in zip(found.action_names, drawn.half_range, strict=True)
-    )
-    return Section(title, text, png, (*numbers, *units))
+    units = zip(found.action_names, drawn.half_range, strict=True)
+    halves = ", ".join(f"{name} {half:.4g}" for name, half in units)
+    numbers.append(("half the range of the data, in their units", halves))
+    return Section(title, text, png, tuple(numbers))
 
 
 def _calibration(found: Measurements) -> Section:
