@@ -130,7 +130,7 @@ def corrections_figure(found: Corrections) -> bytes:
     for row in found.autocovariance:
         axes.plot(lags[1:], row[1:], color=BLUE, alpha=0.4, lw=1)
     axes.axhline(0.5, color=GREY, linestyle=":")
-    axes.axvline(found.chunk / 2, color=ORANGE, linestyle="--", label="half of a chunk with its queue")
+    axes.axvline(found.chunk / 2, color=ORANGE, linestyle="--", label="half of chunk and queue")
     if found.width is not None:
         axes.axvline(found.width / 2, color=BLUE, label="time to half, median")
     axes.set(xlabel="steps later", ylabel="autocovariance\nof deviations")
