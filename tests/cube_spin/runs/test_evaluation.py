@@ -228,7 +228,7 @@ def still_policy(tmp_path: Path, tiny_bank) -> Path:
 
 
 def test_the_protocol_plays_the_papers_episode(still_policy: Path) -> None:
-    request = EvaluationRequest(still_policy, episodes=3, num_envs=8, threads=1, speeds=(-0.5,))
+    request = EvaluationRequest(still_policy, episodes=3, num_envs=4, threads=1, speeds=(-0.5,))
     result, episodes = evaluate(request)
     again, _ = evaluate(request)
     assert result == again

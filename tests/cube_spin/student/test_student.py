@@ -294,6 +294,6 @@ def test_a_reflex_is_learned_behind_a_students_chunks(student_file: Path, tmp_pa
 
 def test_the_shipped_student_is_whole_and_turns_the_cube() -> None:
     assert is_student(DEFAULT_STUDENT) and DEFAULT_STUDENT.stat().st_size < 8e6
-    request = EvaluationRequest(DEFAULT_STUDENT, episodes=16, num_envs=16, seed=7)
+    request = EvaluationRequest(DEFAULT_STUDENT, episodes=8, num_envs=8, seed=7)
     summary, _ = evaluate(request)
     assert float(summary["hold_median_s"]) > 10.0 and 0.4 < float(summary["spin_ratio"]) < 1.2
