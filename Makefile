@@ -24,8 +24,8 @@ help:  ## Show this help
 demo: $(CORE_STAMP)  ## The whole story in six minutes: teacher, student, fine-tuning on a hand, eyes
 	@$(PYTHON) scripts/demo.py
 
-test: $(CORE_STAMP)  ## The test suite: CPU only, a few minutes
-	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4
+test: $(CORE_STAMP)  ## The test suite: CPU only, about five minutes
+	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 LONG := $(addprefix tests/,test_examples.py test_documents.py test_packaging.py \
   sernf_isaac/models/test_flow_fit.py sernf_isaac/learning/offline/test_offline.py \

@@ -1,6 +1,7 @@
 """Imports point one way, Isaac Lab stays where it is optional, files stay short."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -50,7 +51,8 @@ def nodes(tree: ast.AST, *, at_import_only: bool) -> Iterator[ast.AST]:
         yield from nodes(node, at_import_only=at_import_only)
 
 
-def imported(source: str, *, at_import_only: bool = False) -> set[str]:
+@functools.cache
+def imported(source: str, *, at_import_only: bool = False) -> frozenset[str]:
     """Dotted names a source imports; `from a import b` counts as `a.b`."""
     found: set[str] = set()
     for node in nodes(ast.parse(source), at_import_only=at_import_only):
@@ -59,7 +61,7 @@ def imported(source: str, *, at_import_only: bool = False) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative imports hide the direction"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def is_in(name: str, packages: tuple[str, ...]) -> bool:

@@ -170,8 +170,9 @@ def decided(gpu: PretendGpu, policy: ChunkPolicy, rows: int = 3, **how: object) 
     return policy.decide(seen, prefix, generator=generator, **how)
 
 
-@pytest.mark.parametrize("eyes", ["none", "resnet"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "eyes"), [*((kind, "none") for kind in KINDS), ("flow", "resnet"), ("act", "resnet")]
+)
 def test_a_decision_waits_once(kind: str, eyes: str) -> None:
     layout, scale = layout_of(kind, eyes), normalizer()
     with pretend_gpu() as gpu:

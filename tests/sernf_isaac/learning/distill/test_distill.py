@@ -219,9 +219,7 @@ def test_a_run_leaves_its_settings_as_they_were(make_distiller: MakeDistiller) -
     assert (distiller.config, distiller.learner.config, distiller.policy.layout) == before
 
 
-@pytest.mark.parametrize(
-    ("kept", "turns"), [(1, "steps"), (3, "steps"), (1, "chunks"), (3, "chunks")]
-)
+@pytest.mark.parametrize(("kept", "turns"), [(1, "steps"), (3, "chunks")])
 def test_an_interrupted_run_ends_with_the_same_weights(
     make_distiller: MakeDistiller, kept: int, turns: str
 ) -> None:
