@@ -53,6 +53,7 @@ GROUPS = {
         "train-offline": "trains a policy from demonstrations: imitation, critics, offline RL",
         "two-doors": "runs all four stages on a point mass with two doors",
         "duck-bowl": "runs imitation, offline and online RL on a simulated table",
+        "scissors-tape": "the same for scissors that cut a strip of tape",
         "run-ogbench": "runs the method on OGBench's manipulation tasks",
         "robomimic": "records and plays RoboMimic's tasks in robosuite",
         "sweep": "runs one script with many settings and seeds (--on: on a cluster)",

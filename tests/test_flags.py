@@ -245,7 +245,8 @@ def test_what_is_written_is_a_file_or_a_folder() -> None:
         ("train_offline.py", "task", "tasks.presets:PRESETS"),
         ("train_offline.py", "kind", "sernf_isaac.models.architecture:KINDS"),
         ("duck_bowl.py", "kind", "sernf_isaac.models.architecture:KINDS"),
-        ("duck_bowl.py", "demonstrations_used", "tasks.duck_bowl.comparison:USES"),
+        ("scissors_tape.py", "kind", "sernf_isaac.models.architecture:KINDS"),
+        ("duck_bowl.py", "demonstrations_used", "tasks.table.comparison:USES"),
         ("run_arm.py", "task", "tasks.arm.catalogue:TASKS"),
         ("run_arm.py", "arm", "tasks.arm.settings:ARMS"),
         ("run_arm.py", "hand", "tasks.arm.settings:HANDS"),
@@ -275,8 +276,8 @@ def test_defaults_written_down_twice_agree() -> None:
     from perception.calibration.charuco import Board
     from perception.cube import CUBE_SIZE_M
     from perception.tracking.tracker import TrackerConfig
-    from tasks.duck_bowl.comparison import DEMONSTRATIONS
-    from tasks.duck_bowl.pictures import IMAGE_SIZE
+    from tasks.duck_bowl.table_task import DUCK_BOWL
+    from tasks.scissors_tape.table_task import SCISSORS_TAPE
 
     def default(name: str, flag: str) -> object:
         return next(action.default for action in flags_of(name) if action.dest == flag)
@@ -285,8 +286,9 @@ def test_defaults_written_down_twice_agree() -> None:
     assert size == TrackerConfig().track_size
     board, script = Board(), "calibrate_camera.py"
     assert default("draw_cube.py", "size_mm") == 1000 * CUBE_SIZE_M
-    assert default("duck_bowl.py", "demonstrations") == DEMONSTRATIONS
-    assert default("duck_bowl.py", "image_size") == IMAGE_SIZE
+    for task in (DUCK_BOWL, SCISSORS_TAPE):
+        assert default(f"{task.name}.py", "demonstrations") == task.demonstrations
+        assert default(f"{task.name}.py", "rollouts") % task.rollouts_per_round == 0
     assert default(script, "columns") == board.columns and default(script, "rows") == board.rows
     assert default(script, "square") == board.square_m
     assert default(script, "marker") == board.marker_m

@@ -14,6 +14,7 @@ NAMES = {
     "two_doors.py": IMITATING,
     "run_ogbench.py": IMITATING,
     "duck_bowl.py": IMITATING,
+    "scissors_tape.py": IMITATING,
     "finetune.py": {LAMBDA, SIGMA, CANDIDATES, RL_BATCH, "learner.critic.ensemble"},
     "rehearse.py": {LAMBDA, SIGMA, CANDIDATES, RL_BATCH, "learner.critic.ensemble"},
     "distill.py": {SIGMA, BATCH, "spec.horizon"},

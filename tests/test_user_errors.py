@@ -274,6 +274,7 @@ GOES_ON = {
     "run_hand.py": "the same command goes on",
     "run_arm.py": "the same command goes on",
     "duck_bowl.py": "the same command goes on",
+    "scissors_tape.py": "the same command goes on",
     "finetune.py": "go on with --resume",
 }
 

@@ -9,12 +9,9 @@ these are their counterparts.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
-from tasks.cube_spin.grasps import load_grasps
-from tasks.duck_bowl.scene import BOWL_RADIUS_M, DUCK_REST_M, HAND
+from tasks.duck_bowl.scene import BOWL_RADIUS_M, DUCK_REST_M
 
-CONTROL_RATE_HZ = 10.0
 TIME_LIMIT_S = 20.0
 STAGES = ("lifted", "in the bowl")
 """What the two rewards stand for."""
@@ -30,9 +27,6 @@ TABLE_M = 0.38
 HOME = np.array([0.0, 0.0, 0.16, 0.0, 0.0, 0.0, 1.0])
 """Pose of the grip at an episode's start (7,)."""
 WORKSPACE_LOWER_M, WORKSPACE_UPPER_M = (-0.25, -0.15, 0.012), (0.25, 0.2, 0.3)
-_OPEN_RAD = {"mcp": -0.45, "pip": -0.2}
-_CLOSE_RAD = {"mcp": 0.15, "pip": 0.15}
-_THUMB_RAD = {"open": -0.3, "closed": 0.15}
 
 
 @dataclass(frozen=True)
@@ -72,29 +66,3 @@ def judge(
     gone = (height < DUCK_REST_M - 0.02) | (np.abs(duck[:, :2]) > TABLE_M).any(axis=1)
     reward = now_lifted.astype(np.float32) + succeeded
     return Verdict(reward, succeeded | dropped | gone, succeeded, lifted)
-
-
-def seen_from(grip: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Poses (N, 7) in the frames of grips (N, 7), w >= 0."""
-    frame = Rotation.from_quat(grip[:, 3:])
-    position = frame.inv().apply(pose[:, :3] - grip[:, :3])
-    turn = (frame.inv() * Rotation.from_quat(pose[:, 3:])).as_quat(canonical=True)
-    return np.concatenate([position, turn], axis=1)
-
-
-def hand_poses() -> tuple[np.ndarray, np.ndarray]:
-    """Joint targets (17,) of the open hand, and of the hand closed on the duck [rad].
-
-    Both are the mean of the cube task's grasps, with the fingers bent less or more.
-    """
-    mean = load_grasps(HAND).mean_target.double().numpy()
-    opened, closed = mean.copy(), mean.copy()
-    for index, name in enumerate(HAND.joint_names):
-        if "thumb" not in name and (kind := name.rpartition("_")[2]) in _OPEN_RAD:
-            opened[index] += _OPEN_RAD[kind]
-            closed[index] += _CLOSE_RAD[kind]
-        elif name.endswith("thumb_pip"):
-            opened[index] += _THUMB_RAD["open"]
-            closed[index] += _THUMB_RAD["closed"]
-    ends = HAND.lower_rad, HAND.upper_rad
-    return np.clip(opened, *ends), np.clip(closed, *ends)

@@ -56,16 +56,22 @@ def trials_of(episodes: Sequence[Episode], control_rate_hz: float) -> list[Trial
     ]
 
 
-def share(passed: Sequence[bool]) -> Share:
+def passed(trials: Sequence[Trial], stages: int) -> list[list[bool]]:
+    """For each of so many stages, whether each trial passed it; the last one is success."""
+    before = [[trial.milestones > index for trial in trials] for index in range(stages - 1)]
+    return [*before, [trial.succeeded for trial in trials]]
+
+
+def share(outcomes: Sequence[bool]) -> Share:
     """Of these, how many.
 
     Raises:
         ValueError: If there are none.
     """
-    if not passed:
+    if not outcomes:
         raise ValueError("no trials to count")
-    interval = binomtest(sum(passed), len(passed)).proportion_ci(method="wilson")
-    return Share(sum(passed), len(passed), float(interval.low), float(interval.high))
+    interval = binomtest(sum(outcomes), len(outcomes)).proportion_ci(method="wilson")
+    return Share(sum(outcomes), len(outcomes), float(interval.low), float(interval.high))
 
 
 def common_times(policies: Mapping[str, Sequence[Trial]]) -> dict[str, list[float]]:
@@ -94,10 +100,9 @@ def table(policies: Mapping[str, Sequence[Trial]], stages: Sequence[str]) -> str
     heads = [*stages, "time of successes [s]", f"time where all succeed [s] ({shared})"]
     lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for name, trials in policies.items():
-        reached = [share([t.milestones > i for t in trials]) for i in range(len(stages) - 1)]
-        success = share([trial.succeeded for trial in trials])
+        reached = [share(found) for found in passed(trials, len(stages))]
         own = [trial.time_s for trial in trials if trial.succeeded]
-        cells = [*map(str, reached), str(success), _mean(own), _mean(times[name])]
+        cells = [*map(str, reached), _mean(own), _mean(times[name])]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

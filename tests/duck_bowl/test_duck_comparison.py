@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,18 @@ from sernf_isaac.learning.online.in_memory import FourStageRun
 from sernf_isaac.models.architecture import KINDS
 from sernf_isaac.models.build import build_actor
 from sernf_isaac.models.layout import PolicyLayout
-from tasks.duck_bowl.comparison import Variant, successful_rollouts
 from tasks.duck_bowl.environment import FEATURES
-from tasks.duck_bowl.evaluation import evaluate, load_fitting_policy
-from tasks.duck_bowl.experiment import Experiment
 from tasks.duck_bowl.preset import simulated
-from tasks.duck_bowl.report import LABELS, Result, comparison, load_result
+from tasks.duck_bowl.table_task import DUCK_BOWL
 from tasks.manipulation.actions import ACTION_DIM
 from tasks.manipulation.protocol import Trial
+from tasks.table import comparison as variants
+from tasks.table.comparison import successful_rollouts
+from tasks.table.evaluation import evaluate, load_fitting_policy
+from tasks.table.experiment import Experiment
+from tasks.table.report import LABELS, Result, comparison, load_result
 
+Variant = partial(variants.Variant, DUCK_BOWL)
 VARIANTS = (
     *(Variant(policy) for policy in KINDS),
     Variant(demonstrations=45),
@@ -145,14 +149,14 @@ def test_every_kind_learns_acts_and_comes_back_from_its_file(
     variant = Variant(kind, demonstrations=2)
     run, shown = tiny(variant), variant.data(two_demonstrations)
     options = {"episodes": 2, "label": variant.label}
-    trials = Experiment(run, shown, tmp_path, rollouts=0, **options).go()
+    trials = Experiment(DUCK_BOWL, run, shown, tmp_path, rollouts=0, **options).go()
     assert list(trials) == ["imitation", "warm_up", "offline"][: 3 if kind == "gaussian" else 1]
     found = load_result(tmp_path)
     assert found.label == variant.label and found.stages == trials
-    policy = load_fitting_policy(tmp_path / "policy_imitation.pt")
+    policy = load_fitting_policy(DUCK_BOWL, tmp_path / "policy_imitation.pt")
     assert policy.layout.architecture.kind == kind
     assert found.parameters == sum(p.numel() for p in policy.actor.flow.parameters())
-    assert evaluate(policy, episodes=2, candidates=2) == trials["imitation"]
+    assert evaluate(DUCK_BOWL, policy, episodes=2, candidates=2) == trials["imitation"]
 
 
 def test_what_has_no_likelihood_does_not_go_online(
@@ -161,11 +165,11 @@ def test_what_has_no_likelihood_does_not_go_online(
     variant = Variant("act", demonstrations=2)
     shown = variant.data(two_demonstrations)
     with pytest.raises(ValueError, match=r"'act' has no likelihood.*rollouts = 0 instead of 5"):
-        Experiment(tiny(variant), shown, tmp_path / "run", rollouts=5)
+        Experiment(DUCK_BOWL, tiny(variant), shown, tmp_path / "run", rollouts=5)
     run = tiny(variant)
     run = replace(run, offline_steps=1)
     with pytest.raises(ValueError, match="offline_steps=0"):
-        Experiment(run, shown, tmp_path / "run", rollouts=0)
+        Experiment(DUCK_BOWL, run, shown, tmp_path / "run", rollouts=0)
     assert not (tmp_path / "run").exists()
 
 
@@ -177,7 +181,7 @@ def test_the_table_pools_runs_and_tells_how_far_they_are_apart() -> None:
     one = result("a", [won, slow], [lost, lost], [trial(True, 3.0), lost])
     two = result("b", [lost, trial(True, 6.0)], [won, lost], [trial(True, 9.0), trial(True, 5.0)])
     act = result("c", [lost, lost], label="ACT")
-    head, _, first, second, third, fourth = comparison([one, act, two]).splitlines()
+    head, _, first, second, third, fourth = comparison(DUCK_BOWL, [one, act, two]).splitlines()
     assert head.startswith("| policy | parameters | stage | runs | lifted | in the bowl |")
     assert first.startswith("| flow | 1,234 | imitation (I) | 2 | 100.0 ± 0.0 % ")
     assert "| 75.0 ± 35.4 % [30, 95] (3/4) | 6.00 | 5.00 (2) |" in first
@@ -190,11 +194,11 @@ def test_the_table_pools_runs_and_tells_how_far_they_are_apart() -> None:
 def test_runs_that_are_not_alike_are_not_pooled() -> None:
     one = result("a", [trial(True)])
     with pytest.raises(ValueError, match=r"a and b are both called 'flow'.*more than the seed"):
-        comparison([one, result("b", [trial(True)], steps=2)])
+        comparison(DUCK_BOWL, [one, result("b", [trial(True)], steps=2)])
     with pytest.raises(ValueError, match="went through the stages"):
-        comparison([one, result("b", [trial(True)], [trial(True)])])
+        comparison(DUCK_BOWL, [one, result("b", [trial(True)], [trial(True)])])
     with pytest.raises(ValueError, match="no results"):
-        comparison([])
+        comparison(DUCK_BOWL, [])
 
 
 def test_results_of_before_the_label_are_of_the_method(tmp_path: Path, tiny) -> None:

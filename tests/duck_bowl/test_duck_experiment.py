@@ -9,9 +9,10 @@ import torch
 from sernf_isaac.data.sources import load_episodes
 from sernf_isaac.learning.acting import act
 from tasks.duck_bowl.environment import DuckBowl
-from tasks.duck_bowl.evaluation import evaluate, load_fitting_policy
-from tasks.duck_bowl.experiment import Experiment
-from tasks.duck_bowl.report import comparison, load_result
+from tasks.duck_bowl.table_task import DUCK_BOWL
+from tasks.table.evaluation import evaluate, load_fitting_policy
+from tasks.table.experiment import Experiment
+from tasks.table.report import comparison, load_result
 
 STAGES = ["imitation", "warm_up", "offline", "online"]
 
@@ -25,25 +26,25 @@ def test_all_stages_run_and_a_finished_run_is_not_run_again(
     assert list(result.stages) == STAGES and all(len(t) == 2 for t in result.stages.values())
     states = [finished_run / name for name in ("training_state.pt", "online_state.pt")]
     before = [state.read_bytes() for state in states]
-    again = Experiment(tiny(), shown, finished_run, rollouts=5, episodes=2)
+    again = Experiment(DUCK_BOWL, tiny(), shown, finished_run, rollouts=5, episodes=2)
     assert again.go() == result.stages and before == [state.read_bytes() for state in states]
     other = replace(tiny(), evaluate_every=1)
     with pytest.raises(ValueError, match="holds a run with other settings"):
-        Experiment(other, shown, finished_run)
+        Experiment(DUCK_BOWL, other, shown, finished_run)
     with pytest.raises(ValueError, match="tried on draw 0 of the tests, not 1"):
-        Experiment(tiny(), shown, finished_run, rollouts=5, episodes=2, tests=1)
-    lines = comparison([result, result]).splitlines()
+        Experiment(DUCK_BOWL, tiny(), shown, finished_run, rollouts=5, episodes=2, tests=1)
+    lines = comparison(DUCK_BOWL, [result, result]).splitlines()
     assert len(lines) == 6 and "/4)" in lines[-1] and "| online RL (IV) | 2 |" in lines[-1]
     for stage in ("imitation", "online"):  # without and with critics
-        kept = load_fitting_policy(finished_run / f"policy_{stage}.pt")
-        assert evaluate(kept, episodes=2, candidates=2) == result.stages[stage]
+        kept = load_fitting_policy(DUCK_BOWL, finished_run / f"policy_{stage}.pt")
+        assert evaluate(DUCK_BOWL, kept, episodes=2, candidates=2) == result.stages[stage]
 
 
 def test_what_does_not_fit_is_refused(two_demonstrations: Path, tmp_path: Path, tiny) -> None:
     shown = load_episodes([str(two_demonstrations)], [])
     for rollouts in (7, -5):
         with pytest.raises(ValueError, match=rf"rollouts \({rollouts}\) must be a multiple of 5"):
-            Experiment(tiny(), shown, tmp_path, rollouts=rollouts)
+            Experiment(DUCK_BOWL, tiny(), shown, tmp_path, rollouts=rollouts)
     with pytest.raises(FileNotFoundError, match="run the experiment first"):
         load_result(tmp_path / "nothing")
 
@@ -53,7 +54,7 @@ def test_a_policy_takes_and_gives_absolute_poses_wherever_the_hand_is(
 ) -> None:
     """The same scene a step further on: chunks move along, because networks see no place."""
     shown = load_episodes([str(two_demonstrations)], [])
-    policy = Experiment(tiny(), shown, tmp_path)._stages.imitator
+    policy = Experiment(DUCK_BOWL, tiny(), shown, tmp_path)._stages.imitator
     env = DuckBowl(1, seed=0, threads=1)
     seen = env.reset()
     prefix = env.hold.expand(1, 3, 24)

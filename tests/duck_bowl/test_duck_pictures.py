@@ -17,13 +17,14 @@ from sernf_isaac.policy import ChunkPolicy, load_policy
 from tasks.duck_bowl import environment
 from tasks.duck_bowl.configurations import Configuration
 from tasks.duck_bowl.environment import DuckBowl
-from tasks.duck_bowl.evaluation import evaluate, evaluate_files, load_fitting_policy
-from tasks.duck_bowl.live_pictures import WatchedDuckBowl
-from tasks.duck_bowl.pictures import TableCameras, draw_run
 from tasks.duck_bowl.preset import offline_run
-from tasks.duck_bowl.scene import VIEWS
+from tasks.duck_bowl.table_task import DUCK_BOWL
 from tasks.manipulation.protocol import as_rows
 from tasks.manipulation.settings import SPEC
+from tasks.table.evaluation import evaluate, evaluate_files, load_fitting_policy
+from tasks.table.live_pictures import WatchedTable
+from tasks.table.pictures import TableCameras, draw_run
+from tasks.table.scene import VIEWS
 
 SIZE, KEYS = 32, ["pose", "hand", *VIEWS]
 LEFT = Configuration((-0.15, 0.05), 0.2, (0.15, 0.04))
@@ -47,7 +48,7 @@ class Notebook:
 @pytest.fixture(scope="module")
 def cameras() -> Iterator[TableCameras]:
     try:
-        found = TableCameras(SIZE)
+        found = TableCameras(DUCK_BOWL, SIZE)
     except RuntimeError as error:
         pytest.skip(f"no way to draw on this machine: {error}")
     yield found
@@ -60,7 +61,7 @@ def drawn(
 ) -> Path:
     """A store with the first of the demonstrations, and pictures."""
     folder = tmp_path_factory.mktemp("drawn")
-    return draw_run(two_demonstrations, folder / "seen", size=SIZE, count=1)
+    return draw_run(DUCK_BOWL, two_demonstrations, folder / "seen", size=SIZE, count=1)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def seeing_policy(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_only_what_moved_is_drawn_again() -> None:
     notebook = Notebook()
     env = DuckBowl(2, starts=lambda _: [LEFT, RIGHT], threads=1)
-    watched = WatchedDuckBowl(env, notebook)  # type: ignore[arg-type]  # it has all that is used
+    watched = WatchedTable(env, notebook)  # type: ignore[arg-type]  # it has all that is used
     first = watched.reset()
     assert notebook.drawn == 2 and [int(g.max()) for g in first["front"]] == [1, 2]
     env._over[0] = True  # the first table waits for the next reset
@@ -110,7 +111,7 @@ def test_the_watched_table_is_the_table() -> None:
     starts = [LEFT, RIGHT]
     plain = DuckBowl(2, starts=lambda _: starts, threads=1)
     env = DuckBowl(2, starts=lambda _: starts, threads=1)
-    watched = WatchedDuckBowl(env, Notebook())  # type: ignore[arg-type]  # as above
+    watched = WatchedTable(env, Notebook())  # type: ignore[arg-type]  # as above
     assert watched.num_envs == 2 and torch.equal(watched.hold, plain.hold)
     seen, expected = watched.reset(), plain.reset()
     for _ in range(3):
@@ -136,7 +137,7 @@ def test_live_pictures_are_those_drawn_afterwards(cameras: TableCameras, monkeyp
         away[..., :3] = 0.1 * torch.randn(2, 1, 3, generator=draw)
         return env.hold + away
 
-    episodes = collect(WatchedDuckBowl(env, cameras), wander, SPEC, hold=env.hold)
+    episodes = collect(WatchedTable(env, cameras), wander, SPEC, hold=env.hold)
     for episode in episodes:
         numbers = {n: v for n, v in episode.observation.items() if n not in VIEWS}
         final = {n: v for n, v in episode.final_observation.items() if n not in VIEWS}
@@ -155,7 +156,7 @@ def test_live_pictures_are_those_drawn_afterwards(cameras: TableCameras, monkeyp
 
 def test_some_cameras_may_be_left_out(cameras: TableCameras) -> None:
     now = {name: value[0].numpy() for name, value in DuckBowl(1, threads=1).reset().items()}
-    front = TableCameras(SIZE, ["front"])
+    front = TableCameras(DUCK_BOWL, SIZE, ["front"])
     seen = front.images(now)
     front.close()
     assert list(seen) == ["front"]
@@ -176,20 +177,20 @@ def test_only_as_many_demonstrations_are_drawn_as_asked_for(
 
 @pytest.mark.usefixtures("short_episodes")
 def test_a_policy_that_sees_is_tried_on_live_pictures(seeing_policy: Path, tmp_path: Path) -> None:
-    policy, numbers = load_fitting_policy(seeing_policy), tmp_path / "trials.json"
+    policy, numbers = load_fitting_policy(DUCK_BOWL, seeing_policy), tmp_path / "trials.json"
     assert policy.critics is not None and sorted(policy.layout.features) == ["hand", "pose"]
-    trials = evaluate_files([seeing_policy], numbers, episodes=2, candidates=2)
+    trials = evaluate_files(DUCK_BOWL, [seeing_policy], numbers, episodes=2, candidates=2)
     (rows,) = json.loads(numbers.read_text()).values()
     assert rows == as_rows(trials[str(seeing_policy)]) and len(rows) == 2
-    assert as_rows(evaluate(policy, episodes=2, candidates=2)) == rows
+    assert as_rows(evaluate(DUCK_BOWL, policy, episodes=2, candidates=2)) == rows
 
 
 @pytest.mark.usefixtures("short_episodes")
 def test_what_it_decides_depends_on_the_pictures(
     cameras: TableCameras, seeing_policy: Path
 ) -> None:
-    policy = load_fitting_policy(seeing_policy)
-    seen = WatchedDuckBowl(DuckBowl(1, starts=lambda _: [LEFT], threads=1), cameras).reset()
+    policy = load_fitting_policy(DUCK_BOWL, seeing_policy)
+    seen = WatchedTable(DuckBowl(1, starts=lambda _: [LEFT], threads=1), cameras).reset()
     prefix = DuckBowl(1, threads=1).hold.expand(1, 3, 24)
 
     def decide(observation: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -213,9 +214,9 @@ def test_policies_for_something_else_are_refused(seeing_policy: Path, tmp_path: 
         match=r"other.pt is no policy for this table: task is 'scissors_tape', expected "
         r"'duck_bowl'; control_rate_hz is 20.0, expected 10.0",
     ):
-        load_fitting_policy(other)
+        load_fitting_policy(DUCK_BOWL, other)
     with pytest.raises(FileNotFoundError, match="no policy file"):
-        evaluate_files([tmp_path / "none.pt"], episodes=1, candidates=1)
+        evaluate_files(DUCK_BOWL, [tmp_path / "none.pt"], episodes=1, candidates=1)
 
     def with_layout(features: dict[str, int], sizes: dict[str, list[int]]) -> ChunkPolicy:
         architecture = policy.layout.architecture
@@ -239,4 +240,4 @@ def test_policies_for_something_else_are_refused(seeing_policy: Path, tmp_path: 
         ),
     ):
         with pytest.raises(ValueError, match=f"cannot act on this table: .*{message}"):
-            evaluate(bad, episodes=1, candidates=1)
+            evaluate(DUCK_BOWL, bad, episodes=1, candidates=1)

@@ -1,6 +1,5 @@
 """The simulated duck: rules, test configurations, the table's physics, demonstrations."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,19 +7,22 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+from tiny_table import perform
 
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.sources import load_episodes
 from sernf_isaac.data.windows import make_batch
 from tasks.duck_bowl.configurations import APART_M, TEST_DUCKS, Configuration, draw, evaluation_set
-from tasks.duck_bowl.demonstrations import record_demonstrations
-from tasks.duck_bowl.demonstrator import CAREFUL, QUICK, Operator
+from tasks.duck_bowl.demonstrator import CAREFUL, QUICK, DuckOperator
 from tasks.duck_bowl.environment import FEATURES, MAX_STEPS, DuckBowl
-from tasks.duck_bowl.pictures import place
 from tasks.duck_bowl.scene import scene_model
-from tasks.duck_bowl.task import HOME, WORKSPACE_LOWER_M, judge, seen_from
+from tasks.duck_bowl.table_task import DUCK_BOWL, place
+from tasks.duck_bowl.task import judge
 from tasks.manipulation.actions import POSE_GROUP
 from tasks.manipulation.settings import SPEC
+from tasks.table.demonstrations import record_demonstrations
+from tasks.table.environment import HOME, WORKSPACE_LOWER_M
+from tasks.table.poses import seen_from
 
 MIDDLE = Configuration((-0.11, 0.02), 0.1, (0.13, 0.0))
 BOWL = np.array([[0.13, 0.0, 0.0]])
@@ -34,22 +36,6 @@ def verdict(duck: np.ndarray, grip: np.ndarray, *, lifted: bool = False, speed: 
     return judge(duck, grip, BOWL, np.array([speed]), np.array([lifted]))
 
 
-def perform(env: DuckBowl, operators: Sequence[Operator]) -> tuple[np.ndarray, list[dict]]:
-    """Rewards (T, N) of episodes in which these operators act, and all observations."""
-    observation, rewards, seen = env.reset(), [], []
-    over = torch.zeros(env.num_envs, dtype=torch.bool)
-    while not over.all():
-        rows = [
-            operator({name: value[i].numpy() for name, value in observation.items()})
-            for i, operator in enumerate(operators)
-        ]
-        observation, reward, terminated, truncated = env.step(torch.from_numpy(np.array(rows)))
-        rewards.append(reward.numpy())
-        seen.append(observation)
-        over |= terminated | truncated
-    return np.array(rewards), seen
-
-
 @pytest.fixture(scope="module")
 def env() -> DuckBowl:
     return DuckBowl(4, seed=0, starts=lambda _: [MIDDLE] * 4, threads=1)
@@ -57,7 +43,7 @@ def env() -> DuckBowl:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return record_demonstrations(tmp_path_factory.mktemp("duck") / "run", 2, seed=3)
+    return record_demonstrations(DUCK_BOWL, tmp_path_factory.mktemp("duck") / "run", 2, seed=3)
 
 
 # Rules --------------------------------------------------------------------------------------------
@@ -148,7 +134,7 @@ def aim(std_m: float) -> dict[str, float]:
 
 def test_both_operators_bring_the_duck_home_when_they_aim_well(env: DuckBowl) -> None:
     aiming_well = [replace(habits, **aim(0.0)) for habits in (QUICK, CAREFUL)]
-    operators = [Operator(np.random.default_rng(i), aiming_well[i % 2]) for i in range(4)]
+    operators = [DuckOperator(np.random.default_rng(i), aiming_well[i % 2]) for i in range(4)]
     rewards, _ = perform(env, operators)
     assert env.succeeded.all()
     assert rewards.sum(axis=0).tolist() == [2] * 4 and rewards.max() == 1
@@ -158,13 +144,13 @@ def test_both_operators_bring_the_duck_home_when_they_aim_well(env: DuckBowl) ->
 
 def test_an_operator_who_aims_beside_the_duck_fails(env: DuckBowl) -> None:
     beside = replace(CAREFUL, **aim(0.3))
-    operators = [Operator(np.random.default_rng(i), beside) for i in range(4)]
+    operators = [DuckOperator(np.random.default_rng(i), beside) for i in range(4)]
     rewards, _ = perform(env, operators)
     assert not rewards.any() and not env.succeeded.any()
 
 
 def test_an_operator_who_missed_tries_again(env: DuckBowl) -> None:
-    class Learns(Operator):
+    class Learns(DuckOperator):
         """Aims well from the second time on."""
 
         def _begin(self, observation: dict[str, np.ndarray]) -> None:
@@ -178,7 +164,9 @@ def test_an_operator_who_missed_tries_again(env: DuckBowl) -> None:
 
 
 def test_the_same_start_and_actions_give_the_same_episode(env: DuckBowl) -> None:
-    runs = [perform(env, [Operator(np.random.default_rng(7)) for _ in range(4)])[1] for _ in "ab"]
+    runs = [
+        perform(env, [DuckOperator(np.random.default_rng(7)) for _ in range(4)])[1] for _ in "ab"
+    ]
     for one, other in zip(*runs, strict=True):
         assert all(torch.equal(one[name], other[name]) for name in FEATURES)
 
@@ -208,7 +196,7 @@ def test_a_run_goes_on_with_the_starts_it_would_have_had() -> None:
 
 
 def test_a_picture_is_of_the_state_that_was_observed(env: DuckBowl) -> None:
-    operator, seen = Operator(np.random.default_rng(0)), env.reset()
+    operator, seen = DuckOperator(np.random.default_rng(0)), env.reset()
     for _ in range(15):  # on the way down, turned
         now = {name: value[0].numpy() for name, value in seen.items()}
         seen, *_ = env.step(torch.from_numpy(operator(now)).expand(4, -1))
@@ -218,8 +206,8 @@ def test_a_picture_is_of_the_state_that_was_observed(env: DuckBowl) -> None:
         place(model, data, {name: value[world].numpy() for name, value in seen.items()})
         wanted = state[world, 1 : 1 + model.nq]
         np.testing.assert_allclose(data.qpos[:3], wanted[:3], atol=1e-6)
-        np.testing.assert_allclose(data.body("duck").xpos, env.physics.duck[world, :3], atol=1e-6)
-        np.testing.assert_allclose(data.body("bowl").xpos, env.physics.bowl[world], atol=1e-6)
+        np.testing.assert_allclose(data.body("duck").xpos, env.duck[world, :3], atol=1e-6)
+        np.testing.assert_allclose(data.body("bowl").xpos, env.bowl[world], atol=1e-6)
 
 
 # Demonstrations -----------------------------------------------------------------------------------
@@ -242,12 +230,12 @@ def test_recording_goes_on_where_it_stopped(store: Path) -> None:
         return list(load_episodes([str(store)], []).values())
 
     before = contents()
-    record_demonstrations(store, 3, seed=3)
+    record_demonstrations(DUCK_BOWL, store, 3, seed=3)
     after = contents()
     assert len(after) == 3
     for one, other in zip(before, after, strict=False):
         np.testing.assert_array_equal(one.action, other.action)
-    record_demonstrations(store, 3, seed=3)
+    record_demonstrations(DUCK_BOWL, store, 3, seed=3)
     assert len(contents()) == 3
     with pytest.raises(ValueError, match="is another run: seed differ"):
-        record_demonstrations(store, 3, seed=4)
+        record_demonstrations(DUCK_BOWL, store, 3, seed=4)

@@ -1,4 +1,4 @@
-"""The simulated duck task for policies that see: pictures among the observations, step by step."""
+"""A simulated task for policies that see: pictures among the observations, step by step."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.duck_bowl.environment import DuckBowl
-from tasks.duck_bowl.pictures import TableCameras
+from tasks.table.environment import Table
+from tasks.table.pictures import TableCameras
 
 
-class WatchedDuckBowl:
-    """A `DuckBowl` that also observes what its cameras see, (N, 3, size, size) uint8 by view.
+class WatchedTable:
+    """A table that also observes what its cameras see, (N, 3, size, size) uint8 by view.
 
     Tables in which nothing moves, such as those whose episode is over, are not drawn again.
 
@@ -20,7 +20,7 @@ class WatchedDuckBowl:
         cameras: Draw them one after the other.
     """
 
-    def __init__(self, env: DuckBowl, cameras: TableCameras) -> None:
+    def __init__(self, env: Table, cameras: TableCameras) -> None:
         self._env, self._cameras = env, cameras
         self.num_envs, self.hold, self.succeeded = env.num_envs, env.hold, env.succeeded
         self._drawn: list[dict[str, np.ndarray]] = [{} for _ in range(env.num_envs)]
@@ -29,16 +29,16 @@ class WatchedDuckBowl:
         self._pictures = {view: torch.zeros(shape, dtype=torch.uint8) for view in cameras.views}
 
     def reset(self) -> dict[str, Tensor]:
-        """As `DuckBowl.reset`."""
+        """As `Table.reset`."""
         return self._watched(self._env.reset())
 
     def step(self, action: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
-        """As `DuckBowl.step`."""
+        """As `Table.step`."""
         observation, reward, terminated, truncated = self._env.step(action)
         return self._watched(observation), reward, terminated, truncated
 
     def state_dict(self) -> dict:
-        """As `DuckBowl.state_dict`."""
+        """As `Table.state_dict`."""
         return self._env.state_dict()
 
     def load_state_dict(self, state: dict) -> None:

@@ -1,4 +1,4 @@
-"""The paper's duck experiment on the simulated table: demonstrations, four stages, fixed tests."""
+"""The paper's arm experiments on a simulated table: demonstrations, four stages, fixed tests."""
 
 import json
 import time
@@ -25,32 +25,34 @@ from sernf_isaac.learning.online.in_memory import (
 from sernf_isaac.learning.online.training import OnlineTraining
 from sernf_isaac.learning.stages import ONLINE
 from sernf_isaac.policy import ChunkPolicy
-from tasks.duck_bowl.definition import TASK
-from tasks.duck_bowl.environment import FEATURES, DuckBowl
-from tasks.duck_bowl.evaluation import evaluate
 from tasks.manipulation.actions import ACTION_DIM, ACTION_NAMES
-from tasks.manipulation.protocol import Trial, as_rows
+from tasks.manipulation.protocol import Trial, as_rows, passed, share
 from tasks.manipulation.settings import CONTROL_RATE_HZ, MIN_RANGE
+from tasks.table.evaluation import evaluate
+from tasks.table.task import TableTask
 
-ROLLOUTS_PER_ROUND = 5
-"""Online rollouts between two bouts of updates."""
 SETTINGS_FILE, RESULT_FILE = "settings.yaml", "result.json"
 
 
-def problem_of(demonstrations: Mapping[str, Episode], run: FourStageRun) -> Problem:
+def problem_of(
+    task: TableTask, demonstrations: Mapping[str, Episode], run: FourStageRun
+) -> Problem:
     """Demonstrations, and scales fitted to them."""
-    scale = fit_normalizer(demonstrations.values(), FEATURES, MIN_RANGE, run.spec)
-    return Problem(demonstrations, scale, FEATURES, ACTION_DIM)
+    features = dict(task.features)
+    scale = fit_normalizer(demonstrations.values(), features, MIN_RANGE, run.spec)
+    return Problem(demonstrations, scale, features, ACTION_DIM)
 
 
 class Experiment:
     """One seed's way through the stages; what was interrupted goes on.
 
     Args:
+        task: What is learnt.
         run: Settings.
         demonstrations: Offline data.
         folder: Of this seed; receives all trials in `RESULT_FILE`, and `policy_<stage>.pt`.
-        rollouts: Online episodes in all, a multiple of `ROLLOUTS_PER_ROUND`; 0: no stage IV.
+        rollouts: Online episodes in all, a multiple of the task's `rollouts_per_round`; 0: no
+            stage IV.
         episodes: Per evaluation.
         label: Of the run, for tables.
         tests: Which draw of the test configurations.
@@ -61,6 +63,7 @@ class Experiment:
 
     def __init__(
         self,
+        task: TableTask,
         run: FourStageRun,
         demonstrations: Mapping[str, Episode],
         folder: Path,
@@ -70,9 +73,9 @@ class Experiment:
         label: str = "flow",
         tests: int = 0,
     ) -> None:
-        _check(run, rollouts)
-        self.run, self.folder, self._label = run, folder, label
-        self._rounds, self._episodes = rollouts // ROLLOUTS_PER_ROUND, episodes
+        _check(task, run, rollouts)
+        self.task, self.run, self.folder, self._label = task, run, folder, label
+        self._rounds, self._episodes = rollouts // task.rollouts_per_round, episodes
         self._tests = tests
         _keep_settings(folder, run)
         self._file = folder / RESULT_FILE
@@ -86,7 +89,7 @@ class Experiment:
             stage: [Trial(**row) for row in rows] for stage, rows in known.get("stages", {}).items()
         }
         """By stage."""
-        self._stages = FourStages(run, problem_of(demonstrations, run), folder, self._report)
+        self._stages = FourStages(run, problem_of(task, demonstrations, run), folder, self._report)
 
     def go(self) -> dict[str, list[Trial]]:
         """All stages there are; returns the trials of each."""
@@ -97,7 +100,8 @@ class Experiment:
 
     def _train_online(self) -> None:
         stages, path = self._stages, self.folder / ONLINE_STATE_FILE
-        env = DuckBowl(ROLLOUTS_PER_ROUND, seed=1_000 + self.run.seed, threads=1)
+        at_once = self.task.rollouts_per_round
+        env = self.task.tables(at_once, seed=1_000 + self.run.seed, threads=1)
         training = OnlineTraining(
             *(stages.learner, stages.policy, env, stages.replay, self.run.online),
             batch_size=self.run.rl_batch_size,
@@ -106,7 +110,7 @@ class Experiment:
         )
         if path.is_file():
             training.load_state_dict(read_whole(path))  # type: ignore[arg-type]  # a dict of ours
-        done = len(training.episodes) // ROLLOUTS_PER_ROUND
+        done = len(training.episodes) // at_once
         with tqdm(total=self._rounds, initial=done, desc=ONLINE.name, unit="round") as bar:
             for _ in islice(training.rounds(), self._rounds - done):
                 write_whole(path, training.state_dict())
@@ -119,7 +123,7 @@ class Experiment:
         started = time.monotonic()
         candidates = self.run.online.candidates
         tries = {"episodes": self._episodes, "tests": self._tests}
-        found = evaluate(at.policy, candidates=candidates, **tries)
+        found = evaluate(self.task, at.policy, candidates=candidates, **tries)
         self.trials[at.stage] = found
         self._keep_policy(at)
         content = {
@@ -130,14 +134,15 @@ class Experiment:
             "stages": {stage: as_rows(trials) for stage, trials in self.trials.items()},
         }
         publish(write_json(self.folder / ".result.partial", content), self._file)
-        won = sum(trial.succeeded for trial in found)
-        took = time.monotonic() - started
-        print(f"{at.stage:10s} {won}/{len(found)} succeeded ({took:.0f} s)", flush=True)
+        stages = self.task.stages
+        shares = zip(stages, passed(found, len(stages)), strict=True)
+        shown = ", ".join(f"{name} {share(outcomes)}" for name, outcomes in shares)
+        print(f"{at.stage:10s} {shown} ({time.monotonic() - started:.0f} s)", flush=True)
 
     def _keep_policy(self, at: Milestone) -> None:
         """Write a policy that can be tried again."""
         policy = at.policy
-        about = (TASK.name, CONTROL_RATE_HZ, ACTION_NAMES)
+        about = (self.task.name, CONTROL_RATE_HZ, ACTION_NAMES)
         contract = contract_of(policy.layout, policy.normalizer, *about)
         notes = {"stage": at.stage, "seed": self.run.seed, "label": self._label}
         policy.save(self.folder / f"policy_{at.stage}.pt", contract, notes)
@@ -148,9 +153,9 @@ def parameters_of(policy: ChunkPolicy) -> int:
     return sum(parameter.numel() for parameter in policy.actor.flow.parameters())
 
 
-def _check(run: FourStageRun, rollouts: int) -> None:
-    if rollouts < 0 or rollouts % ROLLOUTS_PER_ROUND:
-        raise ValueError(f"rollouts ({rollouts}) must be a multiple of {ROLLOUTS_PER_ROUND}")
+def _check(task: TableTask, run: FourStageRun, rollouts: int) -> None:
+    if rollouts < 0 or rollouts % task.rollouts_per_round:
+        raise ValueError(f"rollouts ({rollouts}) must be a multiple of {task.rollouts_per_round}")
     run.check()
     kind = run.architecture.kind
     if rollouts and kind in WITHOUT_LIKELIHOOD:

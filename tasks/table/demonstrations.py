@@ -1,4 +1,4 @@
-"""Demonstrations of the simulated task, recorded step by step as real ones are."""
+"""Demonstrations of a simulated task, recorded step by step as real ones are."""
 
 from pathlib import Path
 
@@ -9,23 +9,22 @@ from tqdm import tqdm
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.data.store.steps import Step, StepLayout
 from sernf_isaac.data.store.writer import RunWriter, create_run
-from tasks.duck_bowl.configurations import draw
-from tasks.duck_bowl.demonstrator import Operator
-from tasks.duck_bowl.environment import FEATURES, DuckBowl
-from tasks.duck_bowl.task import CONTROL_RATE_HZ
 from tasks.manipulation.actions import ACTION_DIM, ACTION_NAMES
+from tasks.manipulation.settings import CONTROL_RATE_HZ
+from tasks.table.task import TableTask
 
 ACTOR = "operator"
 GIVE_UP_STEPS = 5
 """The operator stops the recording so long after the last thing to do."""
 
 
-def record_demonstrations(run: Path, count: int, *, seed: int = 0) -> Path:
+def record_demonstrations(task: TableTask, run: Path, count: int, *, seed: int = 0) -> Path:
     """Fill a run with demonstrations until it holds `count`; one that was interrupted goes on.
 
     Demonstration i is the same whenever it is recorded: it depends on `seed` and i alone.
 
     Args:
+        task: What is shown.
         run: Folder of the episode store.
         count: How many demonstrations it is to hold.
         seed: Of configurations, operators and their hands.
@@ -34,7 +33,7 @@ def record_demonstrations(run: Path, count: int, *, seed: int = 0) -> Path:
         ValueError: If the folder holds another run.
     """
     info = {
-        "task": "duck_bowl",
+        "task": task.name,
         "control_rate_hz": CONTROL_RATE_HZ,
         "action_names": list(ACTION_NAMES),
         "seed": seed,
@@ -44,15 +43,15 @@ def record_demonstrations(run: Path, count: int, *, seed: int = 0) -> Path:
         writer.recover()
         done = sum(commit.outcome != "recovered" for commit in RunReader(run).commits())
         for index in tqdm(range(done, count), initial=done, total=count, desc="demonstrations"):
-            _record(writer, np.random.default_rng([seed, index]))
+            _record(task, writer, np.random.default_rng([seed, index]))
     return run
 
 
-def _record(writer: RunWriter, rng: np.random.Generator) -> str:
+def _record(task: TableTask, writer: RunWriter, rng: np.random.Generator) -> str:
     """One demonstration; returns its id."""
-    env = DuckBowl(1, starts=lambda _: [draw(rng)], threads=1)
-    operator = Operator(rng)
-    layout = StepLayout(FEATURES, ACTION_DIM, policy=operator.habits.name, is_offline=True)
+    env = task.tables(1, starts=lambda _: [task.draw(rng)], threads=1)
+    operator = task.operator(rng)
+    layout = StepLayout(dict(task.features), ACTION_DIM, policy=operator.name, is_offline=True)
     episode = writer.begin(layout)
     observation, idle, step = _first(env.reset()), 0, 0
     terminated = truncated = False

@@ -1,9 +1,8 @@
-"""Pictures of the simulated table from its three cameras, for people and for policies that see.
+"""Pictures of a simulated table from its three cameras, for people and for policies that see.
 
-A picture needs nothing but what `DuckBowl` observes, so stored episodes can be drawn afterwards.
+A picture needs nothing but what the table observes, so stored episodes can be drawn afterwards.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,33 +11,23 @@ from pathlib import Path
 import mujoco
 import numpy as np
 from PIL import Image
-from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.importers.into_store import RECORD, import_run
 from sernf_isaac.data.store.files import read_json
 from sernf_isaac.data.store.reader import Commit, RunReader
-from tasks.duck_bowl.environment import DuckBowl
-from tasks.duck_bowl.scene import VIEWS, scene_model
-from tasks.manipulation.actions import HAND_GROUP, POSE_GROUP
 from tasks.rendering import choose_gl_backend
-
-IMAGE_SIZE = 84
-"""Edge of a policy's pictures in pixels, as in RoboMimic."""
-_WXYZ = [3, 0, 1, 2]
-
-
-@functools.cache
-def _scene() -> mujoco.MjModel:
-    """Compiled once per process; cameras only read it."""
-    return scene_model(visual=True)
+from tasks.table.flags import IMAGE_SIZE
+from tasks.table.scene import VIEWS
+from tasks.table.task import TableTask
 
 
 class TableCameras:
-    """Draws what `DuckBowl` observes, with the hand's full meshes.
+    """Draws what a table observes, with the hand's full meshes.
 
     Args:
+        task: Whose table.
         size: Edge of the images in pixels.
         views: Which of the cameras.
 
@@ -46,10 +35,12 @@ class TableCameras:
         RuntimeError: If nothing here can draw; names the package to install.
     """
 
-    def __init__(self, size: int = IMAGE_SIZE, views: Sequence[str] = VIEWS) -> None:
+    def __init__(
+        self, task: TableTask, size: int = IMAGE_SIZE, views: Sequence[str] = VIEWS
+    ) -> None:
         choose_gl_backend()
         self.size, self.views = size, tuple(views)
-        self._model = _scene()
+        self._place, self._model = task.place, task.scene()
         self._data = mujoco.MjData(self._model)
         self._renderer = mujoco.Renderer(self._model, size, size)
         self._option = mujoco.MjvOption()
@@ -57,7 +48,7 @@ class TableCameras:
 
     def images(self, observation: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """(3, size, size) uint8 by camera, for groups (F,)."""
-        place(self._model, self._data, observation)
+        self._place(self._model, self._data, observation)
         found = {}
         for view in self.views:
             self._renderer.update_scene(self._data, camera=view, scene_option=self._option)
@@ -83,27 +74,18 @@ class TableCameras:
         self._renderer.close()
 
 
-def place(
-    model: mujoco.MjModel, data: mujoco.MjData, observation: Mapping[str, np.ndarray]
-) -> None:
-    """Put a model of the scene into the observed state."""
-    pose = np.asarray(observation[POSE_GROUP], np.float64)
-    frame, duck = Rotation.from_quat(pose[3:]), np.asarray(observation["duck"], np.float64)
-    duck_turn = (frame * Rotation.from_quat(duck[3:])).as_quat()
-    data.qpos[:] = np.concatenate(
-        [
-            *(pose[:3], pose[3:][_WXYZ], observation[HAND_GROUP]),
-            *(pose[:3] + frame.apply(duck[:3]), duck_turn[_WXYZ]),
-        ]
-    )
-    data.mocap_pos[1] = pose[:3] + frame.apply(observation["bowl"])
-    mujoco.mj_forward(model, data)
-
-
-def draw_run(source: Path, out: Path, *, size: int = IMAGE_SIZE, count: int | None = None) -> Path:
+def draw_run(
+    task: TableTask,
+    source: Path,
+    out: Path,
+    *,
+    size: int = IMAGE_SIZE,
+    count: int | None = None,
+) -> Path:
     """A new run with the episodes of `source` and their pictures.
 
     Args:
+        task: Which one.
         source: Folder of a run.
         out: Folder of the new one; must not exist.
         size: Edge of the pictures in pixels.
@@ -112,7 +94,7 @@ def draw_run(source: Path, out: Path, *, size: int = IMAGE_SIZE, count: int | No
     Raises:
         ValueError: If `out` exists, or an episode lacks what a picture needs.
     """
-    reader, cameras = RunReader(source), TableCameras(size)
+    reader, cameras = RunReader(source), TableCameras(task, size)
     info = {k: v for k, v in read_json(source / "run.json").items() if k != "schema"}
 
     notes = read_json(source / RECORD)["episodes"] if (source / RECORD).is_file() else {}
@@ -128,10 +110,10 @@ def draw_run(source: Path, out: Path, *, size: int = IMAGE_SIZE, count: int | No
     return out
 
 
-def save_picture(path: Path, *, seed: int = 0, size: int = 384) -> Path:
+def save_picture(task: TableTask, path: Path, *, seed: int = 0, size: int = 384) -> Path:
     """The scene at an episode's start, from all cameras side by side."""
-    observation = DuckBowl(1, seed=seed, threads=1).reset()
-    cameras = TableCameras(size)
+    observation = task.tables(1, seed=seed, threads=1).reset()
+    cameras = TableCameras(task, size)
     views = cameras.images({name: value[0].numpy() for name, value in observation.items()})
     cameras.close()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What runs on the simulated table wrote, and one table of all of them."""
+"""What runs on a simulated table wrote, and one table of all of them."""
 
 import json
 from collections import defaultdict
@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from tasks.duck_bowl.experiment import RESULT_FILE, SETTINGS_FILE
-from tasks.duck_bowl.task import STAGES
-from tasks.manipulation.protocol import Trial, common_times, share, table
+from tasks.manipulation.protocol import Trial, common_times, passed, share, table
+from tasks.table.experiment import RESULT_FILE, SETTINGS_FILE
+from tasks.table.task import TableTask
 
 LABELS = {
     "imitation": "imitation (I)",
@@ -22,11 +22,8 @@ LABELS = {
 """Of the stages."""
 UNTIMED = "warm_up"
 """Left out where times are compared on the trials in which all stages succeed, as in the paper."""
-HEADS = (
-    *("policy", "parameters", "stage", "runs"),
-    *STAGES,
-    *("time of successes [s]", "time where I, III and IV succeed [s]"),
-)
+HEADS = ("policy", "parameters", "stage", "runs")
+TIMES = ("time of successes [s]", "time where I, III and IV succeed [s]")
 
 
 @dataclass(frozen=True)
@@ -66,28 +63,42 @@ def load_result(folder: Path) -> Result:
     return Result(folder, label, parameters, settings, stages)
 
 
-def comparison(results: Sequence[Result]) -> str:
+def comparison(task: TableTask, results: Sequence[Result]) -> str:
     """A row for each stage of each policy in Markdown, over all runs of it.
 
     Shares are those of all trials, with the standard deviation of the runs' shares and a 95 %
-    Wilson interval.
+    Wilson interval. Where the task tells its fixed tests apart from others, each has a table.
 
     Raises:
         ValueError: If there are none, or runs of one label differ in more than their seeds.
     """
     if not results:
         raise ValueError("no results to compare")
-    lines = [f"| {' | '.join(HEADS)} |", "|---" * len(HEADS) + "|"]
     grouped: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         grouped[result.label].append(result)
-    for label, runs in grouped.items():
+    for runs in grouped.values():
         _check_alike(runs)
-        pooled = {s: [t for run in runs for t in run.stages[s]] for s in runs[0].stages}
+    fixed = task.fixed_tests
+    if not fixed:
+        return _table(task, grouped, slice(None))
+    parts = [f"The first {fixed} tests, fixed:\n\n{_table(task, grouped, slice(fixed))}"]
+    if any(len(trials) > fixed for result in results for trials in result.stages.values()):
+        parts.append(f"The other tests:\n\n{_table(task, grouped, slice(fixed, None))}")
+    return "\n\n".join(parts)
+
+
+def _table(task: TableTask, grouped: Mapping[str, Sequence[Result]], part: slice) -> str:
+    """Of these trials of every run."""
+    heads = [*HEADS, *task.stages, *TIMES]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for label, runs in grouped.items():
+        found = [{stage: run.stages[stage][part] for stage in run.stages} for run in runs]
+        pooled = {stage: [t for run in found for t in run[stage]] for stage in found[0]}
         times = common_times({stage: pooled[stage] for stage in pooled if stage != UNTIMED})
         for stage, trials in pooled.items():
             cells = [label, f"{runs[0].parameters:,}", LABELS.get(stage, stage), str(len(runs))]
-            cells += _shares([run.stages[stage] for run in runs])
+            cells += _shares([run[stage] for run in found], len(task.stages))
             own = [trial.time_s for trial in trials if trial.succeeded]
             shared = times.get(stage, [])
             cells += [_mean(own), f"{_mean(shared)} ({len(shared)})" if stage in times else "-"]
@@ -95,19 +106,18 @@ def comparison(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def trials_table(trials: Mapping[str, Sequence[Trial]]) -> str:
+def trials_table(task: TableTask, trials: Mapping[str, Sequence[Trial]]) -> str:
     """A row for each policy in Markdown; trial i is the same test for all."""
-    return table(trials, STAGES)
+    return table(trials, task.stages)
 
 
-def _shares(runs: Sequence[Sequence[Trial]]) -> list[str]:
+def _shares(runs: Sequence[Sequence[Trial]], stages: int) -> list[str]:
     """For each stage of the task, how many trials passed it."""
-    last = len(STAGES) - 1
     cells = []
-    for stage in range(len(STAGES)):
-        passed = [[t.succeeded if stage == last else t.milestones > stage for t in r] for r in runs]
-        found = share([one for run in passed for one in run])
-        spread = f" ± {100 * np.std([np.mean(r) for r in passed], ddof=1):.1f}" if runs[1:] else ""
+    for outcomes in zip(*(passed(run, stages) for run in runs), strict=True):
+        found = share([one for run in outcomes for one in run])
+        shares = [np.mean(run) for run in outcomes]
+        spread = f" ± {100 * np.std(shares, ddof=1):.1f}" if runs[1:] else ""
         interval = f"[{100 * found.low:.0f}, {100 * found.high:.0f}]"
         cells.append(f"{100 * found.value:.1f}{spread} % {interval} ({found.count}/{found.total})")
     return cells

@@ -15,24 +15,22 @@ from sernf_isaac.data.sources import load_episodes
 from sernf_isaac.learning.offline.config import WITHOUT_LIKELIHOOD
 from sernf_isaac.learning.online.episode_files import unpack
 from sernf_isaac.learning.online.in_memory import ONLINE_STATE_FILE, FourStageRun
-from tasks.duck_bowl.environment import FEATURES
-from tasks.duck_bowl.preset import simulated
+from tasks.table.flags import USES
+from tasks.table.task import TableTask
 
-DEMONSTRATIONS = 30
-USES = ("successful", "all")
-"""Which demonstrations are imitated. The stages with critics learn from all of them either way."""
 NAMES = {"flow": "flow", "gaussian": "Gaussian", "act": "ACT", "flow_matching": "flow matching"}
 """Of the kinds of policies."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to learn the task; the defaults are the method itself."""
+    """One way to learn a task; the defaults are the method itself."""
 
+    task: TableTask
     policy: str = "flow"
     """One of `architecture.KINDS`."""
-    demonstrations: int = DEMONSTRATIONS
-    """So many, the first ones of the store."""
+    demonstrations: int | None = None
+    """So many, the first ones of the store; None: as many as the task has."""
     used: str = USES[0]
     """One of `USES`."""
     imitation_only: bool = False
@@ -43,8 +41,13 @@ class Variant:
     def __post_init__(self) -> None:
         if self.used not in USES:
             raise ValueError(f"demonstrations used ({self.used!r}) must be one of {USES}")
-        if self.demonstrations < 1:
-            raise ValueError(f"demonstrations ({self.demonstrations}) must be at least 1")
+        if self.count < 1:
+            raise ValueError(f"demonstrations ({self.count}) must be at least 1")
+
+    @property
+    def count(self) -> int:
+        """Of demonstrations."""
+        return self.task.demonstrations if self.demonstrations is None else self.demonstrations
 
     @property
     def learns_online(self) -> bool:
@@ -55,8 +58,8 @@ class Variant:
     def label(self) -> str:
         """For tables."""
         parts = [NAMES[self.policy]]
-        if self.demonstrations != DEMONSTRATIONS:
-            parts.append(f"{self.demonstrations} demonstrations")
+        if self.count != self.task.demonstrations:
+            parts.append(f"{self.count} demonstrations")
         if self.used != USES[0]:
             parts.append("failures imitated too")
         if self.rollouts_of:
@@ -68,8 +71,8 @@ class Variant:
     def folder(self, root: Path, seed: int) -> Path:
         """Where runs of this variant go; the method itself has no folder of its own."""
         changes = ["imitation"] if self.imitation_only else []
-        if self.demonstrations != DEMONSTRATIONS:
-            changes.append(f"{self.demonstrations}_demonstrations")
+        if self.count != self.task.demonstrations:
+            changes.append(f"{self.count}_demonstrations")
         changes += [self.used] if self.used != USES[0] else []
         changes += ["rollouts"] if self.rollouts_of else []
         if changes or self.policy != "flow":
@@ -78,7 +81,7 @@ class Variant:
 
     def settings(self, seed: int) -> FourStageRun:
         """Of a run of this variant."""
-        run = simulated(seed, self.policy)
+        run = self.task.settings(seed, self.policy)
         run = replace(run, successes_only=self.used == "successful")
         return replace(run, warm_up_steps=0, offline_steps=0) if self.imitation_only else run
 
@@ -89,12 +92,10 @@ class Variant:
             FileNotFoundError: If there are no rollouts where they should be.
             ValueError: If the store holds too few demonstrations.
         """
-        stored = load_episodes([str(store)], list(FEATURES))
-        shown = dict(islice(stored.items(), self.demonstrations))
-        if len(shown) < self.demonstrations:
-            raise ValueError(
-                f"{store} holds {len(shown)} demonstrations, not {self.demonstrations}"
-            )
+        stored = load_episodes([str(store)], list(self.task.features))
+        shown = dict(islice(stored.items(), self.count))
+        if len(shown) < self.count:
+            raise ValueError(f"{store} holds {len(shown)} demonstrations, not {self.count}")
         return shown | (successful_rollouts(self.rollouts_of) if self.rollouts_of else {})
 
 

@@ -1,13 +1,13 @@
-"""One run of the duck experiment, from demonstrations to its line in the comparison."""
+"""One run of an experiment on the table, from demonstrations to its line in the comparison."""
 
 import time
 from pathlib import Path
 
 from sernf_isaac.learning.online.in_memory import FourStageRun
-from tasks.duck_bowl.comparison import Variant
-from tasks.duck_bowl.demonstrations import record_demonstrations
-from tasks.duck_bowl.experiment import Experiment
-from tasks.duck_bowl.report import comparison, load_result
+from tasks.table.comparison import Variant
+from tasks.table.demonstrations import record_demonstrations
+from tasks.table.experiment import Experiment
+from tasks.table.report import comparison, load_result
 
 
 def learn(
@@ -32,12 +32,12 @@ def learn(
         tests: Which draw of the test configurations.
     """
     started = time.monotonic()
-    record_demonstrations(data, variant.demonstrations)
+    record_demonstrations(variant.task, data, variant.count)
     shown = variant.data(data)
     won = sum(episode.outcome == "success" for episode in shown.values())
     print(f"demonstrations: {won} of {len(shown)} succeeded")
     options = {"rollouts": rollouts if variant.learns_online else 0, "label": variant.label}
     options["tests"] = tests
-    Experiment(run, shown, folder, episodes=episodes, **options).go()
-    print(f"\n{comparison([load_result(folder)])}")
+    Experiment(variant.task, run, shown, folder, episodes=episodes, **options).go()
+    print(f"\n{comparison(variant.task, [load_result(folder)])}")
     print(f"{(time.monotonic() - started) / 60:.1f} min\nnumbers -> {folder}")
