@@ -49,8 +49,8 @@ class ScissorsTape(Table[Configuration]):
         threads: int | None = None,
     ) -> None:
         starts = starts or (lambda rng: [draw(rng) for _ in range(num_envs)])
-        options = {"max_steps": MAX_STEPS, "seed": seed, "threads": threads}
-        super().__init__(_scene(), FEATURES, num_envs, starts=starts, **options)
+        at_once = (_scene(), FEATURES, num_envs)
+        super().__init__(*at_once, max_steps=MAX_STEPS, starts=starts, seed=seed, threads=threads)
         self._grasped = np.zeros(num_envs, bool)
         self.strips = Strips(num_envs)
 

@@ -1,8 +1,8 @@
 """The simulated scissors task's rules: rewards, ends, and every number of them.
 
 A reward of 1 for taking the scissors off their stand, once, and of 1 for cutting the tape in two,
-which ends the episode (paper App. B.3, E.2). It also ends when the scissors fall, when they leave
-the table, and after 30 s; the paper's limit is 120 s (App. B.4).
+which ends the episode (paper App. B, E.2). It also ends when the scissors fall, when they leave
+the table, and after 30 s; the paper's limit is 120 s (App. B).
 """
 
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ def test_all_stages_run_and_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(first.go()) == ["imitation", "warm_up", "offline"]
     on = {"rollouts": SCISSORS_TAPE.rollouts_per_round, "episodes": TESTS}
     trials = Experiment(SCISSORS_TAPE, run, shown, folder, **on).go()
-    assert list(trials) == ["imitation", "warm_up", "offline", "online"]
+    assert set(trials) == {"imitation", "warm_up", "offline", "online"}  # what was known is sorted
     assert all(len(stage) == TESTS for stage in trials.values())
     state = (folder / "online_state.pt").read_bytes()
     assert Experiment(SCISSORS_TAPE, run, shown, folder, **on).go() == trials
