@@ -109,20 +109,18 @@ def test_every_operator_cuts_the_tape_when_aim_and_hand_are_steady(shown) -> Non
 
 
 def test_a_picture_is_of_the_state_that_was_observed(shown) -> None:
-    env, _, seen = shown
-    model, state = scene_model(), env.physics.state
+    env, rewards, seen = shown
+    last = int(np.argmax([np.flatnonzero(column)[-1] for column in rewards.T]))  # seen to its end
+    model, wanted = scene_model(), env.physics.state[last, 1:]
     data = mujoco.MjData(model)
-    for world in range(3):
-        place(model, data, {name: value[world].numpy() for name, value in seen[-1].items()})
-        wanted = state[world, 1 : 1 + model.nq]
-        np.testing.assert_allclose(data.qpos[24:27], wanted[24:27], atol=1e-6)
-        assert abs(np.dot(data.qpos[27:31], wanted[27:31])) == pytest.approx(1, abs=1e-6)
-        assert data.qpos[31] == pytest.approx(wanted[31], abs=1e-6)
-        for index in range(2):
-            fixture = env.physics.fixtures[world, index]
-            np.testing.assert_allclose(data.mocap_pos[1 + index], fixture[:3], atol=1e-6)
-            turn = data.mocap_quat[1 + index]
-            assert abs(np.dot(turn, fixture[[6, 3, 4, 5]])) == pytest.approx(1, abs=1e-6)
+    place(model, data, {name: value[last].numpy() for name, value in seen[-1].items()})
+    np.testing.assert_allclose(data.qpos[24:27], wanted[24:27], atol=1e-6)
+    assert abs(np.dot(data.qpos[27:31], wanted[27:31])) == pytest.approx(1, abs=1e-6)
+    assert data.qpos[31] == pytest.approx(wanted[31], abs=1e-6)
+    for index, fixture in enumerate(env.physics.fixtures[last], start=1):
+        np.testing.assert_allclose(data.mocap_pos[index], fixture[:3], atol=1e-6)
+        turn = data.mocap_quat[index]
+        assert abs(np.dot(turn, fixture[[6, 3, 4, 5]])) == pytest.approx(1, abs=1e-6)
 
 
 def test_several_tables_are_as_many_single_ones(shown) -> None:
