@@ -17,7 +17,7 @@ when it is started again. Everything else is a `group.key=value` setting; --prin
 
 from pathlib import Path
 
-from sernf_isaac.cli import run_main
+from sernf_isaac.cli import apply_overrides, run_main
 from tasks.table.flags import table_parser
 
 ROOT = Path("runs/duck_bowl")
@@ -29,9 +29,11 @@ def main() -> None:
     )
     args, overrides = parser.parse_with_settings()
     from tasks.duck_bowl.table_task import DUCK_BOWL
-    from tasks.table.commands import carry_out
+    from tasks.table.commands import carry_out, variant_of
 
-    carry_out(DUCK_BOWL, args, overrides, ROOT)
+    variant = variant_of(DUCK_BOWL, args)
+    run = apply_overrides(variant.settings(args.seed), overrides)
+    carry_out(variant, run, args, ROOT)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ setting; --print_config shows them.
 
 from pathlib import Path
 
-from sernf_isaac.cli import run_main
+from sernf_isaac.cli import apply_overrides, run_main
 from tasks.table.flags import table_parser
 
 ROOT = Path("runs/scissors_tape")
@@ -27,9 +27,11 @@ def main() -> None:
     )
     args, overrides = parser.parse_with_settings()
     from tasks.scissors_tape.table_task import SCISSORS_TAPE
-    from tasks.table.commands import carry_out
+    from tasks.table.commands import carry_out, variant_of
 
-    carry_out(SCISSORS_TAPE, args, overrides, ROOT)
+    variant = variant_of(SCISSORS_TAPE, args)
+    run = apply_overrides(variant.settings(args.seed), overrides)
+    carry_out(variant, run, args, ROOT)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """What a task's script does once its flags are read."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from sernf_isaac.cli import apply_overrides, print_settings
+from sernf_isaac.cli import print_settings
+from sernf_isaac.learning.online.in_memory import FourStageRun
 from tasks.table.comparison import Variant
 from tasks.table.demonstrations import record_demonstrations
 from tasks.table.evaluation import evaluate_files
@@ -16,21 +16,23 @@ from tasks.table.run import learn
 from tasks.table.task import TableTask
 
 
-def carry_out(
-    task: TableTask, args: argparse.Namespace, overrides: Sequence[str], root: Path
-) -> None:
+def variant_of(task: TableTask, args: argparse.Namespace) -> Variant:
+    """What the flags of `tasks.table.flags.table_parser` choose."""
+    data = (args.demonstrations, args.demonstrations_used, args.imitation_only, args.rollouts_of)
+    return Variant(task, args.kind, *data)
+
+
+def carry_out(variant: Variant, run: FourStageRun, args: argparse.Namespace, root: Path) -> None:
     """Do what the command line asks for.
 
     Args:
-        task: Which one.
+        variant: Of `variant_of`.
+        run: Its settings, those of the command line included.
         args: As `tasks.table.flags.table_parser` reads them.
-        overrides: Settings, as `group.key=value`.
         root: Where runs go.
     """
     torch.set_num_threads(1)
-    data = (args.demonstrations, args.demonstrations_used, args.imitation_only, args.rollouts_of)
-    variant = Variant(task, args.kind, *data)
-    run = apply_overrides(variant.settings(args.seed), overrides)
+    task = variant.task
     if args.print_config:
         print_settings(run)
     elif args.summary:

@@ -143,10 +143,10 @@ def test_scissors_that_nobody_holds_lie_still_and_open() -> None:
 
 def test_letting_go_in_the_air_ends_the_episode_as_a_failure() -> None:
     class Tired(ScissorsOperator):
-        """Opens the hand on the way to the tape."""
+        """Opens the hand beside the stand."""
 
         def _check(self, observation: dict[str, np.ndarray]) -> None:
-            self._legs = [replace(self._last, place=self._last.place - [0.1, 0, 0])]
+            self._legs = [replace(self._last, place=self._last.place + [-0.05, 0.15, 0])]
             self._legs.append(replace(self._legs[0], grasp=0.0, wait_s=0.5))
 
         def _begin(self, observation: dict[str, np.ndarray]) -> None:
