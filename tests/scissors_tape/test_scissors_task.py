@@ -146,7 +146,9 @@ def test_letting_go_in_the_air_ends_the_episode_as_a_failure() -> None:
         """Opens the hand beside the stand."""
 
         def _check(self, observation: dict[str, np.ndarray]) -> None:
-            self._legs = [replace(self._last, place=self._last.place + [-0.05, 0.15, 0])]
+            self._legs = [
+                replace(self._last, place=self._last.place + np.array([-0.05, 0.15, 0.0]))
+            ]
             self._legs.append(replace(self._legs[0], grasp=0.0, wait_s=0.5))
 
         def _begin(self, observation: dict[str, np.ndarray]) -> None:
