@@ -23,9 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-
-from sernf_isaac.data.episode import Array, Episode
+from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.store.archive import SCHEMA, write_archive
 from sernf_isaac.data.store.files import (
     FileRecord,
@@ -37,16 +35,10 @@ from sernf_isaac.data.store.files import (
 )
 from sernf_isaac.data.store.index import refresh_index
 from sernf_isaac.data.store.lock import InodeLock
+from sernf_isaac.data.store.open_episode import OpenEpisode
 from sernf_isaac.data.store.packed_images import FORMATS, RAW
-from sernf_isaac.data.store.steps import Ending, Step, StepLayout, episodes_from_log
-from sernf_isaac.data.store.wal import (
-    END,
-    MAGIC,
-    STEP,
-    LogWriter,
-    is_being_written,
-    read_log,
-)
+from sernf_isaac.data.store.steps import StepLayout, episodes_from_log
+from sernf_isaac.data.store.wal import MAGIC, is_being_written, read_log
 
 RECORD = "imports.json"
 """Beside `run.json`: where imported episodes come from, and what was noted about each."""
@@ -128,7 +120,7 @@ class RunWriter:
         self._lock.close()
         refresh_index(self.run)
 
-    def begin(self, layout: StepLayout) -> "OpenEpisode":
+    def begin(self, layout: StepLayout) -> OpenEpisode:
         """Open an episode that is logged step by step.
 
         Raises:
@@ -136,7 +128,12 @@ class RunWriter:
         """
         self._lock.check()
         eid = self._new_id()
-        self._open[eid] = OpenEpisode(self, eid, layout)
+        self._open[eid] = OpenEpisode(
+            self.run / "wal" / f"{eid}.wal",
+            layout,
+            commit=lambda episode, times_s: self._commit(eid, episode, times_s),
+            forget=lambda: self._open.pop(eid, None),
+        )
         return self._open[eid]
 
     def commit(self, episode: Episode) -> str:
@@ -248,76 +245,3 @@ class RunWriter:
             taken = self._commit_path(eid), self.run / "wal" / f"{eid}.wal"
             if not any(path.exists() for path in taken):
                 return eid
-
-
-class OpenEpisode:
-    """An episode that is still going on; made by `RunWriter.begin`."""
-
-    def __init__(self, writer: RunWriter, eid: str, layout: StepLayout) -> None:
-        self.eid, self.layout = eid, layout
-        self._writer = writer
-        self._rows: list[bytes] = []
-        self._times_s: list[float] = []
-        self._log = LogWriter(writer.run / "wal" / f"{eid}.wal", layout.to_dict())
-
-    def append(self, step: Step, time_s: float) -> None:
-        """Log one step; when this returns, killing the process does not lose it.
-
-        Args:
-            step: What happened.
-            time_s: When, on a clock that does not jump.
-
-        Raises:
-            ValueError: If the step does not fit the layout.
-            OSError: If the disk is full.
-        """
-        row = self.layout.pack(step)
-        self._log.append(STEP, row, time_s)
-        self._rows.append(row)
-        self._times_s.append(time_s)
-
-    def sync(self) -> None:
-        """Also survive a power failure; call about once a second from a side thread."""
-        self._log.sync()
-
-    def finish(
-        self,
-        outcome: str,
-        final_observation: Mapping[str, Array] | None = None,
-        planned: Array | None = None,
-    ) -> str:
-        """Commit the episode; when this returns it is safe. Returns its id.
-
-        Takes tens of milliseconds, so not while the robot needs commands.
-
-        Raises:
-            ValueError: If there are no steps, or the ending does not fit them.
-        """
-        empty = np.zeros((0, self.layout.action_dim), np.float32)
-        ending = Ending(outcome, final_observation or {}, empty if planned is None else planned)
-        log_path = self._log.path
-        episode = self._to_episode(ending)
-        self._log.append(END, ending.pack(), self._times_s[-1])
-        self._log.sync()  # it stays locked until it is gone
-        self._writer._commit(self.eid, episode, self._times_s)
-        log_path.unlink()
-        self._writer._open.pop(self.eid, None)
-        self.close()
-        return self.eid
-
-    def close(self) -> None:
-        """Leave the episode in its log, from which it is recovered; harmless when finished."""
-        self._log.close()
-
-    def _to_episode(self, ending: Ending) -> Episode:
-        if not self._rows:
-            raise ValueError(f"episode {self.eid} has no steps")
-        rows = np.frombuffer(b"".join(self._rows), np.float32).reshape(-1, self.layout.width)
-        return Episode.from_arrays(
-            self.layout.columns(rows)
-            | {f"final_observation.{k}": np.asarray(v) for k, v in ending.final_observation.items()}
-            | {"planned": np.asarray(ending.planned)},
-            policy=self.layout.policy,
-            outcome=ending.outcome,
-            is_offline=self.layout.is_offline,
-        )

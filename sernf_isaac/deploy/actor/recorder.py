@@ -13,8 +13,9 @@ from typing import Self
 import numpy as np
 
 from sernf_isaac.data.group_names import LOG
+from sernf_isaac.data.store.open_episode import OpenEpisode
 from sernf_isaac.data.store.steps import Step, StepLayout
-from sernf_isaac.data.store.writer import OpenEpisode, RunWriter
+from sernf_isaac.data.store.writer import RunWriter
 from sernf_isaac.deploy.protocols import Array
 
 POSE, SENT, TIMING = "log_pose", "log_sent", "log_timing"
