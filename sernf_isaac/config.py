@@ -133,8 +133,8 @@ class ImprovementConfig:
     """What is imitated beside seeking value: "offline" rows (paper, IV-D), or the rows of
     "successes", offline and online."""
     budget: float | None = None
-    """Instead of a fixed λ: by how many nats per number of a chunk held-out data may become less
-    likely. λ follows, from `imitation_weight` on. Null: λ stays (paper). Needs held-out data."""
+    """Instead of a fixed λ: how far the policy may go, as KL(first || now) in nats per number of a
+    chunk. λ follows, from `imitation_weight` on. Null: λ stays (paper). Needs held-out data."""
     scaled_value: bool = False
     """Divide the value to seek by its mean size in the batch, so that λ does not depend on the
     rewards' unit. Paper: no."""

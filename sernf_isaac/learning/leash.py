@@ -1,11 +1,17 @@
-"""How far reinforcement learning may take the policy from the data: a budget instead of a fixed λ.
+"""How far reinforcement learning may take the policy: a budget instead of a fixed λ.
 
 The same λ means another distance in every task, because it is weighed against rewards. A budget is
-that distance: the nats per number of a chunk by which data that nobody imitates may become less
-likely. λ follows by dual descent. The paper fixes λ (IV-E).
+that distance: the divergence KL(first || now) of the policy from the one that learning began with,
+in nats per number of a chunk, where held-out observations lead it. λ follows by dual descent. The
+paper fixes λ (IV-E).
+
+It is not the likelihood of held-out chunks that counts: a policy that imitates on loses that
+likelihood too, and a larger λ would then take it farther away.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -30,7 +36,7 @@ PAUSE = 3.0
 
 
 class Leash:
-    """λ, and how far the policy has gone.
+    """λ, and how far the policy has gone from where it began.
 
     Args:
         weight: λ to begin with; without a budget, for good.
@@ -41,13 +47,14 @@ class Leash:
         self._fixed, self._budget = weight, budget
         self._log_weight = torch.tensor(math.log(max(weight, 1e-3)))
         self._rows: ChunkBatch | None = None
-        self._noise, self._reference = torch.empty(0), torch.empty(0)
+        self._noise = torch.empty(0)
+        self._proposed, self._first = torch.empty(0), torch.empty(0)
         self._drift, self._updates = torch.zeros(()), 0
 
     def hold(self, rows: ChunkBatch) -> None:
         """Measure on these rows, which nobody imitates; scaled, and on the learner's device.
 
-        A measurement draws no random numbers: noise is the same each time.
+        A measurement draws no random numbers: noise and latents are the same each time.
         """
         draw = torch.Generator(rows.chunk.device).manual_seed(0)
         self._rows, self._noise = rows, normal(torch.empty_like(rows.chunk), draw)
@@ -82,7 +89,7 @@ class Leash:
         """How likely held-out chunks are [nats per number]; nothing where none are held out."""
         if self._rows is None or not has_likelihood(actor):
             return {}
-        return {HELD_OUT: float(self._log_prob(actor).mean())}
+        return {HELD_OUT: float(nats_per_number(actor, self._rows, self._noise).mean())}
 
     @torch.no_grad()
     def follow(self, actor: Actor) -> Metrics:
@@ -90,10 +97,12 @@ class Leash:
         self.check()
         if self._rows is None:
             return {}
-        if not len(self._reference):
-            self._reference = self._log_prob(actor)
+        if not len(self._first):
+            self._proposed = _proposals(actor, self._rows, self._noise)
+            self._first = _density(actor, self._rows, self._proposed)
         if self._updates % EVERY == 0:
-            self._drift = (self._reference - self._log_prob(actor)).mean()
+            now = _density(actor, self._rows, self._proposed)
+            self._drift = (self._first - now).mean()
             if self._budget is not None:
                 off = (self._drift / self._budget - 1.0).clamp(-1.0, 1.0)
                 self._log_weight = (self._log_weight + RATE * off).clamp(*RANGE)
@@ -106,7 +115,8 @@ class Leash:
         """What later measurements depend on, besides the rows."""
         return {
             "log_weight": self._log_weight.cpu(),
-            "reference": self._reference.cpu(),
+            "proposed": self._proposed.cpu(),
+            "first": self._first.cpu(),
             "drift": self._drift.cpu(),
             "updates": self._updates,
         }
@@ -115,13 +125,9 @@ class Leash:
         """Continue from `state_dict()`."""
         device = self._log_weight.device
         self._log_weight = state["log_weight"].to(device)
-        self._reference, self._drift = state["reference"].to(device), state["drift"].to(device)
+        self._proposed, self._first = (state[name].to(device) for name in ("proposed", "first"))
+        self._drift = state["drift"].to(device)
         self._updates = state["updates"]
-
-    def _log_prob(self, actor: Actor) -> Tensor:
-        """(B,) nats per number of the held-out chunks."""
-        assert self._rows is not None, "follow() has looked"
-        return nats_per_number(actor, self._rows, self._noise)
 
 
 def has_likelihood(actor: Actor) -> bool:
@@ -138,9 +144,31 @@ def nats_per_number(actor: Actor, rows: ChunkBatch, noise: Tensor) -> Tensor:
         rows: Scaled, on its device.
         noise: (B, H, A) standard normal; the same each time makes measurements comparable.
     """
+    return _density(actor, rows, rows.chunk + actor.flow.noise_std * noise)
+
+
+@torch.no_grad()
+def _proposals(actor: Actor, rows: ChunkBatch, latents: Tensor) -> Tensor:
+    """(B, H, A) what the policy would do there, one chunk per row."""
+    with _as_it_acts(actor):
+        context = actor.flow.context(actor.encoder(seen(rows.observation, rows.prefix)))
+        return actor.flow.decode(latents[:, None], context)[0][:, 0]
+
+
+@torch.no_grad()
+def _density(actor: Actor, rows: ChunkBatch, chunk: Tensor) -> Tensor:
+    """(B,) nats per number of these chunks where the rows are."""
+    with _as_it_acts(actor):
+        tokens = actor.encoder(seen(rows.observation, rows.prefix))
+        return actor.flow.log_prob(chunk, tokens) / chunk[0].numel()
+
+
+@contextmanager
+def _as_it_acts(actor: Actor) -> Iterator[None]:
+    """Without dropout, for a while."""
     was_training = actor.training
     actor.eval()
-    tokens = actor.encoder(seen(rows.observation, rows.prefix))
-    log_prob = actor.flow.log_prob(rows.chunk + actor.flow.noise_std * noise, tokens)
-    actor.train(was_training)
-    return log_prob / rows.chunk[0].numel()
+    try:
+        yield
+    finally:
+        actor.train(was_training)

@@ -1,7 +1,9 @@
 """The likelihood's budget: λ follows the distance from held-out data, and nothing else changes."""
 
 import copy
+import math
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 import torch
@@ -15,6 +17,17 @@ from sernf_isaac.learning.leash import EVERY, PAUSE, RATE, Leash
 from sernf_isaac.learning.offline.config import OfflineStages
 from sernf_isaac.learning.offline.data import OfflineSampler, fit_normalizer, held_out_names
 from sernf_isaac.learning.stages import IMITATION, OFFLINE
+from sernf_isaac.models.actor_critic import Actor
+from sernf_isaac.models.baselines.gaussian import GaussianPolicy
+from sernf_isaac.models.flow import FlowPolicy
+
+
+class FlatEncoder(torch.nn.Module):
+    """One token of one number."""
+
+    def forward(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
+        return observation["state"][:, None]
+
 
 MakeLearner = Callable[..., Learner]
 MakeBatch = Callable[..., ChunkBatch]
@@ -27,7 +40,7 @@ def with_budget(budget: float | None = 0.1, weight: float = 1.0) -> LearnerConfi
 
 def moved_away(learner: Learner, nats: float) -> None:
     """As if the policy had gone so many nats per number since it began."""
-    learner.leash._reference = learner.leash._reference + nats
+    learner.leash._first = learner.leash._first + nats
 
 
 def test_lambda_rises_beyond_the_budget_and_falls_within_it(make_learner, make_batch) -> None:
@@ -44,6 +57,26 @@ def test_lambda_rises_beyond_the_budget_and_falls_within_it(make_learner, make_b
         ratio = float(torch.as_tensor(leash.weight)) / before
         assert ratio == pytest.approx(torch.tensor(sign * RATE).exp().item(), rel=1e-4)
         assert metrics["actor/lambda"] == leash.weight
+
+
+def test_the_distance_is_the_divergence_from_the_first_policy() -> None:
+    """Two Gaussians of known means and widths, of which the divergence is known."""
+    policy = GaussianPolicy(1, 1, token_dim=1, width=4, dropout=0, noise_std=0)
+    torch.nn.init.zeros_(policy.moments.net[-1].weight)
+    bias = policy.moments.net[-1].bias
+    actor = Actor(FlatEncoder(), cast("FlowPolicy", policy))
+    nothing = torch.zeros(4096, 1, 1)
+    rows = ChunkBatch.for_imitation({"state": nothing[:, 0]}, nothing, ChunkSpec(1, 0, 1, 1.0, ()))
+    leash = Leash(1.0, None)
+    leash.hold(rows)
+    with torch.no_grad():
+        bias.copy_(torch.tensor([0.1, -2.0]))
+        leash.follow(actor)
+        bias.copy_(torch.tensor([0.2, -1.5]))
+    for _ in range(EVERY):
+        metrics = leash.follow(actor)
+    expected = 0.5 + (math.exp(-4.0) + 0.1**2) / (2 * math.exp(-3.0)) - 0.5
+    assert float(metrics["actor/drift"]) == pytest.approx(expected, rel=0.05)
 
 
 def test_at_the_budget_lambda_stays(make_learner, make_batch) -> None:
