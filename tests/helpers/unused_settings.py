@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(str(ROOT / package) for package in ("sernf_isaac", "tasks"))
 NO_READERS = ("__post_init__", "check", "refuse_unused", "_changes", "_kept_critics", "_require")
 """Functions that look at settings without using them."""
+OTHER_WORDS = {"likelihood_rows": "successes", "choice": "mean"}
+"""What settings that are words may be, besides their defaults."""
 
 
 def unused_settings(run: object, use: Callable[[], object]) -> list[str]:
@@ -87,7 +89,7 @@ def _is_refused(run: object, key: str) -> bool:
     elif isinstance(value, int | float):
         changed = value + 1 if isinstance(value, int) else 0.5 * value + 0.01
     else:
-        changed = 1 if value is None else value
+        changed = 1 if value is None else OTHER_WORDS.get(_last(key), value)
     try:
         apply_overrides(run, [f"{key}={changed}"])
     except ValueError as error:

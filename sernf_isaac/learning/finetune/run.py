@@ -34,6 +34,7 @@ FOLDER = "learner"
 """In the run's folder: resume point, metrics and settings."""
 SIMULATED_FILE = "simulated.pt"
 """In there: the copy of the simulated episodes that the learner began with."""
+NO_BUDGET = "no data are held out of what is imitated here; imitation_weight is a fixed λ"
 
 
 @dataclass
@@ -101,6 +102,7 @@ class FinetuneRun:
             "fine-tuning takes networks and dropout of the run's first policy and imitates within "
             "the stages that have a critic",
         )
+        refuse_unused(self.learner, ("improvement.budget",), NO_BUDGET)
 
     def legs(self) -> list[Leg]:
         """One leg per iteration."""

@@ -10,6 +10,7 @@ from sernf_isaac.config import (
     OptimizerConfig,
     refuse_unused,
 )
+from sernf_isaac.learning.finetune.run import NO_BUDGET
 from sernf_isaac.learning.online.polishing import PolishPlan
 from sernf_isaac.run_folder import load_settings
 from tasks.assets import DEFAULT_STUDENT
@@ -57,6 +58,7 @@ class PolishRun:
             ("policy", "optimizer.imitation_learning_rate"),
             "networks and dropout are those of the student, which is not distilled any further",
         )
+        refuse_unused(self.learner, ("improvement.budget",), NO_BUDGET)
 
 
 def preset(name: str) -> PolishRun:
