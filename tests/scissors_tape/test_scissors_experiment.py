@@ -1,5 +1,6 @@
 """The whole experiment with scissors, tiny: all stages run, and a finished run is not run again."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,13 @@ def test_all_stages_run_and_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     folder = tmp_path / "seed_0"
     first = Experiment(SCISSORS_TAPE, run, shown, folder, rollouts=0, episodes=TESTS)
     assert list(first.go()) == ["imitation", "warm_up", "offline"]
-    on = {"rollouts": SCISSORS_TAPE.rollouts_per_round, "episodes": TESTS}
-    trials = Experiment(SCISSORS_TAPE, run, shown, folder, **on).go()
+    rollouts = SCISSORS_TAPE.rollouts_per_round
+    on = partial(Experiment, SCISSORS_TAPE, run, shown, folder, rollouts=rollouts, episodes=TESTS)
+    trials = on().go()
     assert set(trials) == {"imitation", "warm_up", "offline", "online"}  # what was known is sorted
     assert all(len(stage) == TESTS for stage in trials.values())
     state = (folder / "online_state.pt").read_bytes()
-    assert Experiment(SCISSORS_TAPE, run, shown, folder, **on).go() == trials
+    assert on().go() == trials
     assert (folder / "online_state.pt").read_bytes() == state
 
     result = load_result(folder)
