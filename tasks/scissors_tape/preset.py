@@ -11,7 +11,7 @@ from tasks.scissors_tape.definition import TASK
 IMITATION_STEPS = 3_000
 """Twice the duck's, for more than twice its data."""
 UPDATES_PER_STEP = 0.5
-"""About 1,000 after every ten rollouts; the paper has 500 (App. B)."""
+"""500 to 1,500 after ten rollouts of 100 to 300 steps; the paper has 500 (App. B)."""
 
 
 def offline_run() -> OfflineRun:
