@@ -3,6 +3,7 @@
 import copy
 import functools
 import gc
+import os
 from collections.abc import Callable, Iterator
 
 import mujoco
@@ -37,6 +38,16 @@ def fixed_seeds() -> Iterator[None]:
     np.random.seed(0)  # for libraries that still use it
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """What a script in this process puts into its environment ends with its test."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @functools.cache
