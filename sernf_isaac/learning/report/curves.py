@@ -24,7 +24,7 @@ class Curves:
     held_out: Curve
     """Of those that nobody imitates."""
     drift: Curve
-    """Nats per number by which held-out chunks have become less likely since stage III began."""
+    """Divergence of the policy from the one that stage III began with [nats per number]."""
     weight: Curve
     """λ, where it follows a budget."""
     budget: float | None

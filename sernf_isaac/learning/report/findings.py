@@ -133,7 +133,7 @@ def imitated_too_long(curves: Curves) -> Finding | None:
 
 
 def left_budget(curves: Curves) -> Finding | None:
-    """The policy is farther from the data than it was allowed."""
+    """The policy is farther from where stage III began than it was allowed."""
     if curves.budget is None or OFFLINE.name not in curves.stages:
         return None
     drift = [value for _, value in curves.of_stage(curves.drift, OFFLINE.name)]
@@ -144,8 +144,8 @@ def left_budget(curves: Curves) -> Finding | None:
         return None
     paused = " That is so far that it only imitates." if now > PAUSE * curves.budget else ""
     return Finding(
-        f"The policy left its budget: held-out chunks are {now:.3g} nats per number less likely "
-        f"than when stage III began, allowed are {curves.budget:g}.{paused}",
+        f"The policy left its budget: it is {now:.3g} nats per number away from where stage III "
+        f"began, allowed are {curves.budget:g}.{paused}",
         "Take a lower learner.optimizer.rl_learning_rate, a higher "
         "learner.improvement.imitation_weight to begin with, or a larger budget.",
     )

@@ -145,16 +145,16 @@ def _calibration(found: Measurements) -> Section:
 
 
 def _leash(found: Measurements) -> Section:
-    curves, title = found.curves, "Distance from the data"
+    curves, title = found.curves, "Distance from where stage III began"
     if not curves.drift:
         text = (
-            "Measured in stage III, on held-out data (held_out_share). "
+            "Measured in stage III, at held-out observations (held_out_share). "
             "learner.improvement.budget sets how far the policy may go."
         )
         return Section(title, text)
     text = (
-        "Drift is by how much held-out chunks have become less likely since stage III began. λ "
-        "rises while drift is above the budget, and falls below it."
+        "Drift is the divergence KL(first || now) of the policy from the one that stage III began "
+        "with, at held-out observations. λ rises while drift is above the budget, and falls below."
     )
     budget = "none; λ stays" if curves.budget is None else _nats(curves.budget)
     numbers = [("budget", budget), ("drift, at the end", _nats(curves.drift[-1][1]))]
