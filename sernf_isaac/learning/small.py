@@ -1,6 +1,7 @@
-"""What the small presets of simulated tasks share, so that no task has a λ of its own.
+"""What the small presets of simulated tasks share: a flow that is cheap for its sharpness, more
+critics, and what is imitated beside seeking value.
 
-Measured on the simulated duck (docs/results/imitation.md); the other tasks take it as it is.
+Chosen on the simulated duck (docs/results/imitation.md); two doors take it as it is.
 """
 
 from typing import Any
@@ -16,10 +17,9 @@ their time."""
 CRITICS: dict[str, Any] = {"ensemble": 4}
 """Of `CriticConfig`: more of them disagree where they know little, and the least one counts."""
 HELD_OUT_SHARE = 0.1
-BUDGET: dict[str, Any] = {
-    "budget": 0.1,
+IMPROVEMENT: dict[str, Any] = {
     "likelihood_rows": "successes",
     "scaled_value": True,
     "target_critics": 2,
 }
-"""Of `ImprovementConfig`."""
+"""Of `ImprovementConfig`; how far the policy may go is the task's own."""

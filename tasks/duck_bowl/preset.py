@@ -7,7 +7,7 @@ from sernf_isaac.learning.offline.config import as_baseline
 from sernf_isaac.learning.offline.run import OfflineRun
 from sernf_isaac.learning.online.in_memory import FourStageRun
 from sernf_isaac.learning.online.training import OnlineSchedule
-from sernf_isaac.learning.small import BUDGET, CRITICS, HELD_OUT_SHARE, SMALL_FLOW
+from sernf_isaac.learning.small import CRITICS, HELD_OUT_SHARE, IMPROVEMENT, SMALL_FLOW
 from sernf_isaac.models.architecture import ActConfig, FlowMatchingConfig
 from tasks.duck_bowl.definition import TASK
 from tasks.manipulation.settings import SPEC, real_robot_run
@@ -53,7 +53,7 @@ def simulated(seed: int, kind: str = "flow") -> FourStageRun:
         policy,
         critic,
         config.OptimizerConfig(imitation_learning_rate=2e-3, rl_learning_rate=5e-4),
-        config.ImprovementConfig(candidates=4, sigma=0.3, imitation_weight=1.0, **BUDGET),
+        config.ImprovementConfig(candidates=4, sigma=0.3, imitation_weight=5.0, **IMPROVEMENT),
     )
     run = FourStageRun(
         seed=seed,
@@ -68,7 +68,7 @@ def simulated(seed: int, kind: str = "flow") -> FourStageRun:
         learner=learner,
         save_every=500,
         # 15 rollouts in 3 rounds; the number of steps only bounds them.
-        online=OnlineSchedule(15 * 200, updates_per_step=0.6, candidates=4),
+        online=OnlineSchedule(15 * 200, updates_per_step=0.1, candidates=4),
     )
     return _as(run, kind)
 

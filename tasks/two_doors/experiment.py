@@ -15,7 +15,7 @@ from sernf_isaac.learning.acting import act
 from sernf_isaac.learning.online.in_memory import FourStageRun, FourStages, Milestone, Problem
 from sernf_isaac.learning.online.rollout import collect
 from sernf_isaac.learning.online.training import OnlineSchedule
-from sernf_isaac.learning.small import BUDGET, CRITICS, HELD_OUT_SHARE, SMALL_FLOW
+from sernf_isaac.learning.small import CRITICS, HELD_OUT_SHARE, IMPROVEMENT, SMALL_FLOW
 from sernf_isaac.models.architecture import Architecture
 from tasks.two_doors.demonstrator import Demonstrator
 from tasks.two_doors.environment import ACTION_DIM, FEATURES, STATE_LIMIT, TwoDoors
@@ -33,7 +33,9 @@ def settings() -> FourStageRun:
     sizes = {"token_dim": 32, "num_heads": 2, "num_layers": 2, "feedforward": 64, "dropout": 0}
     critic = config.CriticConfig(support=(0, 1), **sizes, **CRITICS)
     rates = config.OptimizerConfig(imitation_learning_rate=2e-3, rl_learning_rate=1e-3)
-    improvement = config.ImprovementConfig(candidates=8, imitation_weight=0.3, **BUDGET)
+    improvement = config.ImprovementConfig(
+        candidates=8, imitation_weight=0.3, budget=0.1, **IMPROVEMENT
+    )
     return FourStageRun(
         batch_size=128,
         rl_batch_size=128,
