@@ -11,6 +11,7 @@ import pytest
 from sernf_isaac.data.store.reader import RunReader
 
 orca_core = pytest.importorskip("orca_core", reason="needs the extra 'hand'")
+pytestmark = pytest.mark.slow
 
 MODELS = Path(orca_core.__file__).parent / "models/v2"
 KINDS = ("", "joint-", "touch-", "full-")
