@@ -24,7 +24,8 @@ def student_simulator(
     seed: int,
     device: torch.device | str = "cpu",
     threads: int | None = None,
-    **of_twin: bool,
+    teacher_sensed: bool = True,
+    auto_reset: bool = True,
 ) -> Simulated:
     """N environments with the student's observation groups.
 
@@ -39,7 +40,8 @@ def student_simulator(
         seed: Of every draw.
         device: Of Isaac Lab.
         threads: Physics threads of the twin.
-        of_twin: What only the twin can do otherwise: `teacher_sensed`, `auto_reset`.
+        teacher_sensed: As of `CubeSpinTwin`; in Isaac Lab the task says it.
+        auto_reset: As of `CubeSpinTwin`; Isaac Lab always resets.
 
     Raises:
         ValueError: For an unknown simulator, or as `physics_with_latency`.
@@ -53,7 +55,8 @@ def student_simulator(
             threads=threads,
             student=True,
             constants=constants,
-            **of_twin,
+            teacher_sensed=teacher_sensed,
+            auto_reset=auto_reset,
         )
     if sim != "isaac":
         raise ValueError(f"sim must be 'twin' or 'isaac', not '{sim}'")

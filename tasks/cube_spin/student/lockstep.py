@@ -18,6 +18,17 @@ QUARTER_RAD = math.pi / 2
 class Simulated(EpisodeEnv, Protocol):
     """What either simulator also tells."""
 
+    max_episode_length: int
+    """Steps."""
+
+    @property
+    def episode_length_buf(self) -> Tensor:
+        """(N,) steps of the current episodes; may be set, to be somewhere within them."""
+        ...
+
+    @episode_length_buf.setter
+    def episode_length_buf(self, value: Tensor) -> None: ...
+
     @property
     def state(self) -> TaskState:
         """The truth after the last step."""
