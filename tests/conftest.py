@@ -12,6 +12,7 @@ import pytest
 import torch
 from first_hand import V1
 
+from sernf_isaac.flags import HAND_DESCRIPTION
 from tasks.cube_spin.config import TaskConfig, tuned_task
 from tasks.cube_spin.grasps import GraspBank, load_grasps
 from tasks.cube_spin.physics import RANDOMIZED, Physics
@@ -41,13 +42,13 @@ def fixed_seeds() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def same_environment() -> Iterator[None]:
-    """What a script in this process puts into its environment ends with its test."""
-    before = dict(os.environ)
+def no_description_left() -> Iterator[None]:
+    """The hand's description that a script puts into the environment ends with its test."""
+    before = os.environ.get(HAND_DESCRIPTION)
     yield
-    for name in os.environ.keys() - before.keys():
-        del os.environ[name]
-    os.environ.update(before)
+    os.environ.pop(HAND_DESCRIPTION, None)
+    if before is not None:
+        os.environ[HAND_DESCRIPTION] = before
 
 
 @functools.cache

@@ -41,7 +41,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reported(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "reported"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in a test, whose weights are compared with these
     offline.train(a_run(store), folder, report=True)
+    torch.set_num_threads(threads)
     return folder
 
 
