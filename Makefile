@@ -27,12 +27,8 @@ demo: $(CORE_STAMP)  ## The whole story in six minutes: teacher, student, fine-t
 test: $(CORE_STAMP)  ## The test suite: CPU only, about five minutes
 	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
-LONG := $(addprefix tests/,test_examples.py test_documents.py test_packaging.py \
-  sernf_isaac/models/test_flow_fit.py sernf_isaac/learning/offline/test_offline.py \
-  sernf_isaac/sweep/test_engines.py cube_spin/eyes/test_rendering_on_engines.py \
-  cube_spin/hand/test_orca_mock_sessions.py)
 test-long: $(CORE_STAMP)  ## What takes longer: examples, notebook, the documents' commands, kills, Ray
-	@$(PYTHON) -m pytest -m "slow and not sim and not gpu" $(LONG)
+	@$(PYTHON) -m pytest -m "slow and not sim and not gpu"
 
 test-sim: $(ISAAC_STAMP)  ## The tests that start Isaac Lab (kit-less, CPU)
 	@$(PYTHON) -m pytest -m sim tests/sim

@@ -46,6 +46,8 @@ class Wave:  # stands for a `WorkerPolicy`: is asked for a chunk, hands it out o
 if __name__ == "__main__":
     sernf.create_run(folder := sys.argv[1], {"task": "mine", "control_rate_hz": 20.0})
     setup = sernf.HandSetup(MyDriver, HAND, open_pose=(0.0, 0.0))
+    length = sernf.RunnerSettings(max_episode_s=2.0, counts_turns=False)
+    play = sernf.run_episode  # imported now: a hand that is READY waits for signs of life
     with sernf.HandProcess(setup) as hand, sernf.RunWriter(folder, "actor") as writer:
         beside = (sernf.Unattended(hand.clear, print), sernf.MonotonicClock())
         station = sernf.Station(hand, HAND, Wave(), Pose(), Task(), *beside)
@@ -53,8 +55,6 @@ if __name__ == "__main__":
         while hand.state().state is not sernf.State.READY:
             hand.alive()  # a sign of life
             time.sleep(0.02)
-        length = sernf.RunnerSettings(max_episode_s=2.0, counts_turns=False)
-        result = sernf.run_episode(station, length, writer, spec=SPEC, policy_name="wave")
-        print(
-            f"{result.steps} steps, {result.underruns} late, index {hand.state().joint_pos[1]:.2f}"
-        )
+        result = play(station, length, writer, spec=SPEC, policy_name="wave")
+        index = hand.state().joint_pos[1]
+        print(f"{result.steps} steps, {result.underruns} late, index {index:.2f}")
