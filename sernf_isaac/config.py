@@ -141,8 +141,6 @@ class ImprovementConfig:
     target_critics: int | None = None
     """The least of so many critics, drawn anew for each update, counts in targets. Null: of all
     (paper)."""
-    choice: str = "min"
-    """What of the critics' values ranks candidates: their "min" (paper) or "mean"."""
 
 
 @dataclass
@@ -176,9 +174,8 @@ class LearnerConfig:
             "improvement.likelihood",
             improvement.likelihood,
         )
-        rows, choice = improvement.likelihood_rows, improvement.choice
+        rows = improvement.likelihood_rows
         _require(rows in ("offline", "successes"), "improvement.likelihood_rows", rows)
-        _require(choice in ("min", "mean"), "improvement.choice", choice)
         budget, drawn = improvement.budget, improvement.target_critics
         _require(budget is None or budget > 0.0, "improvement.budget", budget)
         enough = drawn is None or 1 <= drawn <= critic.ensemble

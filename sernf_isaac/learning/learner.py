@@ -246,7 +246,6 @@ class Learner:
                 candidates=improvement.candidates,
                 sigma=self._sigma,
                 generator=self._draws,
-                rank=improvement.choice,
             )
         self.actor.train()
         return choice

@@ -107,9 +107,8 @@ class Leash:
                 off = (self._drift / self._budget - 1.0).clamp(-1.0, 1.0)
                 self._log_weight = (self._log_weight + RATE * off).clamp(*RANGE)
         self._updates += 1
-        weight = self._log_weight.exp() if self._budget is not None else None
-        known = {"actor/drift": self._drift, "actor/lambda": weight}
-        return {name: value for name, value in known.items() if value is not None}
+        told = {"actor/drift": self._drift}
+        return told if self._budget is None else told | {"actor/lambda": self._log_weight.exp()}
 
     def state_dict(self) -> dict:
         """What later measurements depend on, besides the rows."""

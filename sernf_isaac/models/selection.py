@@ -34,7 +34,6 @@ def choose_by_value(
     candidates: int,
     sigma: float,
     generator: Source = None,
-    rank: str = "min",
     members: Tensor | None = None,
 ) -> Choice:
     """The candidate with the greatest minimum over critics (Alg. 2).
@@ -45,11 +44,10 @@ def choose_by_value(
         candidates: K chunks per observation.
         sigma: Standard deviation of the latent.
         generator: Of the latents.
-        rank: "min" over critics, or their "mean".
         members: Numbers of the critics that count; None: all.
     """
     latents = flow.draw_latents(context, candidates, sigma, generator)
-    return best_by_value(flow, critic, context, critic_tokens, latents, rank=rank, members=members)
+    return best_by_value(flow, critic, context, critic_tokens, latents, members=members)
 
 
 def best_by_value(
@@ -59,14 +57,13 @@ def best_by_value(
     critic_tokens: Tensor,
     latents: Tensor,
     *,
-    rank: str = "min",
     members: Tensor | None = None,
 ) -> Choice:
     """The same, of candidates that are given by their latents (B, K, H, A)."""
     chunks, _ = flow.decode(latents, context)  # (B, K, H, A)
     each = critic.value_of_candidates(chunks, critic_tokens)  # (E, B, K)
     each = each if members is None else each[members]
-    values = each.amin(dim=0) if rank == "min" else each.mean(dim=0)
+    values = each.amin(dim=0)
     value, winner = values.max(dim=1)
     rows = torch.arange(len(winner), device=winner.device)
     return Choice(chunks[rows, winner], latents[rows, winner], value, values)

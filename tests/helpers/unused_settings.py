@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(str(ROOT / package) for package in ("sernf_isaac", "tasks"))
 NO_READERS = ("__post_init__", "check", "refuse_unused", "_changes", "_kept_critics", "_require")
 """Functions that look at settings without using them."""
-OTHER_WORDS = {"likelihood_rows": "successes", "choice": "mean"}
+OTHER_WORDS = {"likelihood_rows": "successes"}
 """What settings that are words may be, besides their defaults."""
 
 

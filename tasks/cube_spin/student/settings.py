@@ -76,7 +76,7 @@ class StudentRun:
         if not self.reflex.bound:
             refuse_unused(self.reflex, ("width",), "reflex.bound is 0", group="reflex")
         reinforcement = ("candidates", "target_candidates", "polyak", "imitation_weight")
-        reinforcement += ("likelihood_rows", "budget", "scaled_value", "target_critics", "choice")
+        reinforcement += ("likelihood_rows", "budget", "scaled_value", "target_critics")
         refuse_unused(
             self.learner,
             ("optimizer.rl_learning_rate", *(f"improvement.{name}" for name in reinforcement)),

@@ -213,29 +213,6 @@ def test_targets_may_take_the_least_of_some_critics_only(
     assert found == {1.0, 2.0}, "one critic counts for all rows of an update, then another"
 
 
-def test_candidates_may_be_ranked_by_the_mean_of_the_critics(
-    make_learner: MakeLearner, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    learner, batch = make_learner(), make_batch(2)
-    context = learner.actor.flow.context(
-        learner.actor.encoder(seen(batch.observation, batch.prefix))
-    )
-    values = torch.tensor([[0.0, 3.0], [10.0, 4.0]])[:, None]  # (E, 1, K)
-    monkeypatch.setattr(
-        learner.critics.critic, "value_of_candidates", lambda *_: values.expand(-1, 2, -1)
-    )
-    chosen = {
-        rank: choose_by_value(
-            *(learner.actor.flow, learner.critics.critic, context, torch.empty(0)),
-            candidates=2,
-            sigma=0.7,
-            rank=rank,
-        ).value.tolist()
-        for rank in ("min", "mean")
-    }
-    assert chosen == {"min": [3.0, 3.0], "mean": [5.0, 5.0]}
-
-
 def test_imitation_raises_the_likelihood(make_learner: MakeLearner, make_batch: MakeBatch) -> None:
     learner, batch = make_learner(), make_batch(64)
     batch.chunk = 0.3 * batch.observation["state"][:, None, :2].expand(-1, 4, -1)
