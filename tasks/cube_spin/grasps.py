@@ -20,14 +20,14 @@ from tasks.orca.names import MIRRORS
 class GraspBank:
     """M settled grasps; frames as in `terms.py`."""
 
-    joint_pos: Tensor  # (M, 17) [rad]
-    joint_target: Tensor  # (M, 17) [rad]
+    joint_pos: Tensor  # (M, A) [rad]
+    joint_target: Tensor  # (M, A) [rad]
     cube_pos: Tensor  # (M, 3) [m]
     cube_quat: Tensor  # (M, 4)
 
     @property
     def mean_target(self) -> Tensor:
-        """Mean joint target (17,): the centre of grasp-centred actions."""
+        """Mean joint target (A,): the centre of grasp-centred actions."""
         return self.joint_target.mean(dim=0)
 
     def __len__(self) -> int:
@@ -94,12 +94,13 @@ def task_constants(config: TaskConfig, bank: GraspBank | None = None) -> TaskCon
     """
     lower, upper = joint_limits(hand := load_hand(config.hand))
     bank = bank or load_grasps(hand)
-    centre, scale = terms.action_centre_and_scale(config.action, lower, upper, bank.mean_target)
+    wrist, target = torch.tensor(hand.is_wrist), bank.mean_target
+    centre, scale = terms.action_centre_and_scale(config.action, lower, upper, target, wrist)
     return TaskConstants(lower, upper, torch.tensor(hand.grasp_point_m), centre, scale)
 
 
 def joint_limits(hand: Hand) -> tuple[Tensor, Tensor]:
-    """A hand's lower and upper joint limits (17,) [rad], float32."""
+    """A hand's lower and upper joint limits (A,) [rad], float32."""
     lower, upper = hand.lower_rad, hand.upper_rad
     return torch.tensor(lower).float(), torch.tensor(upper).float()
 

@@ -6,10 +6,14 @@ from torch import Tensor
 from tasks.cube_spin import rotations, world_terms
 from tasks.cube_spin.config import ObservationConfig
 from tasks.cube_spin.terms import TaskConstants, TaskState
+from tasks.orca.description import Hand
+
+POSE_SIZE = 7
+"""Numbers of the cube's pose, which end each row of a student's history."""
 
 
 def normalised_joints(joint_pos: Tensor, constants: TaskConstants) -> Tensor:
-    """Joint angles (N, 17) mapped from the nominal limits to [-1, 1]."""
+    """Joint angles (N, A) mapped from the nominal limits to [-1, 1]."""
     span = constants.joint_upper - constants.joint_lower
     return 2.0 * (joint_pos - constants.joint_lower) / span - 1.0
 
@@ -46,25 +50,27 @@ def teacher_observations(
     return terms
 
 
-def observation_sizes(config: ObservationConfig) -> dict[str, int]:
+def observation_sizes(config: ObservationConfig, hand: Hand) -> dict[str, int]:
     """Terms of `teacher_observations` in order, and how many numbers each has."""
-    sizes = {"joint_pos": 17, "joint_vel": 17, "cube_pos": 3, "cube_quat": 4, "cube_lin_vel": 3}
-    sizes |= {"cube_ang_vel": 3, "command": 1, "previous_action": 17, "joint_command": 17}
+    joints = hand.num_joints
+    sizes = {"joint_pos": joints, "joint_vel": joints}
+    sizes |= {"cube_pos": 3, "cube_quat": 4, "cube_lin_vel": 3, "cube_ang_vel": 3, "command": 1}
+    sizes |= {"previous_action": joints, "joint_command": joints}
     sizes |= {"support_left": 1}
     if config.fingertips:
-        sizes["tip_to_cube"] = 15
+        sizes["tip_to_cube"] = 3 * hand.num_fingertips
     if config.mean_spin:
         sizes["mean_spin"] = 1
     if config.earlier_targets:
-        sizes["earlier_targets"] = 34
+        sizes["earlier_targets"] = 2 * joints
     if config.world:
         sizes["world"] = world_terms.SIZE
     return sizes
 
 
-def command_column(config: ObservationConfig) -> int:
+def command_column(config: ObservationConfig, hand: Hand) -> int:
     """Where the commanded spin stands among the teacher's observations."""
-    sizes = observation_sizes(config)
+    sizes = observation_sizes(config, hand)
     return sum(list(sizes.values())[: list(sizes).index("command")])
 
 
@@ -72,8 +78,8 @@ def student_observations(state: TaskState, constants: TaskConstants) -> tuple[Te
     """What the student sees of one step (paper F.3, Fig. 7).
 
     Returns:
-        `history` (N, 24): joints 17 [rad], cube position 3 [m], rotation 4; one row of the history;
-        `current` (N, 35): previous action 17, joint command 17 [rad], goal 1 [rad/s].
+        `history` (N, A + 7): joints A [rad], cube position 3 [m], rotation 4; one row of the
+        history; `current` (N, 2 A + 1): previous action A, joint command A [rad], goal 1 [rad/s].
     """
     quat = state.cube_quat * torch.where(state.cube_quat[:, 3:] < 0, -1.0, 1.0)
     history = torch.cat([state.joint_pos, state.cube_pos - constants.cube_origin, quat], dim=1)

@@ -19,12 +19,14 @@ class SensorModel:
     a small rotation vector, so they stay unit quaternions.
     """
 
-    def __init__(self, num_envs: int, physics: Physics, generator: torch.Generator) -> None:
+    def __init__(
+        self, num_envs: int, num_joints: int, physics: Physics, generator: torch.Generator
+    ) -> None:
         self.physics, self._generator, device = physics, generator, generator.device
         self._longest = int(physics.observation_delay_steps[1])
         self._delay = torch.zeros(num_envs, dtype=torch.long, device=device)
         self._poses = torch.zeros(self._longest + 1, num_envs, 7, device=device)  # newest first
-        self._joint_bias = torch.zeros(num_envs, 17, device=device)
+        self._joint_bias = torch.zeros(num_envs, num_joints, device=device)
         self._position_bias = torch.zeros(num_envs, 3, device=device)
         self._rotation_bias = torch.zeros(num_envs, 3, device=device)
         self._fresh = torch.ones(num_envs, dtype=torch.bool, device=device)
@@ -33,7 +35,7 @@ class SensorModel:
         """Draw delay and offsets of environments `envs` (K,) anew."""
         count = len(envs)
         self._delay[envs] = self._sample("observation_delay_steps", (count,)).long()
-        self._joint_bias[envs] = self._spread("joint_bias_rad", (count, 17))
+        self._joint_bias[envs] = self._spread("joint_bias_rad", (count, self._joint_bias.shape[1]))
         self._position_bias[envs] = self._spread("cube_position_bias_m", (count, 3))
         self._rotation_bias[envs] = self._spread("cube_rotation_bias_rad", (count, 3))
         self._fresh[envs] = True

@@ -25,23 +25,23 @@ from tasks.cube_spin.config import (
 class TaskState:
     """All that observations, rewards and terminations may look at after one control step."""
 
-    joint_pos: Tensor  # (N, 17) [rad]
-    joint_vel: Tensor  # (N, 17) [rad/s]
+    joint_pos: Tensor  # (N, A) [rad]
+    joint_vel: Tensor  # (N, A) [rad/s]
     cube_pos: Tensor  # (N, 3)
     cube_quat: Tensor  # (N, 4)
     cube_lin_vel: Tensor  # (N, 3)
     cube_ang_vel: Tensor  # (N, 3) [rad/s], world axes
-    tip_pos: Tensor  # (N, 5, 3), thumb first
-    joint_target: Tensor  # (N, 17) smoothed target the servos follow
-    action: Tensor  # (N, 17) newest action, as the policy gave it
-    previous_action: Tensor  # (N, 17)
-    joint_acc: Tensor  # (N, 17) [rad/s^2], finite difference over the control step
+    tip_pos: Tensor  # (N, F, 3), thumb first
+    joint_target: Tensor  # (N, A) smoothed target the servos follow
+    action: Tensor  # (N, A) newest action, as the policy gave it
+    previous_action: Tensor  # (N, A)
+    joint_acc: Tensor  # (N, A) [rad/s^2], finite difference over the control step
     spin: Tensor  # (N, 3) mean angular velocity over the control step, from the rotation difference
     previous_spin: Tensor  # (N, 3)
     mean_spin: Tensor  # (N,) running mean of the vertical spin
     command: Tensor  # (N,) commanded vertical spin [rad/s]
     support_left_s: Tensor  # (N,) time until the platform leaves
-    earlier_targets: Tensor  # (N, 2, 17) smoothed targets of the two steps before, newest first
+    earlier_targets: Tensor  # (N, 2, A) smoothed targets of the two steps before, newest first
     world: Tensor  # (N, W) parameters of the world, scaled (`world_terms.py`)
 
     def replaced(self, where: Tensor, other: "TaskState") -> "TaskState":
@@ -60,42 +60,42 @@ class TaskState:
 class TaskConstants:
     """Vectors every term needs; the same on both simulators."""
 
-    joint_lower: Tensor  # (17,) nominal limits [rad]
-    joint_upper: Tensor  # (17,)
+    joint_lower: Tensor  # (A,) nominal limits [rad]
+    joint_upper: Tensor  # (A,)
     cube_origin: Tensor  # (3,)
-    action_centre: Tensor  # (17,) [rad]
-    action_scale: Tensor  # (17,) [rad per unit action]
+    action_centre: Tensor  # (A,) [rad]
+    action_scale: Tensor  # (A,) [rad per unit action]
 
 
 # Actions ------------------------------------------------------------------------------------------
 
 
 def action_centre_and_scale(
-    config: ActionConfig, lower: Tensor, upper: Tensor, grasp_target: Tensor
+    config: ActionConfig, lower: Tensor, upper: Tensor, grasp_target: Tensor, is_wrist: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Centre and scale (17,) of the action for the chosen mode; the wrist comes first."""
+    """Centre and scale (A,) of the action for the chosen mode; wrists (A,) bool move less."""
     if config.mode == "limits":
         return (lower + upper) / 2, (upper - lower) / 2
     scale = torch.full_like(grasp_target, config.finger_scale_rad)
-    scale[0] = config.wrist_scale_rad
+    scale[is_wrist] = config.wrist_scale_rad
     return grasp_target.clone(), scale
 
 
 def targets_of(action: Tensor, constants: TaskConstants) -> Tensor:
-    """The joint targets (N, 17) [rad] that actions (N, 17) ask for, within the limits."""
+    """The joint targets (N, A) [rad] that actions (N, A) ask for, within the limits."""
     wanted = constants.action_centre + constants.action_scale * action
     return wanted.clamp(constants.joint_lower, constants.joint_upper)
 
 
 def actions_of(target: Tensor, constants: TaskConstants) -> Tensor:
-    """Actions (N, 17) that ask for joint targets (N, 17) [rad]: the inverse, within the limits."""
+    """Actions (N, A) that ask for joint targets (N, A) [rad]: the inverse, within the limits."""
     return (target - constants.action_centre) / constants.action_scale
 
 
 def joint_targets(
     action: Tensor, previous_target: Tensor, constants: TaskConstants, smoothing: float
 ) -> Tensor:
-    """Smoothed joint targets (N, 17) of an action (N, 17): EMA of the clamped command (F.4b)."""
+    """Smoothed joint targets (N, A) of an action (N, A): EMA of the clamped command (F.4b)."""
     return torch.lerp(previous_target, targets_of(action, constants), smoothing)
 
 
@@ -124,7 +124,7 @@ def time_left(total_s: Tensor, passed_s: Tensor | float) -> Tensor:
 
 
 def remembered_targets(before: TaskState) -> Tensor:
-    """`earlier_targets` (N, 2, 17) of the step after `before`."""
+    """`earlier_targets` (N, 2, A) of the step after `before`."""
     return torch.stack([before.joint_target, before.earlier_targets[:, 0]], dim=1)
 
 
@@ -179,7 +179,7 @@ def angular_acceleration(state: TaskState, _: TaskConstants, config: RewardConfi
 
 def reaching(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
     """Table III, reaching object: mean exponential kernel on the fingertip distances."""
-    distance = (state.tip_pos - state.cube_pos[:, None]).norm(dim=2)  # (N, 5)
+    distance = (state.tip_pos - state.cube_pos[:, None]).norm(dim=2)  # (N, F)
     return torch.exp(-distance / config.reaching_width_m).mean(dim=1)
 
 

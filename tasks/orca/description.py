@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sernf_isaac.deploy.protocols import HandDescription
-from tasks.orca.joints import NUM_JOINTS, Joint, index_of_names
+from tasks.orca.joints import Joint, index_of_names
 from tasks.orca.shapes import Shape, Vector
 
 Quaternion = tuple[float, float, float, float]
@@ -97,26 +97,43 @@ class Hand:
     """-1: the meshes are those of the other side, and x is turned around."""
 
     def __post_init__(self) -> None:
-        for name in ("joints", "search_from_rad", "typical_rad", "rest_rad"):
-            if (count := len(getattr(self, name))) != NUM_JOINTS:
-                raise ValueError(f"{self.name}: {name} has {count} entries, expected {NUM_JOINTS}")
+        for name in ("search_from_rad", "typical_rad", "rest_rad"):
+            if (count := len(getattr(self, name))) != self.num_joints:
+                raise ValueError(
+                    f"{self.name}: {name} has {count} entries, expected {self.num_joints}"
+                )
         if self.bodies:
             hinged = [body.hinge.joint for body in self.bodies if body.hinge]
             index_of_names(self.joint_names, hinged, self.name)
 
     @property
     def joint_names(self) -> tuple[str, ...]:
-        """The order of every joint vector (A = 17)."""
+        """The order of every joint vector (A)."""
         return tuple(joint.name for joint in self.joints)
+
+    @property
+    def num_joints(self) -> int:
+        """A."""
+        return len(self.joints)
+
+    @property
+    def num_fingertips(self) -> int:
+        """F."""
+        return len(self.fingertips)
+
+    @cached_property
+    def is_wrist(self) -> np.ndarray:
+        """(A,) bool: the joints that carry the whole hand."""
+        return _frozen([joint.wrist for joint in self.joints])
 
     @cached_property
     def lower_rad(self) -> np.ndarray:
-        """(17,) lower limits of the joints."""
+        """(A,) lower limits of the joints."""
         return _frozen([joint.limits_rad[0] for joint in self.joints])
 
     @cached_property
     def upper_rad(self) -> np.ndarray:
-        """(17,) upper limits of the joints."""
+        """(A,) upper limits of the joints."""
         return _frozen([joint.limits_rad[1] for joint in self.joints])
 
     @property
@@ -126,7 +143,7 @@ class Hand:
 
     @cached_property
     def fingertip_centres_m(self) -> np.ndarray:
-        """(5, 3) centres of the fingertips' roundings in their bodies' frames."""
+        """(F, 3) centres of the fingertips' roundings in their bodies' frames."""
         return _frozen([tip.centre_m for tip in self.fingertips])
 
     @cached_property

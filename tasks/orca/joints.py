@@ -7,11 +7,11 @@ a hand's description, orca_core v1 with the wrist last.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, radians
 
 NUM_JOINTS = 17
-"""A: every hand of the family has a wrist, four joints in the thumb and three in each finger."""
+"""A of the ORCA hands: a wrist, four joints in the thumb and three in each finger."""
 ARMATURE = 1e-3
 """Reflected rotor inertia of every joint [kg m^2]."""
 FRICTION_LOSS = 1e-3
@@ -40,6 +40,8 @@ class Joint:
     """Mechanical stops of the model where they are tighter than the range of motion [rad]."""
     opens: bool = False
     """Whether the joint is a little less bent before a grasp than in it."""
+    wrist: bool = field(default=False, repr=False)
+    """Whether it carries the whole hand: actions and searches move it less than a finger."""
 
     @property
     def limits_rad(self) -> tuple[float, float]:

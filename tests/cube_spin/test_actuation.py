@@ -13,7 +13,7 @@ N = 40
 
 
 def actuation(physics: Physics, seed: int = 0) -> Actuation:
-    made = Actuation(N, physics, torch.Generator().manual_seed(seed))
+    made = Actuation(N, NUM_JOINTS, physics, torch.Generator().manual_seed(seed))
     made.reset(torch.arange(N), torch.zeros(N, NUM_JOINTS), physics)
     return made
 
@@ -60,14 +60,14 @@ def test_it_goes_on_from_what_was_saved() -> None:
         joint_play_rad=(0.0, 0.05),
     )
     generator = torch.Generator().manual_seed(2)
-    servo = Actuation(N, physics, generator)
+    servo = Actuation(N, NUM_JOINTS, physics, generator)
     servo.reset(torch.arange(N), torch.zeros(N, NUM_JOINTS), physics)
     before, after = targets().split(15)
     for target in before:
         servo(target)
     saved, noise = servo.state_dict(), generator.get_state()
     expected = [servo(target) for target in after]
-    other = Actuation(N, physics, generator)
+    other = Actuation(N, NUM_JOINTS, physics, generator)
     other.load_state_dict(saved)
     generator.set_state(noise)
     assert all(torch.equal(other(target), e) for target, e in zip(after, expected, strict=True))

@@ -27,7 +27,7 @@ V2 = load_hand("orca_v2_right")
 
 def a_teacher(task: TaskConfig) -> TeacherPolicy:
     constants = task_constants(task)
-    sizes = sum(observation_sizes(task.observation).values())
+    sizes = sum(observation_sizes(task.observation, load_hand(task.hand)).values())
     return TeacherPolicy(task, constants.action_centre, constants.action_scale, (8,), sizes)
 
 

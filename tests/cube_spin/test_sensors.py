@@ -14,11 +14,12 @@ N = 5
 OFFSETS_ONLY = Physics(
     joint_bias_rad=(0.1, 0.1), cube_position_bias_m=(0.01, 0.01), cube_rotation_bias_rad=(0.1, 0.1)
 )
+JOINTS = 17
 SENSED = ("joint_pos", "joint_vel", "cube_pos", "cube_quat")
 
 
 def sensor(physics: Physics, count: int = N, seed: int = 0) -> SensorModel:
-    model = SensorModel(count, physics, torch.Generator().manual_seed(seed))
+    model = SensorModel(count, JOINTS, physics, torch.Generator().manual_seed(seed))
     model.reset(torch.arange(count))
     return model
 
@@ -134,14 +135,14 @@ def test_disturbed_rotations_stay_unit_quaternions() -> None:
 def test_a_saved_sensor_continues_bit_for_bit() -> None:
     physics = replace(DISTILLATION, observation_delay_steps=(0.0, 3.0))
     generator = torch.Generator().manual_seed(3)
-    model = SensorModel(N, physics, generator)
+    model = SensorModel(N, JOINTS, physics, generator)
     model.reset(torch.arange(N))
     states = [truth(step=step) for step in range(8)]
     for state in states[:4]:
         model.read(state)
     saved, drawn = model.state_dict(), generator.get_state()
     expected = [sensed(model.read(state)) for state in states[4:]]
-    other = SensorModel(N, physics, torch.Generator())
+    other = SensorModel(N, JOINTS, physics, torch.Generator())
     other.load_state_dict(saved)
     other._generator.set_state(drawn)
     for state, values in zip(states[4:], expected, strict=True):

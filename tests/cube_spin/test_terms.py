@@ -7,7 +7,7 @@ from math import cos, exp, radians, sin
 import pytest
 import roma
 import torch
-from first_hand import CUBE_ORIGIN_M
+from first_hand import CUBE_ORIGIN_M, V1
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -101,10 +101,14 @@ def cube_at(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Tensor:
 # Actions ------------------------------------------------------------------------------------------
 
 
+def wrist_first() -> Tensor:
+    return torch.arange(17) == 0
+
+
 def test_limit_actions_map_one_to_the_joint_limits(constants: TaskConstants) -> None:
     lower, upper = constants.joint_lower, constants.joint_upper
     centre, scale = terms.action_centre_and_scale(
-        ActionConfig(mode="limits"), lower, upper, torch.zeros(17)
+        ActionConfig(mode="limits"), lower, upper, torch.zeros(17), wrist_first()
     )
     torch.testing.assert_close(centre + scale, upper)
     torch.testing.assert_close(centre - scale, lower)
@@ -116,7 +120,7 @@ def test_grasp_actions_are_centred_on_the_grasp_with_a_small_wrist(
     grasp = torch.linspace(0.0, 1.0, 17)
     config = ActionConfig(finger_scale_rad=0.4, wrist_scale_rad=0.1)
     centre, scale = terms.action_centre_and_scale(
-        config, constants.joint_lower, constants.joint_upper, grasp
+        config, constants.joint_lower, constants.joint_upper, grasp, wrist_first()
     )
     torch.testing.assert_close(centre, grasp)
     assert scale.tolist() == [0.1] + [0.4] * 16
@@ -197,9 +201,9 @@ def test_joint_limits_are_plus_and_minus_one(constants: TaskConstants) -> None:
 
 
 def test_the_papers_teacher_sees_83_numbers() -> None:
-    assert sum(observations.observation_sizes(paper_task().observation).values()) == 83
-    assert sum(observations.observation_sizes(tuned_task().observation).values()) == 83 + 15 + 1
-    assert sum(observations.observation_sizes(wide_task().observation).values()) == 99 + 34 + 19
+    assert sum(observations.observation_sizes(paper_task().observation, V1).values()) == 83
+    assert sum(observations.observation_sizes(tuned_task().observation, V1).values()) == 83 + 15 + 1
+    assert sum(observations.observation_sizes(wide_task().observation, V1).values()) == 99 + 34 + 19
 
 
 @pytest.mark.parametrize("chosen", range(16))
@@ -207,7 +211,7 @@ def test_observation_sizes_are_what_the_terms_have(constants: TaskConstants, cho
     names = ("fingertips", "mean_spin", "earlier_targets", "world")
     config = ObservationConfig(**{n: bool(chosen >> i & 1) for i, n in enumerate(names)})
     seen = observations.teacher_observations(state(3), constants, config)
-    sizes = observations.observation_sizes(config)
+    sizes = observations.observation_sizes(config, V1)
     assert [(name, value.shape) for name, value in seen.items()] == [
         (name, (3, size)) for name, size in sizes.items()
     ]

@@ -24,7 +24,7 @@ from tasks.cube_spin.observations import (
     teacher_observations,
 )
 from tasks.cube_spin.runs.distill_mlp import MlpStudent, flat_observation
-from tasks.cube_spin.student.environment import FEATURES, StudentEnv, StudentObservationConfig
+from tasks.cube_spin.student.environment import GROUPS, StudentEnv, StudentObservationConfig
 from tasks.cube_spin.student.labels import label_with
 from tasks.cube_spin.student.policy import Student, student_layout, student_normalizer
 from tasks.cube_spin.teacher.policy import load_teacher
@@ -66,7 +66,7 @@ def simulator(teacher_sees: int) -> SimpleNamespace:
 
 def test_the_teacher_labels_what_the_students_environments_show() -> None:
     teacher = load_teacher()
-    size = sum(observation_sizes(teacher.task.observation).values())
+    size = sum(observation_sizes(teacher.task.observation, V1).values())
     with pretend_gpu() as gpu:
         label = label_with(gpu.moved(teacher))
         env = StudentEnv(simulator(size), StudentObservationConfig(), device="cuda")
@@ -81,7 +81,8 @@ def test_the_teacher_labels_what_the_students_environments_show() -> None:
 
 def test_the_student_acts_there() -> None:
     policy = PolicyConfig(token_dim=16, width=16, num_couplings=2, num_heads=2)
-    layout, scale = student_layout(ChunkSpec(), policy, CriticConfig(), 0), student_normalizer(V1)
+    layout = student_layout(V1, ChunkSpec(), policy, CriticConfig(), 0)
+    scale = student_normalizer(V1)
     actor, observation = build_actor(layout), StudentObservationConfig()
     with pretend_gpu() as gpu:
         there = ChunkPolicy(layout, gpu.moved(actor), None, scale.to("cuda"))
@@ -103,7 +104,7 @@ def test_the_network_of_single_steps_acts_there_without_waiting() -> None:
         there = {name: value.to("cuda") for name, value in shown.items()}
         gpu.forget()
         assert student(there).device.type == "cuda" and not gpu.waits
-    assert set(shown) == set(FEATURES)
+    assert set(shown) == set(GROUPS)
 
 
 def test_observations_rewards_and_endings_wait_for_nothing() -> None:

@@ -21,7 +21,7 @@ CRITIC = CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16)
 
 def save_tiny_student(path: Path, *, with_critics: bool = True, hand: Hand = V1) -> Path:
     """Write it."""
-    layout = student_layout(ChunkSpec(), POLICY, CRITIC, 0)
+    layout = student_layout(hand, ChunkSpec(), POLICY, CRITIC, 0)
     torch.manual_seed(0)
     actor = build_actor(layout)
     critics = build_critics(layout) if with_critics else None

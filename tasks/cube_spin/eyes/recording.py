@@ -14,12 +14,12 @@ from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.deploy.actor.recorder import POSE
 from tasks.cube_spin.config import CONTROL_DT_S, CommandConfig, evaluation_task
+from tasks.cube_spin.observations import POSE_SIZE
 from tasks.cube_spin.physics import RANDOMIZED
 from tasks.cube_spin.pictures.scene import picture_model
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.orca.description import Hand
-from tasks.orca.joints import NUM_JOINTS
 from tasks.rendering import choose_gl_backend
 
 States = Iterable[tuple[float, SceneState]]
@@ -102,6 +102,6 @@ def episode_states(episode: Episode, seconds: float) -> Iterator[tuple[float, Sc
     if missing := [name for name in (POSE, "history") if name not in episode.observation]:
         raise ValueError(f"nothing to film: the episode lacks {missing}")
     for step in range(min(len(episode), round(seconds / CONTROL_DT_S))):
-        joints = episode.observation["history"][step, :NUM_JOINTS]
+        joints = episode.observation["history"][step, :-POSE_SIZE]
         pose = episode.observation[POSE][step]
         yield step * CONTROL_DT_S, SceneState(joints, pose[:3], pose[3:])

@@ -11,7 +11,7 @@ from sernf_isaac.spec import Contract
 from tasks.cube_spin.config import ActionConfig, EpisodeConfig
 from tasks.cube_spin.grasps import GraspBank, load_grasps
 from tasks.cube_spin.rotations import reduced_rotation
-from tasks.cube_spin.student.environment import FEATURES
+from tasks.cube_spin.student.environment import student_features
 from tasks.cube_spin.student.policy import student_contract
 from tasks.orca.description import Hand
 from tasks.orca.hands import refuse_other_hand, with_hand
@@ -26,9 +26,8 @@ class CubeSpin:
             cube's symmetries; its contract says so.
     """
 
-    features: Mapping[str, int] = FEATURES
-
     def __init__(self, hand: Hand, *, symmetric_rotation: bool = True) -> None:
+        self.features: Mapping[str, int] = student_features(hand)
         self.symmetric_rotation = symmetric_rotation
         self._origin = np.array(hand.grasp_point_m)
         self._limits = EpisodeConfig()
@@ -86,5 +85,5 @@ def check_student(
 
 
 def grasp_pose(hand: Hand, bank: GraspBank | None = None) -> Array:
-    """(17,) targets [rad] that close the hand around a cube: the mean of the grasp bank."""
+    """(A,) targets [rad] that close the hand around a cube: the mean of the grasp bank."""
     return (bank or load_grasps(hand)).mean_target.double().numpy()

@@ -23,7 +23,6 @@ from tasks.cube_spin.isaac.environment import (
     trained_policy,
 )
 from tasks.cube_spin.teacher.policy import POLICY_FILE, save_teacher
-from tasks.orca.joints import NUM_JOINTS
 
 ACTION_STD = 0.4
 """Noise as in training, so that contacts are as rich."""
@@ -48,7 +47,7 @@ def collection(device: str, *, num_envs: int, steps: int, iterations: int, tell:
         draw = torch.Generator(device).manual_seed(1)
 
         def step() -> None:
-            noise = torch.randn(num_envs, NUM_JOINTS, generator=draw, device=device)
+            noise = torch.randn(num_envs, env.num_actions, generator=draw, device=device)
             env.step(ACTION_STD * noise)
 
         spent_s = _seconds(step, device, steps)

@@ -14,7 +14,6 @@ from tasks.cube_spin.physics import RANDOMIZED
 from tasks.cube_spin.teacher.policy import TeacherPolicy
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.orca.description import Hand
-from tasks.orca.joints import NUM_JOINTS
 
 SOURCES = ("policy", "grasp", "drop")
 SETTLE_STEPS = 2
@@ -29,7 +28,7 @@ REACH_M = (0.08, 0.14)
 class States:
     """M states in the hand's root frame; the cube's rotation is xyzw."""
 
-    joint_pos: np.ndarray  # (M, 17) [rad]
+    joint_pos: np.ndarray  # (M, A) [rad]
     cube_pos: np.ndarray  # (M, 3) [m]
     cube_quat: np.ndarray  # (M, 4)
     source: np.ndarray  # (M,) index into SOURCES
@@ -123,11 +122,11 @@ class StateSource:
         return self._seen(SOURCES.index("drop"))
 
     def _write_random(self) -> Tensor:
-        """Put all worlds into random grasps; returns their joint targets (N, 17)."""
+        """Put all worlds into random grasps; returns their joint targets (N, A)."""
         twin, generator, count = self._twin, self._twin.generator, self._twin.num_envs
         envs = np.arange(count)
         pick = torch.randint(len(twin.bank), (count,), generator=generator)
-        noise = self._spread_rad * torch.randn((count, NUM_JOINTS), generator=generator)
+        noise = self._spread_rad * torch.randn((count, twin.num_actions), generator=generator)
         target = (twin.bank.joint_target[pick] + noise).clamp(*joint_limits(twin.hand))
         quat = torch.randn((count, 4), generator=generator)
         nudge = 0.005 * torch.randn((count, 3), generator=generator)

@@ -17,7 +17,6 @@ from sernf_isaac.benchmarks.growth import (
 )
 from tasks.cube_spin.config import tuned_task
 from tasks.cube_spin.twin.environment import CubeSpinTwin
-from tasks.orca.joints import NUM_JOINTS
 
 WARM_UP_STEPS = 20
 ACTION_STD = 0.4
@@ -56,10 +55,10 @@ def step_ms(num_envs: int, steps: int = 5) -> float:
     """Time that this process computes for one step of so many twins, on one thread."""
     env = CubeSpinTwin(num_envs, tuned_task(), seed=0, threads=1)
     with closing(env):
-        env.step(torch.zeros(num_envs, NUM_JOINTS))
+        env.step(torch.zeros(num_envs, env.num_actions))
         started = time.process_time()
         for _ in range(steps):
-            env.step(torch.zeros(num_envs, NUM_JOINTS))
+            env.step(torch.zeros(num_envs, env.num_actions))
         return 1e3 * (time.process_time() - started) / steps
 
 
@@ -75,8 +74,8 @@ def twin_speed(num_envs: int, steps: int, threads: int | None) -> dict[str, floa
         step_physics(*args)
         physics_s += time.perf_counter() - started
 
-    generator = torch.Generator().manual_seed(1)
-    draw = lambda: ACTION_STD * torch.randn(num_envs, NUM_JOINTS, generator=generator)  # noqa: E731
+    generator, shape = torch.Generator().manual_seed(1), (num_envs, env.num_actions)
+    draw = lambda: ACTION_STD * torch.randn(shape, generator=generator)  # noqa: E731
     for _ in range(WARM_UP_STEPS):
         env.step(draw())
     env.world.step = timed  # type: ignore[method-assign]  # a stopwatch around the real one
@@ -98,7 +97,7 @@ def isaac_speed(num_envs: int, steps: int, device: str) -> dict[str, float]:
         generator = torch.Generator(device=device).manual_seed(1)
 
         def step() -> None:
-            noise = torch.randn(num_envs, NUM_JOINTS, generator=generator, device=device)
+            noise = torch.randn(num_envs, env.num_actions, generator=generator, device=device)
             env.step(ACTION_STD * noise)
 
         for _ in range(WARM_UP_STEPS):

@@ -178,7 +178,9 @@ def _first_policy(run: StudentRun, hand: Hand, device: str) -> ChunkPolicy:
         return ChunkPolicy(
             layout, first.actor, first.critics, first.normalizer, sigma=first.sigma, reflex=moved
         )
-    layout = student_layout(run.spec, run.learner.policy, run.learner.critic, run.seed, run.kind)
+    layout = student_layout(
+        hand, run.spec, run.learner.policy, run.learner.critic, run.seed, run.kind
+    )
     layout = replace(layout, reflex=run.reflex)
     actor, reflex = build_actor(layout).to(device), build_reflex(layout)
     sigma = given(run.learner.improvement.sigma, "learner.improvement.sigma")

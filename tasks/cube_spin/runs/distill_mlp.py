@@ -21,13 +21,12 @@ from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.learning.distill.config import DistillConfig
 from tasks.cube_spin.config import TaskConfig
 from tasks.cube_spin.runs.distill import make_env
-from tasks.cube_spin.student.environment import FEATURES, StudentObservationConfig
+from tasks.cube_spin.student.environment import GROUPS, StudentObservationConfig
 from tasks.cube_spin.student.labels import label_with
 from tasks.cube_spin.student.policy import student_normalizer
 from tasks.cube_spin.student.settings import StudentRun, task_of
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.orca.hands import load_hand
-from tasks.orca.joints import NUM_JOINTS
 
 MLP_HIDDEN = (512, 256, 128)
 MLP_EPOCHS = 8
@@ -74,15 +73,16 @@ def refuse_unused_settings(run: StudentRun, default: StudentRun) -> None:
 def distil_mlp(run: StudentRun, run_dir: Path, threads: int | None = None) -> MlpStudent:
     """RSL-RL's `Distillation` on the run's environments: the student acts, the teacher labels."""
     teacher = load_teacher(run.teacher)
-    normalizer = student_normalizer(load_hand(teacher.task.hand))
+    hand = load_hand(teacher.task.hand)
+    normalizer, joints = student_normalizer(hand), hand.num_joints
     torch.manual_seed(run.seed)
     with closing(make_env(run, teacher, "twin", run_dir, run.seed, threads=threads)) as env:
         label = label_with(teacher)
         seen = _with_flat(env.get_observations(), normalizer)
         groups = {"student": ["student"], "teacher": ["teacher"]}
-        student = MLPModel(seen, groups, "student", NUM_JOINTS, list(MLP_HIDDEN), "elu")
+        student = MLPModel(seen, groups, "student", joints, list(MLP_HIDDEN), "elu")
         steps = run.distill.rollout_steps
-        storage = RolloutStorage("distillation", run.num_envs, steps, seen, [NUM_JOINTS], "cpu")
+        storage = RolloutStorage("distillation", run.num_envs, steps, seen, [joints], "cpu")
         algorithm = Distillation(
             student,
             _Labels(lambda groups: normalizer.normalize(ACTION, label(groups))),  # type: ignore[arg-type]  # called only
@@ -107,10 +107,10 @@ def flat_observation(observations: Mapping[str, Tensor], normalizer: Normalizer)
     """All of the student's numbers, scaled, as one vector (N, 131).
 
     Args:
-        observations: Groups as in `FEATURES`.
+        observations: Groups as in `student_features`.
         normalizer: Of the student, on the device of the observations.
     """
-    parts = [normalizer.normalize(name, observations[name]).flatten(1) for name in FEATURES]
+    parts = [normalizer.normalize(name, observations[name]).flatten(1) for name in GROUPS]
     return torch.cat(parts, dim=1)
 
 

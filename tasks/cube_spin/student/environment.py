@@ -15,17 +15,13 @@ from sernf_isaac.devices import restore_generator
 from tasks.cube_spin import rotations
 from tasks.cube_spin.config import HISTORY, TaskConfig
 from tasks.cube_spin.episodes import EpisodeEnv, EpisodeRecords
+from tasks.cube_spin.observations import POSE_SIZE
 from tasks.cube_spin.student.pose_noise import PoseNoise, PoseNoiseConfig
 from tasks.cube_spin.terms import TaskConstants
-from tasks.orca.joints import NUM_JOINTS
+from tasks.orca.description import Hand
 
-FEATURES = {"history": NUM_JOINTS + 7, "command": 2 * NUM_JOINTS, "goal": 1}
-"""Numbers per step of the student's groups (paper F.3, Fig. 7).
-
-`history` (N, 4, 24), oldest first: joint angles [rad] 17, cube position relative to its origin [m]
-3, its rotation (xyzw, w >= 0) 4. `command` (N, 34): the last action [rad] 17, the smoothed target
-the servos follow [rad] 17. `goal` (N, 1): commanded spin [rad/s].
-"""
+GROUPS = ("history", "command", "goal")
+"""The student's groups of observations."""
 
 CAMERA_SEED = 500_009
 """Added to a seed, so that cameras and simulators do not draw the same numbers."""
@@ -43,7 +39,7 @@ class StudentObservationConfig:
 
 
 class StudentEnv:
-    """N environments; groups as in `FEATURES`, and "teacher", "hold" (N, 17), "fresh" (N,) bool.
+    """N environments; groups as in `student_features`, "teacher", "hold" (N, A), "fresh" (N,) bool.
 
     Args:
         inner: The simulator, with the groups "student_history" and "student_current"; built with
@@ -63,9 +59,10 @@ class StudentEnv:
     ) -> None:
         self.inner, self.config = inner, config
         self.num_envs = inner.num_envs
+        self._joints = inner.get_observations()["student_history"].shape[-1] - POSE_SIZE
         self._generator = torch.Generator(device).manual_seed(seed + CAMERA_SEED)
         self._camera = PoseNoise(self.num_envs, config.pose_noise, self._generator)
-        self._history = torch.zeros(self.num_envs, HISTORY, NUM_JOINTS + 7, device=device)
+        self._history = torch.zeros(self.num_envs, HISTORY, self._joints + POSE_SIZE, device=device)
         self._begin()
 
     @property
@@ -78,7 +75,7 @@ class StudentEnv:
         return self._observations
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict]:
-        """One control step of 50 ms with joint targets (N, 17) [rad] before smoothing.
+        """One control step of 50 ms with joint targets (N, A) [rad] before smoothing.
 
         Raises:
             ValueError: As the simulator does.
@@ -144,19 +141,20 @@ class StudentEnv:
 
     def _observe(self, seen: Mapping[str, Tensor], fresh: Tensor) -> TensorDict:
         row, current = seen["student_history"][:, -1], seen["student_current"]
+        joints = self._joints
         if fresh.any():
             self._camera.reset(fresh.nonzero()[:, 0])
-        pose = self._camera.see(row[:, NUM_JOINTS:])
-        row = torch.cat([row[:, :NUM_JOINTS], pose[:, :3], self._turn(pose)], dim=1)
+        pose = self._camera.see(row[:, joints:])
+        row = torch.cat([row[:, :joints], pose[:, :3], self._turn(pose)], dim=1)
         self._history = torch.cat([self._history[:, 1:], row[:, None]], dim=1)
         self._history[fresh] = row[fresh, None]
-        target = current[:, NUM_JOINTS : 2 * NUM_JOINTS]
+        target = current[:, joints : 2 * joints]
         # Where nothing has been done yet, the hand holds still.
-        previous = torch.where(fresh[:, None], target, current[:, :NUM_JOINTS])
+        previous = torch.where(fresh[:, None], target, current[:, :joints])
         groups = {
             "history": self._history,
             "command": torch.cat([previous, target], dim=1),
-            "goal": current[:, 2 * NUM_JOINTS :],
+            "goal": current[:, 2 * joints :],
             "hold": target,
             "fresh": fresh,
             "teacher": seen["teacher"],
@@ -169,6 +167,17 @@ class StudentEnv:
         if self.config.symmetric_rotation:
             return rotations.reduced_rotation(quat)
         return quat * torch.where(quat[:, 3:] < 0, -1.0, 1.0)
+
+
+def student_features(hand: Hand) -> dict[str, int]:
+    """Numbers per step of the student's groups (paper F.3, Fig. 7).
+
+    `history` (N, 4, A + 7), oldest first: joint angles [rad] A, cube position relative to its
+    origin [m] 3, its rotation (xyzw, w >= 0) 4. `command` (N, 2 A): the last action [rad] A, the
+    smoothed target the servos follow [rad] A. `goal` (N, 1): commanded spin [rad/s].
+    """
+    joints = hand.num_joints
+    return {"history": joints + POSE_SIZE, "command": 2 * joints, "goal": 1}
 
 
 def radian_constants(constants: TaskConstants) -> TaskConstants:

@@ -15,13 +15,16 @@ from tasks.cube_spin.config import ObservationConfig
 from tasks.cube_spin.observations import observation_sizes
 from tasks.cube_spin.teacher.policy import OBSERVATION_GROUP, TeacherPolicy
 from tasks.cube_spin.terms import TaskConstants, actions_of, targets_of
+from tasks.orca.description import Hand
+from tasks.orca.hands import load_hand
 
 LAST = "previous_action"
 
 
 def label_with(teacher: TeacherPolicy) -> Callable[[Mapping[str, Tensor]], Tensor]:
-    """The teacher as the distiller asks it: observation groups to joint targets (N, 17) [rad]."""
-    there, columns = teacher.action_centre.device, columns_of(LAST, teacher.task.observation)
+    """The teacher as the distiller asks it: observation groups to joint targets (N, A) [rad]."""
+    hand, there = load_hand(teacher.task.hand), teacher.action_centre.device
+    columns = columns_of(LAST, teacher.task.observation, hand)
     constants = TaskConstants(**{n: v.to(there) for n, v in vars(teacher.constants).items()})
 
     def label(observations: Mapping[str, Tensor]) -> Tensor:
@@ -34,8 +37,8 @@ def label_with(teacher: TeacherPolicy) -> Callable[[Mapping[str, Tensor]], Tenso
     return label
 
 
-def columns_of(term: str, config: ObservationConfig) -> slice:
+def columns_of(term: str, config: ObservationConfig, hand: Hand) -> slice:
     """Where a term stands in the teacher's observation."""
-    sizes = observation_sizes(config)
+    sizes = observation_sizes(config, hand)
     first = sum(size for _, size in takewhile(lambda item: item[0] != term, sizes.items()))
     return slice(first, first + sizes[term])

@@ -9,7 +9,7 @@ from torch import Tensor
 from sernf_isaac.models.actor_critic import Observation
 from tasks.cube_spin.config import CONTROL_DT_S
 from tasks.cube_spin.episodes import EpisodeEnv
-from tasks.cube_spin.student.environment import FEATURES, StudentEnv, StudentObservationConfig
+from tasks.cube_spin.student.environment import GROUPS, StudentEnv, StudentObservationConfig
 from tasks.cube_spin.terms import TaskState
 
 QUARTER_RAD = math.pi / 2
@@ -102,5 +102,5 @@ class LockstepHands:
 
     def _seen(self) -> Observation:
         seen = self._env.get_observations()
-        groups = {name: seen[name].clone() for name in FEATURES}
+        groups = {name: seen[name].clone() for name in GROUPS}
         return groups | {"history": groups["history"][:, -1]}

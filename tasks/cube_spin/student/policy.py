@@ -22,10 +22,9 @@ from sernf_isaac.policy import KIND, ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
 from tasks.assets import DEFAULT_STUDENT
 from tasks.cube_spin.config import CONTROL_DT_S, ActionConfig, TaskConfig
-from tasks.cube_spin.student.environment import FEATURES, StudentObservationConfig
+from tasks.cube_spin.student.environment import StudentObservationConfig, student_features
 from tasks.orca.description import Hand
 from tasks.orca.hands import load_hand, with_hand
-from tasks.orca.joints import NUM_JOINTS
 
 POSITION_RANGE_M = 0.02
 """Cube positions this far from the origin are scaled to ±1."""
@@ -52,7 +51,7 @@ def student_normalizer(hand: Hand, *, symmetric_rotation: bool = True) -> Normal
     rotation = SYMMETRIC_ROTATION if symmetric_rotation else (0.0, 1.0)
     turned, turn = (np.broadcast_to(value, 4) for value in rotation)
     centre = np.concatenate([joints, np.zeros(3), turned])
-    measured, told, smoothed = (np.full(NUM_JOINTS, spread) for spread in JOINT_RANGES_RAD)
+    measured, told, smoothed = (np.full(hand.num_joints, spread) for spread in JOINT_RANGES_RAD)
     spread = np.concatenate([measured, np.full(3, POSITION_RANGE_M), turn])
     commands, spin = np.concatenate([told, smoothed]), np.full(1, SPIN_RANGE_RAD_S)
     return Normalizer(
@@ -67,9 +66,14 @@ def student_normalizer(hand: Hand, *, symmetric_rotation: bool = True) -> Normal
 
 
 def student_layout(
-    spec: ChunkSpec, policy: PolicyConfig, critic: CriticConfig, seed: int, kind: str = "flow"
+    hand: Hand,
+    spec: ChunkSpec,
+    policy: PolicyConfig,
+    critic: CriticConfig,
+    seed: int,
+    kind: str = "flow",
 ) -> PolicyLayout:
-    """Sizes of a student.
+    """Sizes of a student for a hand.
 
     Raises:
         ValueError: If the history is not the environments'.
@@ -78,7 +82,8 @@ def student_layout(
     if steps != (4, ("history",)):
         raise ValueError(f"the student's history is 4 steps of 'history', not {steps}")
     architecture = Architecture(kind)
-    return PolicyLayout(dict(FEATURES), NUM_JOINTS, spec, policy, critic, seed, architecture)
+    features, joints = student_features(hand), hand.num_joints
+    return PolicyLayout(features, joints, spec, policy, critic, seed, architecture)
 
 
 def student_contract(
@@ -95,11 +100,11 @@ def student_contract(
         control_rate_hz=1.0 / CONTROL_DT_S,
         quaternion_order="xyzw",
         observations={
-            "history.joint_pos": NUM_JOINTS,
+            "history.joint_pos": hand.num_joints,
             "history.cube_pos": 3,
             f"history.{rotation}": 4,
-            "command.previous_action": NUM_JOINTS,
-            "command.joint_target": NUM_JOINTS,
+            "command.previous_action": hand.num_joints,
+            "command.joint_target": hand.num_joints,
             "goal.spin": 1,
         },
         action={
@@ -151,12 +156,12 @@ class Student:
         self._act = ChunkActor(decide, policy.layout.spec, policy.correct)
 
     def __call__(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Joint targets (N, 17) [rad] before smoothing."""
+        """Joint targets (N, A) [rad] before smoothing."""
         seen = {name: observations[name] for name in self.policy.layout.features}
         return self._act(seen, observations["hold"], observations["fresh"])
 
     def planned(self, env: int) -> Tensor:
-        """(Q, 17) what is still queued in one environment, the next target first [rad]."""
+        """(Q, A) what is still queued in one environment, the next target first [rad]."""
         return self._act.planned(env)
 
 

@@ -17,6 +17,7 @@ from tasks.cube_spin.config import TaskConfig
 from tasks.cube_spin.grasps import task_constants
 from tasks.cube_spin.observations import observation_sizes
 from tasks.cube_spin.teacher.policy import save_teacher, teacher_from_weights
+from tasks.orca.hands import load_hand
 
 ACTOR = "actor_state_dict"
 NORMALIZER_EPS = EmpiricalNormalization(1).eps
@@ -90,7 +91,7 @@ def task_of(run_dir: Path) -> TaskConfig:
 
 
 def _observed(task: TaskConfig) -> int:
-    return sum(observation_sizes(task.observation).values())
+    return sum(observation_sizes(task.observation, load_hand(task.hand)).values())
 
 
 def newest_model(folder: Path) -> Path:

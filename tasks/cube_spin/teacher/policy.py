@@ -19,7 +19,6 @@ from tasks.cube_spin.grasps import joint_limits
 from tasks.cube_spin.observations import command_column, observation_sizes
 from tasks.cube_spin.terms import TaskConstants
 from tasks.orca.hands import load_hand, with_hand
-from tasks.orca.joints import NUM_JOINTS
 
 OBSERVATION_GROUP = "teacher"
 COUNTERCLOCKWISE, CLOCKWISE = "mlp.counterclockwise.", "mlp.clockwise."
@@ -27,13 +26,13 @@ COUNTERCLOCKWISE, CLOCKWISE = "mlp.counterclockwise.", "mlp.clockwise."
 
 
 class TeacherPolicy(nn.Module):
-    """Deterministic policy: normalised teacher observations (N, D) to actions (N, 17).
+    """Deterministic policy: normalised teacher observations (N, D) to actions (N, A).
 
     It may have a second network, `clockwise`, that acts for negative commands.
 
     Args:
         task: The task it was trained on; tells which observations it wants.
-        centre, scale: Action centre and scale (17,) [rad].
+        centre, scale: Action centre and scale (A,) [rad].
         hidden: Hidden layer sizes.
         observation_dim: D.
     """
@@ -53,13 +52,14 @@ class TeacherPolicy(nn.Module):
     ) -> None:
         super().__init__()
         self.task, self.hidden = task, hidden
+        self._command_column = command_column(task.observation, load_hand(task.hand))
         self.register_buffer("action_centre", centre)
         self.register_buffer("action_scale", scale)
         self.register_buffer("observation_mean", torch.zeros(observation_dim))
         self.register_buffer("observation_scale", torch.ones(observation_dim))
         # Weights are loaded right after; drawing them must not disturb a training that exports.
         with torch.random.fork_rng(devices=[]):
-            self.mlp = MLP(observation_dim, NUM_JOINTS, list(hidden), "elu")
+            self.mlp = MLP(observation_dim, len(centre), list(hidden), "elu")
         self.clockwise: TeacherPolicy | None = None
         """The policy for negative commands; this one when None."""
 
@@ -69,7 +69,7 @@ class TeacherPolicy(nn.Module):
         action = self.mlp((seen - self.observation_mean) / self.observation_scale)
         if self.clockwise is None:
             return action
-        commanded = seen[:, command_column(self.task.observation), None]
+        commanded = seen[:, self._command_column, None]
         return torch.where(commanded < 0.0, self.clockwise(observations), action)
 
     @property
@@ -168,7 +168,7 @@ def teacher_contract(task: TaskConfig, constants: TaskConstants) -> Contract:
         joint_upper_rad=hand.driver.upper_rad,
         control_rate_hz=1.0 / CONTROL_DT_S,
         quaternion_order="xyzw",
-        observations=observation_sizes(task.observation),
+        observations=observation_sizes(task.observation, hand),
         action={
             "mode": task.action.mode,
             "smoothing": task.action.smoothing,

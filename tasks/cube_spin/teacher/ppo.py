@@ -99,7 +99,7 @@ def build_ppo(env: CubeSpinTwin, config: PpoConfig) -> PPO:
         "obs_normalization": True,
     }
     if env.task.command.both_directions and config.separate_directions:
-        column = command_column(env.task.observation)
+        column = command_column(env.task.observation, env.hand)
         network |= {"class_name": TwoWayModel, "command_column": column}
     noise = {
         "class_name": "GaussianDistribution",

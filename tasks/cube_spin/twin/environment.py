@@ -24,7 +24,6 @@ from tasks.cube_spin.terms import TaskConstants, TaskState
 from tasks.cube_spin.twin.worlds import TwinPhysics
 from tasks.cube_spin.world_terms import world_terms
 from tasks.orca.hands import load_hand
-from tasks.orca.joints import NUM_JOINTS
 from tasks.orca.kinematics import FingertipKinematics
 
 _MEMORY = (
@@ -63,15 +62,16 @@ class CubeSpinTwin(VecEnv):
         constants: TaskConstants | None = None,
         auto_reset: bool = True,
     ) -> None:
-        self.task, self.num_envs, self.num_actions, self.device = task, num_envs, NUM_JOINTS, "cpu"
+        self.task, self.num_envs, self.device = task, num_envs, "cpu"
+        self.hand = load_hand(task.hand)
+        self.num_actions = self.hand.num_joints
         self.cfg = asdict(task)
         self.max_episode_length = round(task.episode.length_s / CONTROL_DT_S)
         self.generator = torch.Generator().manual_seed(seed)
-        self.hand = load_hand(task.hand)
         self.bank = bank or load_grasps(self.hand)
         self.constants = constants or task_constants(task, self.bank)
         self.world = TwinPhysics(self.hand, num_envs, physics, self.generator, threads)
-        self.sensors = SensorModel(num_envs, physics, self.generator)
+        self.sensors = SensorModel(num_envs, self.num_actions, physics, self.generator)
         self.recorder = EpisodeAccounts(num_envs)
         self.finished: EpisodeRecords | None = None
         """Records of the episodes that ended in the last step."""
@@ -80,19 +80,19 @@ class CubeSpinTwin(VecEnv):
         self._student, self._teacher_sensed, self._auto_reset = student, teacher_sensed, auto_reset
         self._tips_of = FingertipKinematics(self.world.nominal, self.hand)
         self._built_for = physics
-        self._actuation = Actuation(num_envs, physics, self.generator)
+        self._actuation = Actuation(num_envs, self.num_actions, physics, self.generator)
         self._allocate()
         self.reset()
 
     def _allocate(self) -> None:
         count = self.num_envs
         self.episode_length_buf = torch.zeros(count, dtype=torch.long)
-        self.joint_target = torch.zeros(count, NUM_JOINTS)
+        self.joint_target = torch.zeros(count, self.num_actions)
         self.command = torch.zeros(count)
         self._command_left_s = torch.zeros(count)
         self.support_left_s = torch.zeros(count)
         self.mean_spin = torch.zeros(count)
-        self._history = torch.zeros(count, HISTORY, NUM_JOINTS + 7)
+        self._history = torch.zeros(count, HISTORY, self.num_actions + 7)
 
     # VecEnv ---------------------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class CubeSpinTwin(VecEnv):
         """One control step of 50 ms.
 
         Args:
-            actions: (N, 17), grasp-centred or over the joint limits (`ActionConfig.mode`).
+            actions: (N, A), grasp-centred or over the joint limits (`ActionConfig.mode`).
 
         Raises:
             ValueError: If the action has another shape or holds a value that is not finite.
@@ -205,10 +205,10 @@ class CubeSpinTwin(VecEnv):
     # Parts of a step ------------------------------------------------------------------------------
 
     def _checked(self, actions: Tensor) -> Tensor:
-        if actions.shape != (self.num_envs, NUM_JOINTS):
+        if actions.shape != (self.num_envs, self.num_actions):
             raise ValueError(
                 f"actions have shape {tuple(actions.shape)}, "
-                f"expected ({self.num_envs}, {NUM_JOINTS})"
+                f"expected ({self.num_envs}, {self.num_actions})"
             )
         refuse_infinite(actions, self.hand)
         return actions.detach().to("cpu", torch.float32)
@@ -267,9 +267,10 @@ class CubeSpinTwin(VecEnv):
         quat = roma.quat_product(self.bank.cube_quat[pick], turned)
         wobble = sample("reset_rotation_rad", (count, 3), generator)
         self.world.randomize(envs.numpy())
+        nudge = sample("reset_joint_rad", (count, self.num_actions), generator)
         self.world.write(
             envs.numpy(),
-            joint_pos=self.bank.joint_pos[pick] + sample("reset_joint_rad", (count, 17), generator),
+            joint_pos=self.bank.joint_pos[pick] + nudge,
             cube_pos=self.bank.cube_pos[pick] + sample("reset_position_m", (count, 3), generator),
             cube_quat=roma.quat_product(roma.rotvec_to_unitquat(wobble), quat),
             cube_vel=sample("reset_velocity_m_s", (count, 3), generator),
@@ -295,7 +296,7 @@ class CubeSpinTwin(VecEnv):
     def _resting_state(self) -> TaskState:
         """The state right after a reset: true poses, no history."""
         now = self.world.read()
-        zeros, spin = torch.zeros(self.num_envs, NUM_JOINTS), torch.zeros(self.num_envs, 3)
+        zeros, spin = torch.zeros(self.num_envs, self.num_actions), torch.zeros(self.num_envs, 3)
         return TaskState(
             **now,
             tip_pos=self._tips_of(now["joint_pos"]),

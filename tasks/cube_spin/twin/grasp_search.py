@@ -27,13 +27,15 @@ SEARCH_PHYSICS = Physics(
 CLOSE_S, SUPPORT_S, TRIAL_S = 0.5, 1.0, 3.0
 OPENING_RAD = 0.25
 TOUCH_GAP_M = 0.002
+LEAST_TOUCHING = 3
+"""Fingertips that a grasp of the bank has in contact, of a hand with as many."""
 
 
 @dataclass
 class Trial:
     """Outcome of N candidates after `TRIAL_S`."""
 
-    joint_pos: Tensor  # (N, 17)
+    joint_pos: Tensor  # (N, A)
     cube_pos: Tensor  # (N, 3)
     cube_quat: Tensor  # (N, 4)
     offset_m: Tensor  # (N,) distance from the origin
@@ -41,6 +43,7 @@ class Trial:
     speed_m_s: Tensor  # (N,)
     touching: Tensor  # (N,) fingertips in contact
     height_m: Tensor  # (N,) above the origin
+    least_touching: int  # fingertips that a stable grasp has in contact
 
     @property
     def score(self) -> Tensor:
@@ -52,7 +55,8 @@ class Trial:
     def stable(self) -> Tensor:
         """(N,) bool: good enough for the bank."""
         held = (self.height_m > -0.0008) & (self.height_m < 0.004) & (self.offset_m < 0.006)
-        return held & (self.tilt_rad < 0.12) & (self.speed_m_s < 0.01) & (self.touching >= 3)
+        calm = (self.tilt_rad < 0.12) & (self.speed_m_s < 0.01)
+        return held & calm & (self.touching >= self.least_touching)
 
 
 class GraspSearch:
@@ -76,10 +80,10 @@ class GraspSearch:
         self._radius = torch.tensor([tip.radius_m for tip in hand.fingertips])
 
     def search(self, yaw_rad: float, generations: int, report: Callable[[], object]) -> Tensor:
-        """Best joint targets (17,) for one cube yaw by the cross-entropy method."""
+        """Best joint targets (A,) for one cube yaw by the cross-entropy method."""
         mean = torch.tensor(self.hand.search_from_rad)
         std = torch.full_like(mean, 0.15)
-        std[0] = 0.02
+        std[torch.tensor(self.hand.is_wrist)] = 0.02
         elite = self.batch // 8
         for _ in range(generations):
             candidates = self._around(mean.expand(self.batch, -1), std)
@@ -91,9 +95,9 @@ class GraspSearch:
         return mean
 
     def vary(self, targets: Tensor, yaws_rad: Tensor, spread_rad: float = 0.06) -> GraspBank:
-        """One batch of random variations of found grasps (M, 17); only the stable ones are kept."""
+        """One batch of random variations of found grasps (M, A); only the stable ones are kept."""
         pick = torch.randint(len(targets), (self.batch,), generator=self.generator)
-        candidates = self._around(targets[pick], torch.full((17,), spread_rad))
+        candidates = self._around(targets[pick], torch.full((self.hand.num_joints,), spread_rad))
         yaw = yaws_rad[pick] + 0.1 * torch.randn(self.batch, generator=self.generator)
         trial = self.attempt(candidates, self._yaw(yaw))
         keep = trial.stable
@@ -131,11 +135,12 @@ class GraspSearch:
             speed_m_s=torch.nan_to_num(now["cube_lin_vel"].norm(dim=1), nan=1.0),
             touching=self._touching(now),
             height_m=away[:, 2],
+            least_touching=min(LEAST_TOUCHING, self.hand.num_fingertips),
         )
 
     def _touching(self, now: dict[str, Tensor]) -> Tensor:
         """Fingertips (N,) whose rounding reaches the cube's surface."""
-        towards = self.tips_of(now["joint_pos"]) - now["cube_pos"][:, None]  # (N, 5, 3)
+        towards = self.tips_of(now["joint_pos"]) - now["cube_pos"][:, None]  # (N, F, 3)
         rotation = torch.from_numpy(
             Rotation.from_quat(now["cube_quat"].numpy()).as_matrix()
         ).float()

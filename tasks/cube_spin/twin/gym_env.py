@@ -8,14 +8,13 @@ from tasks.cube_spin.config import CONTROL_DT_S, TaskConfig, tuned_task
 from tasks.cube_spin.physics import RANDOMIZED, Physics
 from tasks.cube_spin.twin.camera import Camera
 from tasks.cube_spin.twin.environment import CubeSpinTwin
-from tasks.orca.joints import NUM_JOINTS
 
 ACTION_BOUND = 5.0
 """Actions are joint offsets in units of 0.4 rad; beyond this every joint is at a limit."""
 
 
 class CubeSpinEnv(gym.Env):
-    """Teacher observations (D,) float32, actions (17,) float32, one episode of 32 s at 20 Hz.
+    """Teacher observations (D,) float32, actions (A,) float32, one episode of 32 s at 20 Hz.
 
     `info` carries the reward's parts by name.
     """
@@ -34,7 +33,8 @@ class CubeSpinEnv(gym.Env):
         self._twin = CubeSpinTwin(1, task or tuned_task(), physics, threads=1, auto_reset=False)
         size = self._twin.get_observations()["teacher"].shape[1]
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (size,), np.float32)
-        self.action_space = gym.spaces.Box(-ACTION_BOUND, ACTION_BOUND, (NUM_JOINTS,), np.float32)
+        joints = (self._twin.num_actions,)
+        self.action_space = gym.spaces.Box(-ACTION_BOUND, ACTION_BOUND, joints, np.float32)
         self._camera: Camera | None = None
 
     def reset(

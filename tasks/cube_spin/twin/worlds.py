@@ -19,22 +19,29 @@ from tasks.cube_spin.physics import KINDS, STARTUP_PARAMETERS, Physics
 from tasks.cube_spin.rotations import rotate
 from tasks.cube_spin.twin.scene import set_cone, twin_model, use_collisions
 from tasks.orca.description import Hand
-from tasks.orca.joints import NUM_JOINTS
 
 _CONTROL = int(
     mujoco.mjtState.mjSTATE_CTRL
     | mujoco.mjtState.mjSTATE_MOCAP_POS
     | mujoco.mjtState.mjSTATE_MOCAP_QUAT
 )
-# State vector: time, joint angles, cube position and wxyz rotation, joint and cube velocities.
-_JOINT_POS = slice(1, 1 + NUM_JOINTS)
-_CUBE_POS = slice(_JOINT_POS.stop, _JOINT_POS.stop + 3)
-_CUBE_QUAT = slice(_CUBE_POS.stop, _CUBE_POS.stop + 4)
-_JOINT_VEL = slice(_CUBE_QUAT.stop, _CUBE_QUAT.stop + NUM_JOINTS)
-_CUBE_LIN_VEL = slice(_JOINT_VEL.stop, _JOINT_VEL.stop + 3)
-_CUBE_ANG_VEL = slice(_CUBE_LIN_VEL.stop, _CUBE_LIN_VEL.stop + 3)
 _XYZW = [1, 2, 3, 0]
 _WXYZ = [3, 0, 1, 2]
+
+
+class StateLayout:
+    """Where things are in a world's state.
+
+    Time, joint angles, cube position and wxyz rotation, joint velocities, cube velocities.
+    """
+
+    def __init__(self, num_joints: int) -> None:
+        self.joint_pos = slice(1, 1 + num_joints)
+        self.cube_pos = slice(self.joint_pos.stop, self.joint_pos.stop + 3)
+        self.cube_quat = slice(self.cube_pos.stop, self.cube_pos.stop + 4)
+        self.joint_vel = slice(self.cube_quat.stop, self.cube_quat.stop + num_joints)
+        self.cube_lin_vel = slice(self.joint_vel.stop, self.joint_vel.stop + 3)
+        self.cube_ang_vel = slice(self.cube_lin_vel.stop, self.cube_lin_vel.stop + 3)
 
 
 class TwinPhysics:
@@ -52,7 +59,7 @@ class TwinPhysics:
         generator: torch.Generator,
         threads: int | None = None,
     ) -> None:
-        self.hand = hand
+        self.hand, self._at = hand, StateLayout(hand.num_joints)
         self._off_centre = any(physics.cube_centre_offset_m)
         self._both_shapes = 0.0 < physics.hull_collisions < 1.0
         self.nominal = twin_model(hand, collisions=_shapes(physics), off_centre=self._off_centre)
@@ -63,13 +70,14 @@ class TwinPhysics:
         self._data = [mujoco.MjData(self.nominal) for _ in range(threads)]
         self._rollout = Rollout(nthread=threads)
         size = mujoco.mj_stateSize(self.nominal, int(mujoco.mjtState.mjSTATE_FULLPHYSICS))
-        if size != _CUBE_ANG_VEL.stop:
-            raise RuntimeError(f"MuJoCo's state has {size} numbers, expected {_CUBE_ANG_VEL.stop}")
+        if size != (expected := self._at.cube_ang_vel.stop):
+            raise RuntimeError(f"MuJoCo's state has {size} numbers, expected {expected}")
         self.state = np.zeros((num_envs, size))
         self._trace = np.zeros((num_envs, DECIMATION, size))
-        self._control = np.zeros((num_envs, DECIMATION, NUM_JOINTS + 7))
-        self._control[:, :, NUM_JOINTS : NUM_JOINTS + 2] = hand.grasp_point_m[:2]
-        self._control[:, :, NUM_JOINTS + 3] = 1.0
+        joints = hand.num_joints
+        self._control = np.zeros((num_envs, DECIMATION, joints + 7))
+        self._control[:, :, joints : joints + 2] = hand.grasp_point_m[:2]
+        self._control[:, :, joints + 3] = 1.0
         self.drawn = self._nominal_draws(num_envs)
         """Parameter values (N, ...) in force, by name."""
         self.draw_startup()
@@ -77,10 +85,11 @@ class TwinPhysics:
         self._cube_geom = self.nominal.geom("cube").id
 
     def step(self, joint_target: Tensor, supported: Tensor) -> None:
-        """Advance one control step: servo targets (N, 17) [rad], platform present (N,) bool."""
-        self._control[:, :, :NUM_JOINTS] = joint_target.numpy()[:, None]
+        """Advance one control step: servo targets (N, A) [rad], platform present (N,) bool."""
+        joints = self.hand.num_joints
+        self._control[:, :, :joints] = joint_target.numpy()[:, None]
         height = np.where(supported.numpy(), platform_height_m(self.hand), PLATFORM_GONE_M)
-        self._control[:, :, NUM_JOINTS + 2] = height[:, None]
+        self._control[:, :, joints + 2] = height[:, None]
         self._rollout.rollout(
             self.models,
             self._data,
@@ -99,7 +108,7 @@ class TwinPhysics:
 
     def push_cube(self, velocity_m_s: tuple[float, float, float]) -> None:
         """Add a velocity (3,) [m/s] to every cube."""
-        self.state[:, _CUBE_LIN_VEL] += velocity_m_s
+        self.state[:, self._at.cube_lin_vel] += velocity_m_s
 
     def close(self) -> None:
         """Stop the threads; the worlds cannot be stepped afterwards."""
@@ -107,20 +116,20 @@ class TwinPhysics:
 
     def diverged(self) -> Tensor:
         """(N,) bool: worlds whose state is not finite or absurdly fast."""
-        speed = np.abs(self.state[:, _JOINT_VEL.start :]).max(axis=1)
+        speed = np.abs(self.state[:, self._at.joint_vel.start :]).max(axis=1)
         return torch.from_numpy(~(np.isfinite(self.state).all(axis=1) & (speed < MAX_SPEED)))
 
     def read(self) -> dict[str, Tensor]:
         """Joint and cube state as float32, in the task's frames; angular velocity in world axes."""
-        now = torch.from_numpy(self.state).float()
-        quat = now[:, _CUBE_QUAT][:, _XYZW]
+        now, at = torch.from_numpy(self.state).float(), self._at
+        quat = now[:, at.cube_quat][:, _XYZW]
         return {
-            "joint_pos": now[:, _JOINT_POS],
-            "joint_vel": now[:, _JOINT_VEL],
-            "cube_pos": now[:, _CUBE_POS],
+            "joint_pos": now[:, at.joint_pos],
+            "joint_vel": now[:, at.joint_vel],
+            "cube_pos": now[:, at.cube_pos],
             "cube_quat": quat,
-            "cube_lin_vel": now[:, _CUBE_LIN_VEL],
-            "cube_ang_vel": rotate(quat, now[:, _CUBE_ANG_VEL]),  # MuJoCo keeps it in cube axes
+            "cube_lin_vel": now[:, at.cube_lin_vel],
+            "cube_ang_vel": rotate(quat, now[:, at.cube_ang_vel]),  # MuJoCo keeps it in cube axes
         }
 
     def write(
@@ -132,12 +141,13 @@ class TwinPhysics:
         cube_quat: Tensor,
         cube_vel: Tensor,
     ) -> None:
-        """Put worlds `envs` (K,) into a resting state; shapes (K, 17), (K, 3), (K, 4), (K, 3)."""
+        """Put worlds `envs` (K,) into a resting state; shapes (K, A), (K, 3), (K, 4), (K, 3)."""
         fresh = np.zeros((len(envs), self.state.shape[1]))
-        fresh[:, _JOINT_POS] = joint_pos.numpy().clip(self.hand.lower_rad, self.hand.upper_rad)
-        fresh[:, _CUBE_POS] = cube_pos.numpy()
-        fresh[:, _CUBE_QUAT] = cube_quat.numpy()[:, _WXYZ]
-        fresh[:, _CUBE_LIN_VEL] = cube_vel.numpy()
+        at, ends = self._at, (self.hand.lower_rad, self.hand.upper_rad)
+        fresh[:, at.joint_pos] = joint_pos.numpy().clip(*ends)
+        fresh[:, at.cube_pos] = cube_pos.numpy()
+        fresh[:, at.cube_quat] = cube_quat.numpy()[:, _WXYZ]
+        fresh[:, at.cube_lin_vel] = cube_vel.numpy()
         self.state[envs] = fresh
 
     def draw_startup(self) -> None:
@@ -171,7 +181,7 @@ class TwinPhysics:
 
     def _nominal_draws(self, num_envs: int) -> dict[str, np.ndarray]:
         """Room for one value per world, or per world and joint."""
-        world, joint = (num_envs,), (num_envs, NUM_JOINTS)
+        world, joint = (num_envs,), (num_envs, self.hand.num_joints)
         shapes: dict[str, tuple[int, ...]] = {"link_friction": world, "link_mass_scale": world}
         shapes["cube_friction"] = world
         shapes |= dict.fromkeys(("cube_mass_kg", "cube_size_m", "gravity_m_s2"), world)
@@ -190,7 +200,7 @@ class TwinPhysics:
 
     def _edit(self, model: mujoco.MjModel, draw: dict[str, np.ndarray]) -> None:
         """Write one world's parameters, each from the nominal model, so none is scaled twice."""
-        nominal, cube, joints = self.nominal, self._cube, slice(0, NUM_JOINTS)
+        nominal, cube, joints = self.nominal, self._cube, slice(0, self.hand.num_joints)
         links = slice(1, cube)
         model.body_mass[links] = nominal.body_mass[links] * draw["link_mass_scale"]
         model.body_inertia[links] = nominal.body_inertia[links] * draw["link_mass_scale"]
@@ -219,7 +229,7 @@ class TwinPhysics:
             mujoco.mj_setConst(model, self._data[0])
 
     def _edit_cube(self, model: mujoco.MjModel, mass: float, size: float) -> None:
-        cube, dofs = self._cube, slice(NUM_JOINTS, NUM_JOINTS + 6)
+        cube, dofs = self._cube, slice(self.hand.num_joints, self.hand.num_joints + 6)
         inertia = mass * size**2 / 6.0
         model.body_mass[cube], model.body_inertia[cube] = mass, inertia
         model.body_subtreemass[cube] = mass

@@ -14,7 +14,6 @@ from tasks.cube_spin.twin.camera import show
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.cube_spin.view.keys import PUSH, RESET, Keys
 from tasks.cube_spin.view.scene import HandScene
-from tasks.orca.joints import NUM_JOINTS
 
 if TYPE_CHECKING:
     import viser
@@ -75,7 +74,7 @@ class TwinPage:
         with self._server.atomic():
             show(twin, 0, scene.model, scene.data)
             cube = scene.model.body("cube").id
-            scene.show_hand(scene.data.qpos[:NUM_JOINTS].copy())
+            scene.show_hand(scene.data.qpos[: twin.num_actions].copy())
             size_m = 2.0 * float(scene.model.geom_size[scene.model.geom("cube").id, 0])
             place = scene.data.xpos[cube], scene.data.xquat[cube]
             scene.show_cube(np.concatenate(place), size_m)
@@ -100,8 +99,8 @@ class TwinPage:
     def _show_student(self, student: Student) -> None:
         """What it sees of the cube, what it plans, and what it chose among."""
         seen = self._env.get_observations()["history"][0, -1].double().numpy()
-        position = np.array(self._twin.hand.grasp_point_m) + seen[NUM_JOINTS : NUM_JOINTS + 3]
-        x, y, z, w = seen[NUM_JOINTS + 3 :]
+        offset, (x, y, z, w) = seen[-7:-4], seen[-4:]
+        position = np.array(self._twin.hand.grasp_point_m) + offset
         self.scene.show_estimate(np.array([*position, w, x, y, z]))
         self.scene.show_plan(student.planned(0).double().numpy())
         if student.policy.scores is not None:

@@ -15,11 +15,11 @@ from tasks.cube_spin.hand.twin_driver import TwinHand
 from tasks.cube_spin.hand.twin_world import twin_settings
 from tasks.cube_spin.physics import NOMINAL, REALITY
 from tasks.cube_spin.student.environment import (
-    FEATURES,
     PoseNoiseConfig,
     StudentEnv,
     StudentObservationConfig,
     radian_constants,
+    student_features,
 )
 
 QUIET = replace(
@@ -107,7 +107,7 @@ def test_the_student_sees_on_the_hand_what_it_saw_in_simulation(make_twin, symme
     action = env.get_observations()["hold"] + 0.1
     seen, _, _, _ = env.step(action)
     on_hand = CubeSpin(V1, symmetric_rotation=symmetric)
-    assert dict(on_hand.features) == FEATURES
+    assert dict(on_hand.features) == student_features(V1)
     state = twin.state
     for number in range(3):
         pose = PoseReading(

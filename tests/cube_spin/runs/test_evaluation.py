@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from first_hand import V1
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -218,7 +219,7 @@ def still_policy(tmp_path: Path, tiny_bank) -> Path:
     """A policy that keeps still in the mean grasp."""
     task = tuned_task()
     constants = task_constants(task, tiny_bank)
-    size = sum(observation_sizes(task.observation).values())
+    size = sum(observation_sizes(task.observation, V1).values())
     centre, scale = constants.action_centre, constants.action_scale
     policy = TeacherPolicy(task, centre, scale, (8,), observation_dim=size)
     for weight in policy.mlp.parameters():

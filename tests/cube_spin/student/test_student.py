@@ -23,7 +23,7 @@ from tasks.cube_spin.evaluation.metrics import to_json
 from tasks.cube_spin.runs.distill import distil
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate, load_any
 from tasks.cube_spin.student import settings as settings
-from tasks.cube_spin.student.environment import FEATURES
+from tasks.cube_spin.student.environment import GROUPS
 from tasks.cube_spin.student.policy import (
     Student,
     is_student,
@@ -204,7 +204,7 @@ def test_limits_are_the_ends_of_the_scale() -> None:
         scaled = normalizer.normalize("history", row)[0]
         torch.testing.assert_close(scaled[:20], torch.zeros(20))
         assert scaled[22] == pytest.approx(z) and scaled[23].abs() <= 1
-    assert set(FEATURES) < set(normalizer.groups)
+    assert set(GROUPS) < set(normalizer.groups)
 
 
 # Evaluation ---------------------------------------------------------------------------------------

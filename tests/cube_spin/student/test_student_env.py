@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from first_hand import V1
 from torch import Tensor
 
 from tasks.cube_spin import rotations
@@ -12,10 +13,11 @@ from tasks.cube_spin.config import EpisodeConfig, tuned_task
 from tasks.cube_spin.grasps import task_constants
 from tasks.cube_spin.physics import DISTILLATION, NOMINAL, Physics
 from tasks.cube_spin.student.environment import (
-    FEATURES,
+    GROUPS,
     StudentEnv,
     StudentObservationConfig,
     radian_constants,
+    student_features,
 )
 from tasks.cube_spin.student.labels import label_with
 from tasks.cube_spin.student.pose_noise import PoseNoise, PoseNoiseConfig
@@ -57,7 +59,7 @@ def test_groups_tell_the_state_in_physical_units(make_env: MakeEnv) -> None:
     action = wiggle(env)
     seen, *_ = env.step(action)
     state = env.inner.state
-    assert {name: seen[name].shape[-1] for name in FEATURES} == FEATURES
+    assert {name: seen[name].shape[-1] for name in GROUPS} == student_features(V1)
     newest = seen["history"][:, -1]
     close = {"rtol": 0.0, "atol": 1e-6}
     torch.testing.assert_close(newest[:, :17], state.joint_pos, **close)
@@ -158,7 +160,7 @@ def test_the_teachers_label_does_not_depend_on_what_the_student_sees(make_env: M
     # The generators part ways, so the comparison is made on one state.
     seen = blind.get_observations()
     shown = seen.clone()
-    for name in FEATURES:
+    for name in GROUPS:
         shown[name] = torch.randn_like(shown[name])
     with torch.no_grad():
         assert torch.equal(label(seen), label(shown))

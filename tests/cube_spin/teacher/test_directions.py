@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from first_hand import V1
 from tensordict import TensorDict
 
 from tasks.cube_spin.config import EpisodeConfig, wide_task
@@ -23,8 +24,8 @@ from tasks.cube_spin.teacher.ppo import PpoConfig, build_ppo
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 
 MakeTwin = Callable[..., CubeSpinTwin]
-SIZE = sum(observation_sizes(wide_task().observation).values())
-COMMAND = command_column(wide_task().observation)
+SIZE = sum(observation_sizes(wide_task().observation, V1).values())
+COMMAND = command_column(wide_task().observation, V1)
 PPO = PpoConfig(rollout_steps=4, hidden=(8,), epochs=1, minibatches=1)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from first_hand import V1
 from omegaconf import OmegaConf
 
 from tasks.cube_spin.config import TaskConfig, tuned_task
@@ -19,7 +20,7 @@ from tasks.cube_spin.teacher.policy import load_teacher
 def training(tmp_path: Path) -> Path:
     """A folder as `isaaclab train` leaves it."""
     task = tuned_task()
-    seen = sum(observation_sizes(task.observation).values())
+    seen = sum(observation_sizes(task.observation, V1).values())
     sizes = (seen, 16, 8, 17)
     weights = {
         "obs_normalizer._mean": torch.randn(1, seen),

@@ -342,7 +342,7 @@ def test_commands_are_held_and_then_drawn_anew(make_twin: MakeTwin) -> None:
     for _ in range(34):
         commands.append(twin.command.clone())
         observations, *_ = twin.step(torch.zeros(3, JOINTS))
-        offset = sum(list(observation_sizes(task.observation).values())[:6])
+        offset = sum(list(observation_sizes(task.observation, twin.hand).values())[:6])
         assert torch.equal(observations["teacher"][:, offset], twin.command)
     changed = (torch.stack(commands).diff(dim=0) != 0).all(dim=1).nonzero()[:, 0]
     assert changed.tolist() == [10, 21, 32]  # every 0.52 s, on the next control step
@@ -581,9 +581,10 @@ def test_delays_are_drawn_per_episode(make_twin: MakeTwin) -> None:
 
 @pytest.mark.parametrize("task", [paper_task(), tuned_task()], ids=["paper", "tuned"])
 def test_the_teacher_sees_what_the_contract_says(make_twin: MakeTwin, task: TaskConfig) -> None:
-    seen = make_twin(3, task).get_observations()
+    twin = make_twin(3, task)
+    seen = twin.get_observations()
     assert isinstance(seen, TensorDict) and set(seen.keys()) == {"teacher"}
-    size = sum(observation_sizes(task.observation).values())
+    size = sum(observation_sizes(task.observation, twin.hand).values())
     assert seen["teacher"].shape == (3, size) and seen["teacher"].dtype == torch.float32
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tasks.cube_spin import terms
 from tasks.cube_spin.actuation import refuse_infinite
-from tasks.cube_spin.isaac.mdp.state import NUM_JOINTS, tracker
+from tasks.cube_spin.isaac.mdp.state import tracker
 
 
 class JointTargetAction(ActionTerm):
@@ -20,27 +20,27 @@ class JointTargetAction(ActionTerm):
     def __init__(self, cfg: "JointTargetActionCfg", env: ManagerBasedRLEnv) -> None:
         super().__init__(cfg, env)
         self._tracker = tracker(env)
-        self._raw = torch.zeros(self.num_envs, NUM_JOINTS, device=self.device)
-        self._arriving = torch.zeros(self.num_envs, NUM_JOINTS, device=self.device)
+        self._raw = torch.zeros(self.num_envs, self.action_dim, device=self.device)
+        self._arriving = torch.zeros(self.num_envs, self.action_dim, device=self.device)
         self._envs = torch.arange(self.num_envs, device=self.device)
 
     @property
     def action_dim(self) -> int:
         """A."""
-        return NUM_JOINTS
+        return self._tracker.hand.num_joints
 
     @property
     def raw_actions(self) -> Tensor:
-        """Actions (N, 17) as the policy gave them."""
+        """Actions (N, A) as the policy gave them."""
         return self._raw
 
     @property
     def processed_actions(self) -> Tensor:
-        """Servo targets (N, 17) [rad] of this step."""
+        """Servo targets (N, A) [rad] of this step."""
         return self._arriving
 
     def process_actions(self, actions: Tensor) -> None:
-        """Smooth the targets of actions (N, 17).
+        """Smooth the targets of actions (N, A).
 
         Raises:
             ValueError: If an action is not finite.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tasks.cube_spin import rotations
 from tasks.cube_spin.isaac.mdp.contacts import resize_cube
-from tasks.cube_spin.isaac.mdp.state import NUM_JOINTS, EnvIds, TaskTracker, selected, tracker
+from tasks.cube_spin.isaac.mdp.state import EnvIds, TaskTracker, selected, tracker
 from tasks.cube_spin.physics import NOMINAL
 from tasks.cube_spin.physics_file import load_physics
 
@@ -30,7 +30,8 @@ def reset_to_grasp(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     pick = torch.randint(len(bank), (count,), generator=generator, device=env.device)
     quat = roma.quat_product(bank.cube_quat[pick], rotations.random_symmetry(count, generator))
     wobble = roma.rotvec_to_unitquat(_draw(shared, "reset_rotation_rad", count, 3))
-    joint_pos = bank.joint_pos[pick] + _draw(shared, "reset_joint_rad", count, NUM_JOINTS)
+    nudge = _draw(shared, "reset_joint_rad", count, shared.hand.num_joints)
+    joint_pos = bank.joint_pos[pick] + nudge
     write_state(
         env,
         envs,
@@ -52,7 +53,7 @@ def write_state(
     cube_quat: Tensor,
     cube_vel: Tensor,
 ) -> None:
-    """Put environments `envs` (K,) into a state: (K, 17), (K, 3), (K, 4), (K, 3), task frames."""
+    """Put environments `envs` (K,) into a state: (K, A), (K, 3), (K, 4), (K, 3), task frames."""
     hand, cube, joint_ids = env.scene["robot"], env.scene["cube"], tracker(env).joint_ids
     still = torch.zeros_like(joint_pos)
     hand.write_joint_position_to_sim_index(position=joint_pos, joint_ids=joint_ids, env_ids=envs)
@@ -92,8 +93,8 @@ def randomize_gains(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     nominal = torch.tensor(
         [(row.stiffness, row.damping) for row in shared.hand.joints], device=env.device
     )
-    stiffness = nominal[:, 0] * shared.draw("stiffness_scale", envs, NUM_JOINTS)
-    damping = nominal[:, 1] * shared.draw("damping_scale", envs, NUM_JOINTS)
+    stiffness = nominal[:, 0] * shared.draw("stiffness_scale", envs, shared.hand.num_joints)
+    damping = nominal[:, 1] * shared.draw("damping_scale", envs, shared.hand.num_joints)
     which = {"joint_ids": shared.joint_ids, "env_ids": envs}
     hand.write_joint_stiffness_to_sim_index(stiffness=stiffness, **which)
     hand.write_joint_damping_to_sim_index(damping=damping, **which)
@@ -109,7 +110,7 @@ def randomize_motors(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
         strength = nominal * shared.draw("motor_strength_scale", envs)[:, None]
         hand.write_joint_effort_limit_to_sim_index(limits=strength, **which)
     if physics.joint_friction_nm != NOMINAL.joint_friction_nm:
-        friction = shared.draw("joint_friction_nm", envs, NUM_JOINTS)
+        friction = shared.draw("joint_friction_nm", envs, shared.hand.num_joints)
         hand.write_joint_friction_coefficient_to_sim_index(joint_friction_coeff=friction, **which)
 
 
@@ -117,7 +118,7 @@ def randomize_joint_limits(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     """Small shifts of the physical stops; actions and observations keep the nominal limits."""
     shared, envs = tracker(env), selected(env, env_ids)
     nominal = torch.tensor([row.limits_rad for row in shared.hand.joints], device=env.device)
-    limits = nominal + _draw(shared, "joint_limit_offset_rad", len(envs), NUM_JOINTS, 2)
+    limits = nominal + _draw(shared, "joint_limit_offset_rad", len(envs), shared.hand.num_joints, 2)
     env.scene["robot"].write_joint_position_limit_to_sim_index(
         limits=limits, joint_ids=shared.joint_ids, env_ids=envs, warn_limit_violation=False
     )

@@ -19,7 +19,6 @@ from tasks.cube_spin.sensors import SensorModel
 from tasks.cube_spin.terms import TaskConstants, TaskState
 from tasks.orca.hand import hand_spec
 from tasks.orca.hands import load_hand
-from tasks.orca.joints import NUM_JOINTS
 from tasks.orca.kinematics import FingertipKinematics
 
 EnvIds = Tensor | slice | None
@@ -41,8 +40,8 @@ class TaskTracker:
         bank = load_grasps(self.hand)
         self.bank = GraspBank(**{k: v.to(env.device) for k, v in vars(bank).items()})
         self.use_constants(task_constants(task, bank))
-        self.sensors = SensorModel(count, self.physics, self.generator)
-        self.actuation = Actuation(count, self.physics, self.generator)
+        self.sensors = SensorModel(count, self.hand.num_joints, self.physics, self.generator)
+        self.actuation = Actuation(count, self.hand.num_joints, self.physics, self.generator)
         self.drawn = {n: self._zeros() + value for n, value in shared_by_all(env.cfg).items()}
         """Parameters in force (N, ...), by name in `physics.py`."""
         self.recorder = EpisodeAccounts(count, env.device)
@@ -51,11 +50,11 @@ class TaskTracker:
         self._lost = self._zeros(dtype=torch.bool)
         names = env.scene["robot"].joint_names
         self.joint_ids = torch.tensor(self.hand.index_of(names), device=env.device)
-        """(17,) Isaac Lab's indices of our joints."""
+        """(A,) Isaac Lab's indices of our joints."""
         self._tips_of = FingertipKinematics(
             hand_spec(self.hand, visual=False).compile(), self.hand, env.device
         )
-        self.joint_target = self._zeros(NUM_JOINTS)
+        self.joint_target = self._zeros(self.hand.num_joints)
         self.command = self._zeros()
         self.support_s = self._zeros()
         """(N,) how long the platform stays, counted from the start of the episode."""
@@ -172,7 +171,7 @@ class TaskTracker:
 
     def _rest(self) -> TaskState:
         """The state right after a reset: true poses, no history."""
-        now, still, spin = self._read(), self._zeros(NUM_JOINTS), self._zeros(3)
+        now, still, spin = self._read(), self._zeros(self.hand.num_joints), self._zeros(3)
         return TaskState(
             **now,
             tip_pos=self._tips_of(now["joint_pos"]),
