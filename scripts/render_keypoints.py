@@ -2,6 +2,7 @@
 
 python scripts/render_keypoints.py --renderer twin --train 20000 --heldout 2000 --processes 2
 python scripts/render_keypoints.py --backgrounds ~/places365/val_256 --out runs/keypoints/places
+python scripts/render_keypoints.py --renderer path --train 0 --heldout 500 --out runs/keypoints/path
 python scripts/render_keypoints.py --renderer isaac --device cuda:0 --num_envs 200 --train 4000000
 python scripts/render_keypoints.py --train 4000000 --processes 64 --on slurm \\
   --engine partition=cpu --out /shared/keypoints
@@ -24,7 +25,7 @@ from tasks.assets import DEFAULT_TEACHER
 def parse() -> tuple[argparse.Namespace, list[str]]:
     parser = ScriptParser(__doc__, settings=True)
     add = parser.add_argument
-    add("--renderer", choices=("twin", "isaac"), default="twin", help="who draws")
+    add("--renderer", choices=("twin", "path", "isaac"), default="twin", help="who draws")
     add("--out", default=Path("runs/keypoints/twin"), help="folder of the data set")
     add("--train", type=int, default=20000, help="training pictures")
     add("--heldout", type=int, default=2000, help="pictures to evaluate on")

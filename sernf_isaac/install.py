@@ -31,6 +31,7 @@ EXTRAS = {
     "filterpy": "vision",
     "timm": "vision",
     "fast_simplification": "vision",
+    "mitsuba": "path",
     "rosbags": "bags",
     "pyarrow": "lerobot",
     "fastapi": "label",

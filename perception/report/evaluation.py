@@ -21,6 +21,7 @@ from perception.report.speed import stage_times
 from perception.report.summary import (
     Bin,
     binned,
+    by_condition,
     false_pose_rate,
     split_by_visibility,
     summarize,
@@ -161,11 +162,13 @@ def _bins(seen: Sequence[FrameRecord]) -> dict[str, list[Bin]]:
     quarters = _quartiles([r.sharpness for r in seen])
     ranks = [f"{rank} of {len(quarters) - 1}" for rank in range(1, len(quarters))]
     sight = binned(seen, "visible_fraction", IN_SIGHT_EDGES, IN_SIGHT_LABELS)
-    return {
+    bins = {
         "part of the cube in sight [%]": sight,
         "obliquity [deg]": binned(seen, "obliquity_deg", OBLIQUITY_EDGES),
         "quarter of sharpness, blurred first": binned(seen, "sharpness", quarters, ranks),
     }
+    conditions = by_condition(seen)
+    return bins | ({"condition": conditions} if conditions else {})
 
 
 def _quartiles(values: Sequence[float]) -> list[float]:

@@ -51,6 +51,8 @@ class FrameRecord:
     mask_iou: float
     detect_ms: float
     pose_ms: float
+    condition: str = ""
+    """What its renderer made difficult, if it says so (`room.CONDITIONS`)."""
 
     @property
     def has_pose(self) -> bool:
@@ -91,6 +93,7 @@ def _judge(detector: Detector, sample: Sample, config: PoseConfig) -> FrameRecor
         mask_iou=_mask_iou(detection, sample),
         detect_ms=1e3 * (detected - started),
         pose_ms=1e3 * (solved - detected),
+        condition=str(sample.notes.get("condition", "")),
     )
 
 

@@ -105,6 +105,16 @@ def binned(
     return rows
 
 
+def by_condition(records: Sequence[FrameRecord]) -> list[Bin]:
+    """Summaries of the images of each condition; nothing where a renderer names none."""
+    names = sorted({r.condition for r in records} - {""})
+    rows = []
+    for number, name in enumerate(names):
+        chosen = summarize([r for r in records if r.condition == name])
+        rows.append({"name": name, "from": number, "to": number + 1} | chosen)
+    return rows
+
+
 def _corner_numbers(records: Sequence[FrameRecord]) -> Summary:
     found: Summary = {}
     for name, kind in (("visible", VISIBLE), ("occluded", OCCLUDED)):

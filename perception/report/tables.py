@@ -34,12 +34,12 @@ def accuracy_table(summary: Summary) -> str:
 
 
 def binned_table(rows: list[Bin], label: str) -> str:
-    """Rotation, translation and missing poses per bin."""
-    head = f"{label:>26}{'images':>8}{'rot [deg]':>11}{'trans [mm]':>12}{'no pose':>9}"
+    """Rotation, translation, missing and turned poses per bin."""
+    head = f"{label:>36}{'images':>8}{'rot [deg]':>11}{'trans [mm]':>12}{'no pose':>9}{'turned':>9}"
     lines = [
-        f"{row['name']:>26}{row['frames']:>8}"
+        f"{row['name']:>36}{row['frames']:>8}"
         f"{_text(row['rotation_mean_deg']):>11}{_text(row['translation_mean_mm']):>12}"
-        f"{_text(row['no_pose_rate']):>9}"
+        f"{_text(row['no_pose_rate']):>9}{_text(row['flip_rate']):>9}"
         for row in rows
     ]
     return "\n".join([head, *lines])

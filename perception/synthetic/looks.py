@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from perception.cube_art import COLUMNS, ROWS, atlas
+from perception.synthetic.room import Room
 
 Range = tuple[float, float]
 
@@ -69,6 +70,8 @@ class Look:
     cube: Material
     cube_atlas: np.ndarray
     """(2 tile, 3 tile, 3) uint8."""
+    room: Room | None = None
+    """Where a path tracer takes the picture; it has lamps of its own."""
 
 
 def draw_look(

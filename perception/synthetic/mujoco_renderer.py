@@ -83,7 +83,7 @@ class MujocoRenderer:
         ValueError: If the pictures are larger than the scene allows.
     """
 
-    name, batch, any_intrinsics = "twin", 1, True
+    name, batch, any_intrinsics, draws_rooms = "twin", 1, True, False
 
     def __init__(self, model: mujoco.MjModel, size: tuple[int, int]) -> None:
         self._model, self._data, self.size = model, mujoco.MjData(model), size

@@ -1,22 +1,26 @@
 """From states to labelled pictures: draws camera, look and background, renders, projects labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from perception.geometry import intrinsics, inverse
+from perception.geometry import intrinsics, inverse, transform
 from perception.labels import label_corners
 from perception.samples import BACKGROUND_ID, Sample
 from perception.synthetic.backgrounds import Backgrounds
+from perception.synthetic.distortion import distorted
 from perception.synthetic.fingers import FingerConfig, cover, draw_fingers
 from perception.synthetic.looks import Look, LookConfig, draw_look
 from perception.synthetic.mujoco_renderer import Rendering, SceneState
+from perception.synthetic.room import RoomConfig, draw_room
 from perception.synthetic.views import SPLITS, View, ViewConfig, draw_view
 
+SURROUNDINGS_PX = 1024, 512
+"""Size of the picture all around a room."""
 LENS_BLUR_PX = 0.5
 """Standard deviation of the blur of every picture: drawn edges are sharper than any lens makes."""
 
@@ -27,6 +31,8 @@ class PictureConfig:
 
     view: ViewConfig = field(default_factory=ViewConfig)
     look: LookConfig = field(default_factory=LookConfig)
+    room: RoomConfig = field(default_factory=RoomConfig)
+    """Of path-traced pictures."""
     fingers: FingerConfig = field(default_factory=FingerConfig)
     backgrounds: str | None = None
     """Folder of background pictures; None draws procedural ones."""
@@ -46,6 +52,8 @@ class Renderer(Protocol):
     """Pictures drawn at once; they share their intrinsics."""
     any_intrinsics: bool
     """False if pixels must be square and the principal point the middle."""
+    draws_rooms: bool
+    """Whether it draws what is behind the hand, in a room of its own; else it leaves that open."""
 
     def render(
         self, states: Sequence[SceneState], views: Sequence[View], looks: Sequence[Look]
@@ -91,25 +99,53 @@ class Pictures:
         views = [View(camera, view.T_world_camera, view.size) for view in views]
         sizes, materials = self._renderer.textures_px, self._renderer.materials
         looks = [draw_look(self._config.look, materials, sizes, rng) for rng in rngs]
+        if self._renderer.draws_rooms:
+            looks = [
+                self._in_a_room(*entry) for entry in zip(looks, views, states, rngs, strict=True)
+            ]
         drawn = self._renderer.render(states, views, looks)
         samples = []
         for number, state, view, look, rendering, note, rng in zip(
             numbers, states, views, looks, drawn, notes, rngs, strict=True
         ):
-            fingers = draw_fingers(self._config.fingers, rendering.T_camera_cube, look, rng)
-            for finger in fingers:
-                rendering = cover(rendering, finger, view.camera, look, view.T_world_camera)
             about = note | {
                 "renderer": self._renderer.name,
                 "seed": [self._seed, SPLITS.index(self._split), shard, number],
                 "T_camera_hand": inverse(view.T_world_camera).tolist(),
                 "joint_pos": np.asarray(state.joint_pos).tolist(),
             }
-            image = compose(rendering, self._backgrounds.draw(view.size, rng))
             key = f"{self._split}-{shard:06d}-{number:05d}"
-            samples.append(labelled(key, image, rendering, view.camera, about))
+            samples.append(self._finished(key, rendering, view, look, about, rng))
         smallest = self._config.min_visible_fraction
         return [sample for sample in samples if sample.visible_fraction >= smallest]
+
+    def _in_a_room(
+        self, look: Look, view: View, state: SceneState, rng: np.random.Generator
+    ) -> Look:
+        cube = transform(np.asarray(state.cube_pos), np.asarray(state.cube_quat))
+        around = self._backgrounds.draw(SURROUNDINGS_PX, rng)
+        room = draw_room(self._config.room, len(look.hand), around, view.T_world_camera, cube, rng)
+        return replace(look, room=room)
+
+    def _finished(
+        self,
+        key: str,
+        rendering: Rendering,
+        view: View,
+        look: Look,
+        notes: dict,
+        rng: np.random.Generator,
+    ) -> Sample:
+        """The sample, with fingers and a background, or with what its room's lens does."""
+        if look.room is not None:
+            notes = notes | {"condition": look.room.condition}
+            sample = labelled(key, rendering.image, rendering, view.camera, notes)
+            k1 = look.room.lens.k1
+            return distorted(sample, k1) if k1 else sample
+        for finger in draw_fingers(self._config.fingers, rendering.T_camera_cube, look, rng):
+            rendering = cover(rendering, finger, view.camera, look, view.T_world_camera)
+        image = compose(rendering, self._backgrounds.draw(view.size, rng))
+        return labelled(key, image, rendering, view.camera, notes)
 
     def generator(self, shard: int, number: int) -> np.random.Generator:
         """Random numbers of one picture; no two pictures or splits share theirs."""

@@ -98,7 +98,7 @@ class StillRenderer:
     materials = 2
     textures_px = (8, 8)
     batch = 1
-    any_intrinsics = True
+    any_intrinsics, draws_rooms = True, False
 
     def render(self, states, views: list[View], looks) -> list[Rendering]:
         return [self.rendering for _ in states]

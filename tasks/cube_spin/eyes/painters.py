@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ class IsaacRenderer:
         device: "cpu" or "cuda:N".
     """
 
-    name, any_intrinsics = "isaac", False
+    name, any_intrinsics, draws_rooms = "isaac", False, False
     materials = 2
     textures_px: tuple[int, int] = (
         64,
@@ -156,12 +156,33 @@ class TwinPainters:
     config: PictureConfig
     policy: Path
     seed: int
+    renderer: ClassVar[str] = "twin"
 
     def __call__(self) -> StatePainter:
         torch.set_num_threads(1)
         choose_gl_backend()
         size = (self.config.view.width, self.config.view.height)
         renderer = MujocoRenderer(picture_model(hand_of_policy(self.policy)), size)
+        return StatePainter(renderer, self.config, self.policy, self.seed)
+
+
+@dataclass(frozen=True)
+class PathPainters:
+    """Makes a `StatePainter` on a path tracer, in whatever process calls it."""
+
+    config: PictureConfig
+    policy: Path
+    seed: int
+    renderer: ClassVar[str] = "path"
+
+    def __call__(self) -> StatePainter:
+        from perception.synthetic.path_renderer import PathRenderer
+
+        torch.set_num_threads(1)
+        choose_gl_backend()
+        size = (self.config.view.width, self.config.view.height)
+        model = picture_model(hand_of_policy(self.policy))
+        renderer = PathRenderer(model, size, self.config.room.samples)
         return StatePainter(renderer, self.config, self.policy, self.seed)
 
 
@@ -174,6 +195,7 @@ class IsaacPainters:
     seed: int
     num_envs: int
     device: str
+    renderer: ClassVar[str] = "isaac"
 
     def __call__(self) -> StatePainter:
         torch.set_num_threads(1)

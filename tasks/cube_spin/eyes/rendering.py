@@ -21,13 +21,14 @@ from sernf_isaac.data.store.lock import claimed
 from sernf_isaac.sweep.child import LOG_FILE
 from sernf_isaac.sweep.engines import Engine
 from sernf_isaac.sweep.runs import Run, how_it_ended, run_all
-from tasks.cube_spin.eyes.painters import IsaacPainters, TwinPainters
+from tasks.cube_spin.eyes.painters import IsaacPainters, PathPainters, TwinPainters
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.rendering import choose_gl_backend
 
 WORKERS = "workers"
 """Folder, below the data set's, with the log of each process."""
 LOOK_S = 1.0
+Painters = TwinPainters | PathPainters | IsaacPainters
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,14 @@ class DataSet:
     folder: Path
     """Absolute."""
     plans: list[ShardPlan]
-    painters: TwinPainters | IsaacPainters
+    painters: Painters
     per_shard: int
 
     @property
     def description(self) -> dict:
         """What decides the pictures."""
         made = self.painters
-        renderer = "twin" if isinstance(made, TwinPainters) else "isaac"
-        known = {"renderer": renderer, "seed": made.seed, "per_shard": self.per_shard}
+        known = {"renderer": made.renderer, "seed": made.seed, "per_shard": self.per_shard}
         return known | {"policy": made.policy.name, "config": asdict(made.config)}
 
 
@@ -58,11 +58,11 @@ def painters_of(
     num_envs: int,
     device: str,
     here: bool = True,
-) -> TwinPainters | IsaacPainters:
+) -> Painters:
     """Who draws; what they need is tried now, because errors of other processes are hard to read.
 
     Args:
-        renderer: "twin" or "isaac".
+        renderer: "twin", "path" or "isaac".
         config: Ranges of everything random.
         policy: Teacher file.
         seed: Of the data set.
@@ -71,6 +71,7 @@ def painters_of(
         here: Whether this machine draws; else it only describes the data set.
 
     Raises:
+        ImportError: If the path tracer is not installed.
         OSError: If a file is missing.
         RuntimeError: If nothing can be drawn on this machine.
         ValueError: If a file holds something else.
@@ -82,7 +83,28 @@ def painters_of(
         return IsaacPainters(config, policy, seed, num_envs, device)
     if here:
         choose_gl_backend()
+    if renderer == "path":
+        check_path(config, here=here)
+        return PathPainters(config, policy, seed)
     return TwinPainters(config, policy, seed)
+
+
+def check_path(config: PictureConfig, *, here: bool) -> None:
+    """Whether a path tracer can draw such pictures.
+
+    Raises:
+        ImportError: If it is not installed here, where it should draw.
+        ValueError: If the pictures should have something that only the fast renderer draws.
+    """
+    if config.fingers.probability > 0.0:
+        raise ValueError(
+            "fingers.probability draws strange fingers into finished pictures; the path tracer "
+            "cannot: leave it 0, or take --renderer twin"
+        )
+    if here:
+        from perception.synthetic.path_renderer import path_tracer
+
+        path_tracer()
 
 
 def render_here(data: DataSet) -> None:
