@@ -71,13 +71,13 @@ class ObservationConfig:
     """What the teacher sees."""
 
     fingertips: bool = True
-    """Add the five fingertip-to-cube vectors (15); not in the paper's list."""
+    """Add the vectors from fingertips to cube (3 F: 15 for five); not in the paper's list."""
     mean_spin: bool = True
     """Add the running mean of the spin that the reward looks at (1); not in the paper's list."""
     symmetric_rotation: bool = True
     """Reduce the cube's rotation by its 24 symmetries; the paper says quaternion."""
     earlier_targets: bool = False
-    """Add the joint targets of the two steps before (34): what a late hand has yet to receive."""
+    """Add the joint targets of the two steps before (2 A: 34 for 17 joints): what a late hand has yet to receive."""
     world: bool = False
     """Add the parameters of the world (19), which the simulation knows: friction, contact law,
     mass, size, servos, latency. A student has to find them out."""

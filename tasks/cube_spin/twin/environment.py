@@ -205,11 +205,8 @@ class CubeSpinTwin(VecEnv):
     # Parts of a step ------------------------------------------------------------------------------
 
     def _checked(self, actions: Tensor) -> Tensor:
-        if actions.shape != (self.num_envs, self.num_actions):
-            raise ValueError(
-                f"actions have shape {tuple(actions.shape)}, "
-                f"expected ({self.num_envs}, {self.num_actions})"
-            )
+        if actions.shape != (expected := (self.num_envs, self.num_actions)):
+            raise ValueError(f"actions have shape {tuple(actions.shape)}, expected {expected}")
         refuse_infinite(actions, self.hand)
         return actions.detach().to("cpu", torch.float32)
 
