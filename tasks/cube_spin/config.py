@@ -77,7 +77,8 @@ class ObservationConfig:
     symmetric_rotation: bool = True
     """Reduce the cube's rotation by its 24 symmetries; the paper says quaternion."""
     earlier_targets: bool = False
-    """Add the joint targets of the two steps before (2 A: 34 for 17 joints): what a late hand has yet to receive."""
+    """Add the joint targets of the two steps before (2 A: 34 for 17 joints):
+    what a late hand has yet to receive."""
     world: bool = False
     """Add the parameters of the world (19), which the simulation knows: friction, contact law,
     mass, size, servos, latency. A student has to find them out."""
