@@ -147,7 +147,7 @@ class PathRenderer:
                 "width": width,
                 "height": height,
                 "pixel_format": "rgb",
-                "rfilter": {"type": "gaussian"},
+                "rfilter": {"type": "box"},  # else threads would add in any order
             },
             "sampler": {"type": "independent"},
         }

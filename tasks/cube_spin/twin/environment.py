@@ -21,15 +21,11 @@ from tasks.cube_spin.observations import student_observations, teacher_observati
 from tasks.cube_spin.physics import RANDOMIZED, Physics
 from tasks.cube_spin.sensors import SensorModel
 from tasks.cube_spin.terms import TaskConstants, TaskState
+from tasks.cube_spin.twin import resume_point
 from tasks.cube_spin.twin.worlds import TwinPhysics
 from tasks.cube_spin.world_terms import world_terms
 from tasks.orca.hands import load_hand
 from tasks.orca.kinematics import FingertipKinematics
-
-_MEMORY = (
-    *("episode_length_buf", "joint_target", "command", "_command_left_s", "support_left_s"),
-    *("mean_spin", "_history", "_told"),
-)
 
 
 class CubeSpinTwin(VecEnv):
@@ -176,31 +172,11 @@ class CubeSpinTwin(VecEnv):
 
     def state_dict(self) -> dict:
         """All that later steps depend on; `load_state_dict` continues bit for bit."""
-        return {
-            "memory": {name: getattr(self, name).clone() for name in _MEMORY},
-            "task_state": {name: value.clone() for name, value in vars(self.state).items()},
-            "world": self.world.state_dict(),
-            "actuation": self._actuation.state_dict(),
-            "sensors": self.sensors.state_dict(),
-            "recorder": self.recorder.state_dict(),
-            "observations": {k: v.clone() for k, v in self._observations.items()},
-            "generator": self.generator.get_state(),
-            "diverged_count": self.diverged_count,
-        }
+        return resume_point.saved(self)
 
     def load_state_dict(self, saved: dict) -> None:
         """Continue from `state_dict()` of an environment built with the same arguments."""
-        for name in _MEMORY:
-            setattr(self, name, saved["memory"][name].clone())
-        self.state = TaskState(**{k: v.clone() for k, v in saved["task_state"].items()})
-        self.world.load_state_dict(saved["world"])
-        self._actuation.load_state_dict(saved["actuation"])
-        self.sensors.load_state_dict(saved["sensors"])
-        self.recorder.load_state_dict(saved["recorder"])
-        self.diverged_count = saved["diverged_count"]
-        # Observing again would draw new noise and push the history one step on.
-        self._observations = TensorDict(saved["observations"], batch_size=[self.num_envs])
-        self.generator.set_state(saved["generator"])
+        resume_point.restore(self, saved)
 
     # Parts of a step ------------------------------------------------------------------------------
 
