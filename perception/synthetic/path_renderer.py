@@ -224,13 +224,17 @@ class PathRenderer:
 
 
 def path_tracer() -> ModuleType:
-    """The path tracer, on a CPU and without its progress messages.
+    """The path tracer, on one core and without its progress messages.
+
+    With more threads, which of two surfaces in the same place is seen would be chance.
 
     Raises:
         ImportError: If it is not installed.
     """
+    import drjit
     import mitsuba as tracer
 
+    drjit.set_thread_count(1)
     tracer.set_variant("scalar_rgb")
     tracer.set_log_level(tracer.LogLevel.Error)
     return tracer
