@@ -2,9 +2,10 @@
 
     python scripts/search_grasps.py --grasps 600                   # the ORCA v1 right hand
     python scripts/search_grasps.py --hand orca_v2_right           # v2; a left hand mirrors them
+    python scripts/search_grasps.py --object cylinder --size_mm 50 # for task.object.shape=cylinder
 
 A cross-entropy search finds one grasp per cube yaw, then random variations of them are kept if they
-hold the cube for two seconds in the air. A minute on two cores.
+hold the object for two seconds in the air. A minute on two cores.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import argparse
 from sernf_isaac.cli import run_main
 from sernf_isaac.flags import ScriptParser
 from tasks.assets import grasp_bank, remade
+from tasks.cube_spin.held_object import CUBE_SIZE_M, SHAPES, HeldObject
 from tasks.orca.names import FIRST_HAND, HANDS
 
 
@@ -19,6 +21,11 @@ def parse() -> argparse.Namespace:
     parser = ScriptParser(__doc__)
     parser.add_argument("--hand", choices=HANDS, default=FIRST_HAND, help="whose grasps")
     parser.add_argument("--description")
+    parser.add_argument("--object", choices=SHAPES, default=SHAPES[0], help="what is held")
+    text = "edge of a cube, diameter of the others [mm]"
+    parser.add_argument("--size_mm", type=float, default=1000.0 * CUBE_SIZE_M, help=text)
+    text = "of a cylinder [mm]; default: as its diameter"
+    parser.add_argument("--height_mm", type=float, default=None, help=text)
     parser.add_argument("--grasps", type=int, default=600, help="grasps to keep")
     text = "cube yaws to search, over a quarter turn"
     parser.add_argument("--yaws", type=int, default=6, help=text)
@@ -26,7 +33,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=256, help="grasps tried at once")
     parser.add_argument("--seed", default=0)
     parser.add_argument(
-        "--out", default=None, help="file to write (.npz); default: the hand's in assets/"
+        "--out",
+        default=None,
+        help="file to write (.npz); default: that of hand and object in assets/",
     )
     return parser.parse()
 
@@ -41,8 +50,11 @@ def main() -> None:
     from tasks.orca.hands import load_hand
 
     torch.set_num_threads(1)
-    hand, out = load_hand(args.hand), args.out or remade(grasp_bank(args.hand))
-    search = GraspSearch(hand, args.batch, args.seed)
+    height_m = None if args.height_mm is None else args.height_mm / 1000.0
+    what = HeldObject(args.object, args.size_mm / 1000.0, height_m)
+    file = grasp_bank(args.hand, "" if what.is_first else what.label)
+    hand, out = load_hand(args.hand), args.out or remade(file)
+    search = GraspSearch(hand, args.batch, args.seed, what)
     reach = torch.pi / 4 * (1.0 - 1.0 / args.yaws)
     yaws = torch.linspace(-reach, reach, args.yaws)
     with tqdm(total=args.yaws * args.generations, desc="searching") as bar:
@@ -58,7 +70,7 @@ def main() -> None:
                 raise ValueError(f"only {held} of {tried} grasps held; try more --generations")
     bank = GraspBank.joined(banks).first(args.grasps)
     out.parent.mkdir(parents=True, exist_ok=True)
-    bank.save(out, hand)
+    bank.save(out, hand, what)
     print(f"{len(bank)} grasps -> {out} ({held / tried:.0%} of {tried} held)")
 
 

@@ -8,7 +8,7 @@ Metres, radians, seconds; quaternions are xyzw.
 from dataclasses import asdict, dataclass, field, fields
 from math import isclose
 
-OPTIONAL = {"hand", "versions"}
+OPTIONAL = {"hand", "object", "versions"}
 """Entries of a contract that files may lack."""
 
 
@@ -31,12 +31,15 @@ class Contract:
     """What an action means: parametrisation, centre, scale, smoothing."""
     hand: str = ""
     """Which hand it is for; empty where there is none, and in files older than this entry."""
+    object: str = ""
+    """Which object it holds, as "cylinder 50 x 50 mm"; empty where there is one only, and in files
+    older than this entry."""
     versions: dict[str, str] = field(default_factory=dict)
     """Libraries it was made with; told, not compared."""
 
     def to_dict(self) -> dict:
-        """Plain values for a file."""
-        return asdict(self)
+        """Plain values for a file; an empty `object` is left out."""
+        return {name: value for name, value in asdict(self).items() if name != "object" or value}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Contract":

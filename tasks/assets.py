@@ -17,8 +17,15 @@ WORLDS = ASSETS / "worlds"
 """Physics files of worlds that no policy was trained in or chosen by."""
 
 
-def grasp_bank(hand: str) -> Path:
-    """The file of a hand's shipped grasps; the first hand's is older than hands had names."""
+def grasp_bank(hand: str, held: str = "") -> Path:
+    """The file of a hand's grasps; the first hand's is older than hands had names.
+
+    Args:
+        hand: Its name.
+        held: Label of the object, as "cube 60 mm"; empty: the paper's cube.
+    """
+    if held:
+        return ASSETS / f"grasps_{hand}_{held.removesuffix(' mm').replace(' ', '_')}mm.npz"
     return DEFAULT_BANK if hand == "orca_v1_right" else ASSETS / f"grasps_{hand}.npz"
 
 

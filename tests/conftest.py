@@ -15,6 +15,7 @@ from first_hand import V1
 from sernf_isaac.flags import HAND_DESCRIPTION
 from tasks.cube_spin.config import TaskConfig, tuned_task
 from tasks.cube_spin.grasps import GraspBank, load_grasps
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.physics import RANDOMIZED, Physics
 from tasks.cube_spin.twin import worlds as twin_physics
 from tasks.cube_spin.twin.environment import CubeSpinTwin
@@ -52,15 +53,17 @@ def no_description_left() -> Iterator[None]:
 
 
 @functools.cache
-def _compiled(hand: Hand, **options: bool | str) -> mujoco.MjModel:
-    return twin_model(hand, **options)
+def _compiled(hand: Hand, held: HeldObject, **options: bool | str) -> mujoco.MjModel:
+    return twin_model(hand, held, **options)
 
 
 @pytest.fixture(autouse=True)
 def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twins get copies of one compiled model: compiling takes longer than most tests."""
     monkeypatch.setattr(
-        twin_physics, "twin_model", lambda hand, **options: copy.copy(_compiled(hand, **options))
+        twin_physics,
+        "twin_model",
+        lambda hand, held, **options: copy.copy(_compiled(hand, held, **options)),
     )
 
 

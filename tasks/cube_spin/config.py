@@ -6,6 +6,7 @@ each difference is a row of `docs/why/paper.md` and one field here.
 
 from dataclasses import dataclass, field, replace
 
+from tasks.cube_spin.held_object import HeldObject
 from tasks.orca.description import Hand
 from tasks.orca.names import FIRST_HAND, HANDS
 
@@ -16,13 +17,9 @@ DECIMATION = 6
 CONTROL_DT_S = PHYSICS_DT_S * DECIMATION
 ROUNDING_S = 1e-4
 """A remaining time shorter than this is rounding error."""
-CUBE_SIZE_M = 0.045
-"""Edge of the cube (paper F.4)."""
-CUBE_MASS_KG = 0.08
-"""Mass that the randomisation scales; the paper gives the scale only."""
 PLATFORM_HALF_SIZE_M = (0.015, 0.015, 0.005)
 PLATFORM_CLEARANCE_M = 0.001
-"""Gap between a cube at its origin and the platform under it."""
+"""Gap between an object at its origin and the platform under it."""
 PLATFORM_GONE_M = -0.6
 """Height of the platform once it has left; out of reach of a falling cube's episode."""
 MAX_SPEED = 200.0
@@ -111,7 +108,7 @@ class RewardConfig:
     joint_acceleration: float = -1e-7
     """Weight: squared joint accelerations (Table III: -1e-7)."""
     tilt: float = 0.0
-    """Weight of our term: squared tilt of the cube away from a flat pose."""
+    """Weight of our term: squared tilt of the object away from upright; a sphere has none."""
     fall: float = 0.0
     """Weight of our term: one impulse when the cube is lost."""
     position_width_m: float = 0.02
@@ -121,7 +118,7 @@ class RewardConfig:
     acceleration_width_rad_s2: float = 30.0
     """Acceleration at which `angular_acceleration` has fallen to 1/e."""
     reaching_width_m: float = 0.03
-    """Distance at which `reaching` has fallen to 1/e."""
+    """Distance at which `reaching` has fallen to 1/e, of a cube of 45 mm; scaled with the size."""
     spin_smoothing: float = 0.15
     """Weight of the newest 50 ms in the running mean of the spin."""
     slow_command_rad_s: float = 0.5
@@ -141,7 +138,7 @@ class EpisodeConfig:
     lost_below_m: float = 0.035
     """The episode terminates when the cube is this far under its origin ..."""
     lost_beside_m: float = 0.05
-    """... or this far beside it."""
+    """... or this far beside it. Both for the cube of 45 mm; scaled with the object's size."""
 
 
 @dataclass
@@ -150,6 +147,8 @@ class TaskConfig:
 
     hand: str = FIRST_HAND
     """Which hand: "orca_v1_right", "orca_v2_right" or "orca_v2_left"."""
+    object: HeldObject = field(default_factory=HeldObject)
+    """What it holds and spins."""
     action: ActionConfig = field(default_factory=ActionConfig)
     command: CommandConfig = field(default_factory=CommandConfig)
     observation: ObservationConfig = field(default_factory=ObservationConfig)
@@ -158,6 +157,7 @@ class TaskConfig:
 
     def __post_init__(self) -> None:
         _require(self.hand in HANDS, "hand", self.hand)
+        self.object.__post_init__()  # settings may have been written since
         slowest = self.command.speed_rad_s[0]
         _require(slowest > 0.0 or not self.command.log_uniform, "command.speed_rad_s[0]", slowest)
         _require(self.action.mode in ("grasp", "limits"), "action.mode", self.action.mode)
@@ -172,7 +172,7 @@ class TaskConfig:
 
     def differs_in_kind(self, other: "TaskConfig") -> bool:
         """Whether environments of one cannot go on as environments of the other."""
-        fixed = ("hand", "action", "observation", "reward")
+        fixed = ("hand", "object", "action", "observation", "reward")
         return any(getattr(self, name) != getattr(other, name) for name in fixed)
 
 
@@ -247,7 +247,8 @@ def evaluation_task(trained: TaskConfig) -> TaskConfig:
     return replace(trained, episode=EpisodeConfig(), command=commands)
 
 
-def platform_height_m(hand: Hand) -> float:
-    """Height of the platform's centre while it supports the cube under a hand."""
-    below = CUBE_SIZE_M / 2 + PLATFORM_CLEARANCE_M + PLATFORM_HALF_SIZE_M[2]
+def platform_height_m(hand: Hand, held: HeldObject | None = None) -> float:
+    """Height of the platform's centre while it supports an object under a hand."""
+    upright_m = (held or HeldObject()).upright_m
+    below = upright_m / 2 + PLATFORM_CLEARANCE_M + PLATFORM_HALF_SIZE_M[2]
     return hand.grasp_point_m[2] - below

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.assets import grasp_bank
+from tasks.assets import grasp_bank, remade
 from tasks.cube_spin import terms
 from tasks.cube_spin.config import TaskConfig
+from tasks.cube_spin.held_object import HeldObject, refuse_other_object
 from tasks.cube_spin.terms import TaskConstants
 from tasks.orca.description import Hand
 from tasks.orca.hands import load_hand
@@ -43,30 +44,43 @@ class GraspBank:
         """The first `count` grasps."""
         return GraspBank(*(getattr(self, name)[:count] for name in self.__dataclass_fields__))
 
-    def save(self, path: Path, hand: Hand) -> None:
-        """Write the bank as float32 arrays with the joint names they are in."""
+    def save(self, path: Path, hand: Hand, held: HeldObject | None = None) -> None:
+        """Write the bank as float32 arrays with the joint names they are in, and what is held."""
         arrays = {name: getattr(self, name).float().numpy() for name in self.__dataclass_fields__}
+        if held is not None and not held.is_first:
+            arrays["object"] = np.array(held.label)
         np.savez_compressed(path, joint_names=np.array(hand.joint_names), **arrays)
 
 
-def load_grasps(hand: Hand, path: Path | str | None = None) -> GraspBank:
+def bank_file(hand: Hand, held: HeldObject | None = None) -> Path:
+    """Where a hand's grasps of an object are, or would be after a search from here."""
+    asset = grasp_bank(hand.name, "" if held is None or held.is_first else held.label)
+    return asset if asset.is_file() else remade(asset)
+
+
+def load_grasps(
+    hand: Hand, path: Path | str | None = None, held: HeldObject | None = None
+) -> GraspBank:
     """Read a bank.
 
     Args:
         hand: Whose grasps.
-        path: The file; the shipped one of the hand, or the mirror of its counterpart's, by default.
+        path: The file; that of hand and object, or the mirror of its counterpart's, by default.
+        held: The object; the paper's cube by default.
 
     Raises:
         FileNotFoundError: If there is none; says how to make one.
-        ValueError: If it is incomplete, its joints are not the hand's in their order, or a value is
-            not finite.
+        ValueError: If it is incomplete, its joints are not the hand's in their order, it is of
+            another object, or a value is not finite.
     """
+    held = held or HeldObject()
     if path is None and hand.name in MIRRORS:
-        return mirrored_grasps(load_grasps(load_hand(MIRRORS[hand.name])))
-    path = Path(path or grasp_bank(hand.name))
+        return mirrored_grasps(load_grasps(load_hand(MIRRORS[hand.name]), held=held))
+    path = Path(path or bank_file(hand, held))
     if not path.is_file():
         raise FileNotFoundError(
-            f"no grasp bank at {path}; make one: python scripts/search_grasps.py --hand {hand.name}"
+            f"no grasp bank for the object {held.label} at {path}; make one: "
+            f"{held.search_command(hand.name)}"
         )
     with np.load(path) as data:
         wanted = ("joint_names", *GraspBank.__dataclass_fields__)
@@ -78,6 +92,9 @@ def load_grasps(hand: Hand, path: Path | str | None = None) -> GraspBank:
                 f"{path} is not for the hand {hand.name}: joint order {names} differs from "
                 f"{hand.joint_names}"
             )
+        meant = str(data["object"]) if "object" in data else ""
+        remedy = f"make another: {held.search_command(hand.name)}"
+        refuse_other_object(meant, held, path, remedy)
         arrays = {name: torch.from_numpy(data[name]) for name in GraspBank.__dataclass_fields__}
     for name, values in arrays.items():
         if not torch.isfinite(values).all():
@@ -90,13 +107,15 @@ def task_constants(config: TaskConfig, bank: GraspBank | None = None) -> TaskCon
 
     Args:
         config: The task.
-        bank: The grasps that actions are centred on; by default those of the task's hand.
+        bank: The grasps that actions are centred on; by default those of the task's hand and
+            object.
     """
     lower, upper = joint_limits(hand := load_hand(config.hand))
-    bank = bank or load_grasps(hand)
+    bank, held = bank or load_grasps(hand, held=config.object), config.object
     wrist, target = torch.tensor(hand.is_wrist), bank.mean_target
     centre, scale = terms.action_centre_and_scale(config.action, lower, upper, target, wrist)
-    return TaskConstants(lower, upper, torch.tensor(hand.grasp_point_m), centre, scale)
+    origin = torch.tensor(hand.grasp_point_m)
+    return TaskConstants(lower, upper, origin, centre, scale, held.shape, held.ratio)
 
 
 def joint_limits(hand: Hand) -> tuple[Tensor, Tensor]:

@@ -9,13 +9,16 @@ from pathlib import Path
 import yaml
 
 from sernf_isaac.yaml_file import read_yaml
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.physics import NOMINAL, PRESETS, Physics
 from tasks.cube_spin.physics_file import load_physics
 
 KEY = "action_delay_steps"
 
 
-def physics_with_latency(physics: str, latency_steps: int | None, usual: int) -> Physics:
+def physics_with_latency(
+    physics: str, latency_steps: int | None, usual: int, held: HeldObject | None = None
+) -> Physics:
     """The physics a policy is trained in, on either simulator.
 
     Args:
@@ -23,11 +26,12 @@ def physics_with_latency(physics: str, latency_steps: int | None, usual: int) ->
         latency_steps: Largest latency, drawn per episode from 0 on [control steps of 50 ms]; 0 adds
             none; None: `usual`, unless the physics have a latency of their own.
         usual: Of this kind of training.
+        held: What the presets' sizes and masses are scaled to.
 
     Raises:
         ValueError: If both say how late actions are, or as `load_physics`.
     """
-    loaded = load_physics(physics)
+    loaded = load_physics(physics, held)
     if says_latency(physics):
         if latency_steps:
             raise ValueError(
@@ -40,14 +44,20 @@ def physics_with_latency(physics: str, latency_steps: int | None, usual: int) ->
     return replace(loaded, action_delay_steps=(0.0, float(steps))) if steps else loaded
 
 
-def physics_for_isaac(physics: str, latency_steps: int | None, usual: int, folder: Path) -> str:
+def physics_for_isaac(
+    physics: str,
+    latency_steps: int | None,
+    usual: int,
+    folder: Path,
+    held: HeldObject | None = None,
+) -> str:
     """The same for Isaac Lab, which is told a preset or a file: one in `folder`, if need be.
 
     Raises:
         ValueError: As `physics_with_latency`.
     """
-    wanted = physics_with_latency(physics, latency_steps, usual)
-    if wanted == load_physics(physics):
+    wanted = physics_with_latency(physics, latency_steps, usual, held)
+    if wanted == load_physics(physics, held):
         return physics
     path = folder / "physics.yaml"
     plain = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(wanted).items()}

@@ -23,7 +23,9 @@ def teacher_observations(
 ) -> dict[str, Tensor]:
     """The teacher's observation terms in order (paper F.4b): 83 numbers, plus the optional ones."""
     quat = state.cube_quat * torch.where(state.cube_quat[:, 3:] < 0, -1.0, 1.0)
-    rotation = rotations.reduced_rotation(state.cube_quat) if config.symmetric_rotation else quat
+    rotation = quat
+    if config.symmetric_rotation:
+        rotation = rotations.reduced_rotation(state.cube_quat, constants.shape)
     terms = {
         "joint_pos": normalised_joints(state.joint_pos, constants),
         "joint_vel": state.joint_vel,

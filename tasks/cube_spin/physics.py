@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor
 
-from tasks.cube_spin.config import CUBE_MASS_KG, CUBE_SIZE_M
+from tasks.cube_spin.held_object import CUBE_MASS_KG, CUBE_SIZE_M, HeldObject
 from tasks.orca.joints import FRICTION_LOSS
 
 Range = tuple[float, float]
@@ -68,7 +68,7 @@ class Physics:
     cube_mass_kg: Range = _parameter(0.6 * CUBE_MASS_KG, "kg", (0.001, 1.0))
     """Mass of the cube (paper: nominal times 0.2 to 1)."""
     cube_size_m: Range = _parameter(CUBE_SIZE_M, "m", (0.01, 0.15))
-    """Edge of the cube."""
+    """Edge of the cube, diameter of a cylinder or sphere; presets draw around the object's."""
     cube_centre_offset_m: Range = _gaussian(0.0, "m", (-0.02, 0.02), 0.01, ours=True)
     """Centre of mass beside the cube's centre, per axis of the cube; (mean, std)."""
     motor_strength_scale: Range = _parameter(1.0, "", (0.05, 10.0), "log_uniform", ours=True)
@@ -140,6 +140,18 @@ class Physics:
         if kind == "log_uniform":
             return torch.exp(math.log(low) + (math.log(high) - math.log(low)) * unit)
         return low + (high - low) * unit
+
+    def for_object(self, held: HeldObject) -> "Physics":
+        """These physics of the paper's cube for another object: size and mass in proportion."""
+        if held.ratio == held.mass_ratio == 1.0:
+            return self
+        ratios = {"cube_size_m": held.ratio, "cube_centre_offset_m": held.ratio}
+        ratios["cube_mass_kg"] = held.mass_ratio
+        scaled = {
+            name: tuple(ratio * end for end in getattr(self, name))
+            for name, ratio in ratios.items()
+        }
+        return replace(self, **scaled)  # type: ignore[arg-type]  # two ends each
 
     def grown(self, share: float) -> "Physics":
         """These physics before all of it has come in: latency, contact laws, shapes and servos.

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from sernf_isaac.yaml_file import read_yaml
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.physics import KINDS, NOMINAL, PRESETS, Physics, Range
 
 COLLISIONS = ("primitives", "hulls")
@@ -22,17 +23,19 @@ GAUSSIAN = tuple(name for name, kind in KINDS.items() if kind == "gaussian")
 _META = {f.name: f.metadata for f in fields(Physics)}
 
 
-def load_physics(name_or_file: str) -> Physics:
+def load_physics(name_or_file: str, held: HeldObject | None = None) -> Physics:
     """A preset by name, or a YAML file of `parameter: value` or `parameter: [low, high]`.
 
-    Two numbers of a parameter in `GAUSSIAN` are its mean and standard deviation.
+    Two numbers of a parameter in `GAUSSIAN` are its mean and standard deviation. A preset's sizes
+    and masses are scaled to the object; what a file says was measured on it and stays.
 
     Raises:
         ValueError: For an unknown preset or parameter, a malformed value, one that no hand or cube
             can have, or a key that is given twice; names file, key, unit and bounds.
     """
+    held = held or HeldObject()
     if name_or_file in PRESETS:
-        return PRESETS[name_or_file]
+        return PRESETS[name_or_file].for_object(held)
     path = Path(name_or_file)
     if not path.is_file():
         raise ValueError(
@@ -46,7 +49,8 @@ def load_physics(name_or_file: str) -> Physics:
     base = content.pop("base", "nominal")
     if base not in PRESETS:
         raise ValueError(f"{path}: base '{base}' is not one of {sorted(PRESETS)}")
-    return replace(PRESETS[base], **{key: _checked(path, key, content[key]) for key in content})
+    begin = PRESETS[base].for_object(held)
+    return replace(begin, **{key: _checked(path, key, content[key]) for key in content})
 
 
 def _name_collisions(path: Path, content: dict) -> None:

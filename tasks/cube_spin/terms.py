@@ -5,7 +5,7 @@ Frames: positions are relative to the hand's root with world-aligned axes (z up)
 are unit quaternions xyzw from cube to world; spin is the angular velocity about +z [rad/s].
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -65,6 +65,13 @@ class TaskConstants:
     cube_origin: Tensor  # (3,)
     action_centre: Tensor  # (A,) [rad]
     action_scale: Tensor  # (A,) [rad per unit action]
+    shape: str = "cube"  # of the object
+    size_ratio: float = 1.0  # its size over 45 mm
+
+    def to(self, device: torch.device | str) -> "TaskConstants":
+        """The same on a device."""
+        on_device = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **on_device)
 
 
 # Actions ------------------------------------------------------------------------------------------
@@ -177,10 +184,10 @@ def angular_acceleration(state: TaskState, _: TaskConstants, config: RewardConfi
     return torch.exp(-((acceleration / config.acceleration_width_rad_s2) ** 2))
 
 
-def reaching(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
+def reaching(state: TaskState, constants: TaskConstants, config: RewardConfig) -> Tensor:
     """Table III, reaching object: mean exponential kernel on the fingertip distances."""
     distance = (state.tip_pos - state.cube_pos[:, None]).norm(dim=2)  # (N, F)
-    return torch.exp(-distance / config.reaching_width_m).mean(dim=1)
+    return torch.exp(-distance / (config.reaching_width_m * constants.size_ratio)).mean(dim=1)
 
 
 def pose_closure(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
@@ -215,10 +222,15 @@ def joint_acceleration(state: TaskState, _: TaskConstants, config: RewardConfig)
     return state.joint_acc.square().sum(dim=1)
 
 
-def tilt(state: TaskState, _: TaskConstants, config: RewardConfig) -> Tensor:
-    """Ours: sin^2 of how far the cube's nearest face normal leans from the vertical."""
+def tilt(state: TaskState, constants: TaskConstants, config: RewardConfig) -> Tensor:
+    """Ours: sin^2 of how far the nearest face normal, or a cylinder's axis, leans over."""
     del config
-    return rotations.cube_tilt_rad(state.cube_quat).sin().square()
+    return tilt_rad(state, constants).sin().square()
+
+
+def tilt_rad(state: TaskState, constants: TaskConstants) -> Tensor:
+    """Lean (N,) of the object's nearest face normal, or axis, from the vertical."""
+    return rotations.tilt_rad(state.cube_quat, constants.shape)
 
 
 REWARD_TERMS = {
@@ -263,7 +275,7 @@ def rewards(
 def cube_lost(cube_pos: Tensor, constants: TaskConstants, config: EpisodeConfig) -> Tensor:
     """(N,) bool: the cube (N, 3) is too far below or beside the hand (F.4c), or is not finite."""
     offset = cube_pos - constants.cube_origin
-    inside = (offset[:, 2] > -config.lost_below_m) & (
-        offset[:, :2].norm(dim=1) < config.lost_beside_m
-    )
+    below_m = config.lost_below_m * constants.size_ratio
+    beside_m = config.lost_beside_m * constants.size_ratio
+    inside = (offset[:, 2] > -below_m) & (offset[:, :2].norm(dim=1) < beside_m)
     return ~inside

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.physics import KINDS, Physics
 
 RANGES = {
@@ -31,7 +32,12 @@ so they do not follow the presets."""
 SIZE = len(RANGES) + 2
 
 
-def world_terms(drawn: dict[str, Tensor], count: int, device: torch.device | str = "cpu") -> Tensor:
+def world_terms(
+    drawn: dict[str, Tensor],
+    count: int,
+    device: torch.device | str = "cpu",
+    held: HeldObject | None = None,
+) -> Tensor:
     """Parameters of N worlds (N, SIZE), float32, each over its range in `RANGES`.
 
     What lies outside is told as the nearest end: a policy cannot know what it never met.
@@ -40,7 +46,9 @@ def world_terms(drawn: dict[str, Tensor], count: int, device: torch.device | str
         drawn: Values by parameter name (N,) or (N, k); a missing one is told as nominal.
         count: N.
         device: Of the result.
+        held: Sizes and masses are told relative to its own, as if it were the paper's cube.
     """
+    drawn = _of_first(drawn, held or HeldObject())
     columns = []
     for name, (low, high) in RANGES.items():
         value = _value(drawn, name, count, device)
@@ -48,6 +56,12 @@ def world_terms(drawn: dict[str, Tensor], count: int, device: torch.device | str
             value, low, high = value.log(), math.log(low), math.log(high)
         columns.append(((2.0 * value - low - high) / (high - low)).clamp(-1.0, 1.0))
     return torch.cat(columns, dim=1)
+
+
+def _of_first(drawn: dict[str, Tensor], held: HeldObject) -> dict[str, Tensor]:
+    ratios = {"cube_size_m": held.ratio, "cube_centre_offset_m": held.ratio}
+    ratios["cube_mass_kg"] = held.mass_ratio
+    return drawn | {name: drawn[name] / ratio for name, ratio in ratios.items() if name in drawn}
 
 
 def _value(drawn: dict[str, Tensor], name: str, count: int, device: torch.device | str) -> Tensor:

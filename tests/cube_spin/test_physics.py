@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.cube_spin.config import CUBE_MASS_KG, CUBE_SIZE_M
+from tasks.cube_spin.held_object import CUBE_MASS_KG, CUBE_SIZE_M
 from tasks.cube_spin.physics import (
     DISTILLATION,
     NOMINAL,

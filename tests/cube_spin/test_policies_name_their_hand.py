@@ -1,6 +1,6 @@
 """Policies say for which hand they are; another hand refuses them by name."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,7 +93,7 @@ def test_a_contract_may_lack_a_hand_but_nothing_else() -> None:
     values = Contract("a", "b", ("j",), (0.0,), (1.0,), 20.0, "xyzw", {}, {}, hand="h").to_dict()
     without = {name: value for name, value in values.items() if name != "hand"}
     assert Contract.from_dict(without).hand == "" and Contract.from_dict(values).hand == "h"
-    assert asdict(Contract.from_dict(values)) == values
+    assert Contract.from_dict(values).to_dict() == values
     with pytest.raises(ValueError, match=r"lacks .*task"):
         Contract.from_dict({name: v for name, v in values.items() if name != "task"})
 

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from tasks.cube_spin.config import CONTROL_DT_S
 from tasks.cube_spin.rotations import (
-    cube_tilt_rad,
     random_symmetry,
     reduced_rotation,
     rotate,
     spin_between,
+    tilt_rad,
 )
 
 N = 64
@@ -103,15 +103,15 @@ def test_tilt_is_the_angle_of_the_nearest_face() -> None:
         Rotation.from_rotvec([[d, 0, 0] for d in (0, 10, 45, 80, 90, 190)], degrees=True).as_quat()
     )
     expected = torch.tensor([0.0, 10.0, 45.0, 10.0, 0.0, 10.0])
-    tilt = torch.rad2deg(cube_tilt_rad(about))
+    tilt = torch.rad2deg(tilt_rad(about))
     torch.testing.assert_close(tilt, expected, atol=1e-5, rtol=0.0)
 
 
 def test_tilt_ignores_yaw_and_which_face_is_up() -> None:
     quat = random_rotations()
-    expected = cube_tilt_rad(quat)
+    expected = tilt_rad(quat)
     yaw = roma.rotvec_to_unitquat(torch.tensor([0.0, 0.0, 1.0]) * torch.rand(N, 1) * 2 * pi)
-    torch.testing.assert_close(cube_tilt_rad(roma.quat_product(yaw, quat)), expected)
+    torch.testing.assert_close(tilt_rad(roma.quat_product(yaw, quat)), expected)
     for symmetry in symmetries():
         other_face_up = roma.quat_product(quat, symmetry.expand(N, -1))
-        torch.testing.assert_close(cube_tilt_rad(other_face_up), expected)
+        torch.testing.assert_close(tilt_rad(other_face_up), expected)

@@ -28,7 +28,7 @@ from tasks.cube_spin.student.environment import GROUPS, StudentEnv, StudentObser
 from tasks.cube_spin.student.labels import label_with
 from tasks.cube_spin.student.policy import Student, student_layout, student_normalizer
 from tasks.cube_spin.teacher.policy import load_teacher
-from tasks.cube_spin.terms import TaskConstants, TaskState
+from tasks.cube_spin.terms import TaskState
 
 N = 5
 WAITS_OF_ENVIRONMENTS = {
@@ -111,7 +111,7 @@ def test_observations_rewards_and_endings_wait_for_nothing() -> None:
     task = tuned_task()
     constants = task_constants(task, load_grasps(V1))
     with pretend_gpu() as gpu:
-        there = TaskConstants(**{n: v.to("cuda") for n, v in vars(constants).items()})
+        there = constants.to("cuda")
         state = state_there()
         rotations.reduced_rotation(state.cube_quat)  # gets the symmetries there, once
         gpu.forget()

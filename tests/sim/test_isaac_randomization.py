@@ -115,7 +115,7 @@ def test_episodes_start_in_grasps_of_the_bank_with_every_face_up(env: IsaacCubeS
     assert 0.01 < joints.mean() < 0.08, "17 joints with 0.01 rad of noise each"
     up = roma.quat_action(state.cube_quat, torch.tensor([0.0, 0.0, 1.0]).expand(COUNT, 3))
     assert (up[:, 2].abs() < 0.5).sum() > COUNT // 3, "the cube should lie on its side in many"
-    assert rotations.cube_tilt_rad(state.cube_quat).max() < 0.3
+    assert rotations.tilt_rad(state.cube_quat).max() < 0.3
     assert 0.005 < state.cube_lin_vel.std() < 0.015
 
 

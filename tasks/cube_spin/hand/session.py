@@ -64,6 +64,8 @@ def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
         "hand_config": sha256_of(Path(run.hand_config)) if run.hand_config else "packaged",
         **sensor_info(run),
     }
+    if not run.object.is_first:
+        info["object"] = run.object.label
     create_run(folder, info)
     publish_first(folder, policy)
 
@@ -121,7 +123,7 @@ def session_at(
     if recovered := writer.recover(operator.tell):
         operator.tell(f"recovered {len(recovered)} episodes that were cut off")
     description = load_hand(run.model)
-    task = CubeSpin(description, symmetric_rotation=_symmetric(folder))
+    task = CubeSpin(description, symmetric_rotation=_symmetric(folder), held=run.object)
     looks_on = witness or Nobody()
     station = Station(hand, description.driver, policy, source, task, operator, clock, looks_on)
     loaded: list[tuple[LoadReport, Correct | None]] = []
@@ -135,7 +137,7 @@ def session_at(
     if message := say_measured(run, hand.state()):
         operator.tell(message)
     operator.tell(f"{message}; a decision takes {1e3 * loaded[-1][0].p99_s:.0f} ms (p99)")
-    poses = Poses(np.array(description.rest_rad), grasp_pose(description))
+    poses = Poses(np.array(description.rest_rad), grasp_pose(description, held=run.object))
     return Session(
         station,
         run.runner,
@@ -155,6 +157,7 @@ def student_check(run: HandRun, folder: Path) -> Check:
         hand=load_hand(run.model),
         symmetric_rotation=_symmetric(folder),
         smoothing=run.guard.smoothing,
+        held=run.object,
     )
 
 
@@ -187,11 +190,12 @@ def hand_driver(run: HandRun) -> Callable[[], HandDriver]:
     if run.hand == "twin":
         settings = twin_settings(
             load_hand(run.model),
-            load_physics(run.twin.physics),
+            load_physics(run.twin.physics, run.object),
             seed=run.seed,
             support_s=run.twin.support_s,
             backlash_rad=run.twin.backlash_rad,
             encoders=run.twin.encoder_errors,
+            held=run.object,
         )
         return twin_driver(settings)
     return partial(

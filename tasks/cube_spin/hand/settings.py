@@ -13,6 +13,7 @@ from sernf_isaac.deploy.ros.settings import RosOptions
 from tasks.assets import DEFAULT_DETECTOR
 from tasks.cube_spin.hand.pose_sources import CameraErrors
 from tasks.cube_spin.hand.twin_encoders import EncoderErrors
+from tasks.cube_spin.held_object import HeldObject
 
 HANDS = ("twin", "mock", "orca")
 
@@ -67,6 +68,8 @@ class HandRun:
     """orca_core's config.yaml of this very hand; empty: the packaged one."""
     model: str = ""
     """Which hand, as `orca_v2_right`; empty: that of `hand_config`, else the one of the policy."""
+    object: HeldObject = field(default_factory=HeldObject)
+    """What the hand is given to spin; a policy for another object is refused."""
     seed: int = 0
     """Of decisions and of the twin's draws."""
     actor: str = "actor"

@@ -14,6 +14,7 @@ from tasks.cube_spin.config import CONTROL_DT_S, platform_height_m
 from tasks.cube_spin.grasps import GraspBank, load_grasps
 from tasks.cube_spin.hand.twin_driver import TwinHand, TwinHandSettings
 from tasks.cube_spin.hand.twin_encoders import EncoderErrors
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.physics import Physics
 from tasks.cube_spin.rotations import random_symmetry
 from tasks.cube_spin.twin.worlds import TwinPhysics
@@ -30,6 +31,7 @@ def twin_settings(
     rate_hz: float = 40.0,
     bank: GraspBank | None = None,
     encoders: EncoderErrors | None = None,
+    held: HeldObject | None = None,
 ) -> TwinHandSettings:
     """A simulated hand with parameters drawn once from `physics`.
 
@@ -42,9 +44,11 @@ def twin_settings(
         rate_hz: Ticks per second.
         bank: Grasps to start from; the shipped ones by default.
         encoders: Of its joint encoders, if it has them.
+        held: The object; the paper's cube by default.
     """
     generator = torch.Generator().manual_seed(seed)
-    world = TwinPhysics(hand, 1, physics, generator, threads=1)
+    held = held or HeldObject()
+    world = TwinPhysics(hand, 1, physics, generator, threads=1, held=held)
     world.randomize(np.zeros(1, np.int64))
     delay_s = CONTROL_DT_S * float(physics.sample("action_delay_steps", (1,), generator))
     drawn = {
@@ -53,9 +57,9 @@ def twin_settings(
     }
     settings = TwinHandSettings(
         model=_compiled(world.models[0]),
-        start_qpos=_starts(hand, bank or load_grasps(hand), generator),
+        start_qpos=_starts(hand, bank or load_grasps(hand, held=held), generator, held.shape),
         origin_m=hand.grasp_point_m,
-        platform_m=platform_height_m(hand),
+        platform_m=platform_height_m(hand, held),
         seed=seed,
         delay_ticks=round(delay_s * rate_hz),
         backlash_rad=backlash_rad,
@@ -80,9 +84,9 @@ def _compiled(model: mujoco.MjModel) -> bytes:
         return path.read_bytes()
 
 
-def _starts(hand: Hand, bank: GraspBank, generator: torch.Generator) -> Array:
+def _starts(hand: Hand, bank: GraspBank, generator: torch.Generator, shape: str) -> Array:
     """(M, 24) states: every grasp of the bank, each with the cube on a random face."""
-    turned = random_symmetry(len(bank), generator)
+    turned = random_symmetry(len(bank), generator, shape)
     quat_wxyz = roma.quat_product(bank.cube_quat, turned)[:, [3, 0, 1, 2]]
     ends = torch.tensor(hand.lower_rad), torch.tensor(hand.upper_rad)
     joints = bank.joint_pos.double().clamp(*ends)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from sernf_isaac.checkpoint import load_checkpoint
 from sernf_isaac.data.store.channel import first_checkpoint
+from sernf_isaac.data.store.files import read_json
 from tasks.cube_spin.hand.settings import HandRun
+from tasks.cube_spin.held_object import HeldObject, object_named
 from tasks.orca.hands import hand_of_config, load_hand, refuse_other_hand, with_hand
 
 
@@ -32,6 +34,17 @@ def with_model(run: HandRun, folder: Path, policy: Path | None = None) -> HandRu
     model = model or with_hand(contract).hand
     refuse_other_hand(contract, model, policy)
     return replace(run, model=load_hand(model).name)
+
+
+def object_of_run(run: Path) -> HeldObject:
+    """What the hand of a run held; runs that do not say it had the paper's cube.
+
+    Raises:
+        FileNotFoundError: If there is no run.
+        ValueError: If it says something else than an object.
+    """
+    label = read_json(run / "run.json").get("object")
+    return HeldObject() if label is None else object_named(str(label))
 
 
 def _described(run: HandRun) -> str:

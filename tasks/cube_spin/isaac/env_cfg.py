@@ -172,11 +172,12 @@ class CubeSpinEnvCfg(ManagerBasedRLEnvCfg):
         """Refuse unknown settings, then derive what depends on `task` and `randomization`."""
         refuse_unknown(self, "env")
         self.task.__post_init__()  # overrides bypass its checks
-        physics = load_physics(self.randomization)
+        held = self.task.object
+        physics = load_physics(self.randomization, held)
         self.rewards = mdp.reward_terms(self.task.reward)
         self.episode_length_s = self.task.episode.length_s
         self.is_finite_horizon = self.task.episode.finite_horizon
-        configure_scene(self.scene, load_hand(self.task.hand), physics)
+        configure_scene(self.scene, load_hand(self.task.hand), physics, held)
         configure_solver(self.sim.physics, physics)
 
     def play_mode(self) -> None:

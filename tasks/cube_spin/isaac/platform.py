@@ -7,6 +7,7 @@ from isaaclab.assets import RigidObjectCfg
 from isaaclab.physics import PhysicsEvent
 
 from tasks.cube_spin.config import PLATFORM_HALF_SIZE_M, platform_height_m
+from tasks.cube_spin.held_object import HeldObject
 from tasks.orca.description import Hand
 from tasks.orca.isaac import ROOT_HEIGHT_M
 
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from pxr import Usd
 
 
-def platform_place_m(hand: Hand) -> tuple[float, float, float]:
+def platform_place_m(hand: Hand, held: HeldObject | None = None) -> tuple[float, float, float]:
     """Where the platform's centre is while it supports the cube, from the environment's origin."""
     x, y, _ = hand.grasp_point_m
-    return x, y, ROOT_HEIGHT_M + platform_height_m(hand)
+    return x, y, ROOT_HEIGHT_M + platform_height_m(hand, held)
 
 
 def platform_cfg(hand: Hand, visible: bool = True) -> RigidObjectCfg:

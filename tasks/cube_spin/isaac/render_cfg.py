@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from tasks.cube_spin.isaac.cube_usd import cube_usd
 from tasks.cube_spin.isaac.env_cfg import CubeSpinEnvCfg
 from tasks.cube_spin.isaac.platform import platform_cfg
-from tasks.cube_spin.isaac.scene_cfg import CubeSpinSceneCfg, cube_cfg
+from tasks.cube_spin.isaac.scene_cfg import CubeSpinSceneCfg, object_cfg
 from tasks.orca.description import Hand
 from tasks.orca.hands import load_hand
 from tasks.orca.isaac import ROOT_HEIGHT_M
@@ -60,7 +60,7 @@ def below_camera_cfg(hand: Hand) -> CameraCfg:
 
 def marked_cube_cfg(hand: Hand) -> RigidObjectCfg:
     """The cube with its glyphs, in place of the plain one."""
-    plain = cube_cfg(hand)
+    plain = object_cfg(hand)
     return plain.replace(
         spawn=sim_utils.UsdFileCfg(
             usd_path=str(cube_usd()),

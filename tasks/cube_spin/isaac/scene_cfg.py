@@ -11,7 +11,7 @@ from isaaclab_newton.sim.schemas import MujocoCollisionCfg
 from isaaclab_physx.physics import PhysxCfg
 from isaaclab_tasks.utils import PresetCfg
 
-from tasks.cube_spin.config import CUBE_MASS_KG, CUBE_SIZE_M
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.isaac.mdp.contacts import CUBE_PRIORITY
 from tasks.cube_spin.isaac.platform import platform_cfg, platform_place_m
 from tasks.cube_spin.physics import NOMINAL, Physics
@@ -43,22 +43,36 @@ class CubeSpinPhysicsCfg(PresetCfg):
     default = newton_mjwarp
 
 
-def cube_cfg(hand: Hand, size_m: float = CUBE_SIZE_M, *, elliptic: bool = False) -> RigidObjectCfg:
-    """The cube under a hand, a uniform solid box; with elliptic cones it resists turning."""
+def object_cfg(
+    hand: Hand,
+    held: HeldObject | None = None,
+    size_m: float | None = None,
+    *,
+    elliptic: bool = False,
+) -> RigidObjectCfg:
+    """The object under a hand, uniform and solid; with elliptic cones it resists turning."""
     x, y, z = hand.grasp_point_m
+    held = held or HeldObject()
+    common = {
+        "rigid_props": [sim_utils.UsdPhysicsRigidBodyCfg()],
+        "mass_props": [sim_utils.MassCfg(mass=0.6 * held.mass_kg)],
+        "collision_props": [
+            sim_utils.UsdPhysicsCollisionCfg(),
+            MujocoCollisionCfg(priority=CUBE_PRIORITY, condim=4 if elliptic else None),
+        ],
+        "visual_material": sim_utils.PreviewSurfaceCfg(diffuse_color=(0.85, 0.55, 0.2)),
+        "semantic_tags": [("class", "cube")],
+    }
+    radius, half_height, _ = held.half_sizes_m(size_m)
+    if held.shape == "cube":
+        spawn = sim_utils.CuboidCfg(size=(2.0 * radius, 2.0 * radius, 2.0 * radius), **common)
+    elif held.shape == "cylinder":
+        spawn = sim_utils.CylinderCfg(radius=radius, height=2.0 * half_height, **common)
+    else:
+        spawn = sim_utils.SphereCfg(radius=radius, **common)
     return RigidObjectCfg(
         prim_path="{ENV_REGEX_NS}/Cube",
-        spawn=sim_utils.CuboidCfg(
-            size=(size_m, size_m, size_m),
-            rigid_props=[sim_utils.UsdPhysicsRigidBodyCfg()],
-            mass_props=[sim_utils.MassCfg(mass=0.6 * CUBE_MASS_KG)],
-            collision_props=[
-                sim_utils.UsdPhysicsCollisionCfg(),
-                MujocoCollisionCfg(priority=CUBE_PRIORITY, condim=4 if elliptic else None),
-            ],
-            visual_material=sim_utils.PreviewSurfaceCfg(diffuse_color=(0.85, 0.55, 0.2)),
-            semantic_tags=[("class", "cube")],
-        ),
+        spawn=spawn,
         init_state=RigidObjectCfg.InitialStateCfg(pos=(x, y, ROOT_HEIGHT_M + z)),
     )
 
@@ -70,7 +84,7 @@ class CubeSpinSceneCfg(InteractiveSceneCfg):
     num_envs = 8192  # paper F.4a
     env_spacing = 0.6
     robot: ArticulationCfg | None = None
-    cube: RigidObjectCfg = cube_cfg(load_hand(FIRST_HAND))
+    cube: RigidObjectCfg = object_cfg(load_hand(FIRST_HAND))
     platform: RigidObjectCfg = platform_cfg(load_hand(FIRST_HAND))
     light = AssetBaseCfg(
         prim_path="/World/Light",
@@ -78,16 +92,19 @@ class CubeSpinSceneCfg(InteractiveSceneCfg):
     )
 
 
-def configure_scene(scene: CubeSpinSceneCfg, hand: Hand, physics: Physics) -> None:
-    """A hand and its cube as the physics table says; the cube at its largest, an event makes it
+def configure_scene(
+    scene: CubeSpinSceneCfg, hand: Hand, physics: Physics, held: HeldObject
+) -> None:
+    """A hand and its object as the physics table says; the object at its largest, an event makes it
     smaller.
 
     All environments share the hand's collision shapes: those of most worlds.
     """
     collisions = "hulls" if physics.hull_collisions > 0.5 else "primitives"
     scene.robot = hand_cfg(hand, collisions=collisions)
-    scene.platform.init_state.pos = platform_place_m(hand)
-    scene.cube = cube_cfg(hand, physics.cube_size_m[1], elliptic=physics.elliptic_cone > 0.5)
+    scene.platform.init_state.pos = platform_place_m(hand, held)
+    elliptic = physics.elliptic_cone > 0.5
+    scene.cube = object_cfg(hand, held, physics.cube_size_m[1], elliptic=elliptic)
 
 
 def configure_solver(engine: object, physics: Physics) -> None:

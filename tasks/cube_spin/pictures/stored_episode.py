@@ -10,6 +10,7 @@ import numpy as np
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.deploy.actor.recorder import POSE
 from tasks.cube_spin.config import PLATFORM_GONE_M
+from tasks.cube_spin.hand.which_hand import object_of_run
 from tasks.cube_spin.observations import POSE_SIZE
 from tasks.cube_spin.twin.scene import PALM_CAMERA, SIDE_CAMERA, twin_model
 from tasks.orca.hands import hand_of_run
@@ -22,7 +23,7 @@ class EpisodeView:
     """Draws single steps; made at the first use, and to be used by one thread only.
 
     Args:
-        run: Where the episodes are from; tells the hand.
+        run: Where the episodes are from; tells the hand and the object.
         size: Edge of each of the two square views in pixels.
     """
 
@@ -56,7 +57,7 @@ class EpisodeView:
     def _open(self) -> None:
         choose_gl_backend()
         hand = hand_of_run(self._run)
-        self._model = twin_model(hand, visual=True)
+        self._model = twin_model(hand, object_of_run(self._run), visual=True)
         self._data = mujoco.MjData(self._model)
         self._data.mocap_pos[0] = (*hand.grasp_point_m[:2], PLATFORM_GONE_M)
         self._renderer = mujoco.Renderer(self._model, self._size, self._size)

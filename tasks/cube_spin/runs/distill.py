@@ -17,6 +17,7 @@ from sernf_isaac.policy import ChunkPolicy
 from sernf_isaac.run_folder import git_commit, new_run_dir, save_settings, writing
 from tasks.cube_spin.config import evaluation_task
 from tasks.cube_spin.evaluation.metrics import run_episodes, summarise
+from tasks.cube_spin.held_object import HeldObject, refuse_other_object
 from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
 from tasks.cube_spin.runs.simulators import student_simulator
@@ -118,7 +119,8 @@ def make_env(
     draw = torch.Generator().manual_seed(seed)
     passed = torch.randint(int(inner.max_episode_length), (run.num_envs,), generator=draw)
     inner.episode_length_buf = passed.to(device)
-    return StudentEnv(inner, run.observation, seed=seed, device=device)
+    shape = teacher.task.object.shape
+    return StudentEnv(inner, run.observation, seed=seed, device=device, shape=shape)
 
 
 def _distiller(
@@ -130,7 +132,7 @@ def _distiller(
     device: str,
 ) -> Distiller:
     hand = load_hand(teacher.task.hand)
-    policy = _first_policy(run, hand, device)
+    policy = _first_policy(run, hand, teacher.task.object, device)
     critics = policy.critics or build_critics(policy.layout, policy.actor)
     config = replace(run.learner, policy=policy.layout.policy, critic=policy.layout.critic)
     learner = learner_of(policy.actor, critics, config, seed=run.seed, device=device)
@@ -148,11 +150,11 @@ def _distiller(
     )
 
 
-def _first_policy(run: StudentRun, hand: Hand, device: str) -> ChunkPolicy:
+def _first_policy(run: StudentRun, hand: Hand, held: HeldObject, device: str) -> ChunkPolicy:
     """The student that the run begins with, with a reflex if one is asked for.
 
     Raises:
-        ValueError: If the student to begin with is of another hand, or has another reflex.
+        ValueError: If the first student is of another hand or object, or its reflex differs.
     """
     torch.manual_seed(run.seed)
     if run.distill.learns == "reflex" and not run.start_from:
@@ -165,6 +167,8 @@ def _first_policy(run: StudentRun, hand: Hand, device: str) -> ChunkPolicy:
             raise ValueError(
                 f"{run.start_from} is for the hand {student.task.hand}, the teacher for {hand.name}"
             )
+        remedy = f"give a teacher for it, or a student for the {held.label}"
+        refuse_other_object(student.task.object.label, held, run.start_from, remedy)
         first = student.policy
         reflex = first.reflex
         if reflex is not None and first.layout.reflex != run.reflex:
@@ -235,7 +239,7 @@ def _evaluate_teacher(run: StudentRun, threads: int | None) -> dict[str, float]:
     twin = CubeSpinTwin(
         min(request.num_envs, request.episodes),
         evaluation_task(teacher.task),
-        load_physics(request.physics),
+        load_physics(request.physics, teacher.task.object),
         seed=request.seed,
         threads=threads,
         teacher_sensed=False,

@@ -132,7 +132,8 @@ def _environment(
     inner = _simulator(request, task, constants, student=True)
     camera = policy.observation.pose_noise if request.pose_noise else PoseNoiseConfig.none()
     observation = replace(policy.observation, pose_noise=camera)
-    return StudentEnv(inner, observation, seed=request.seed, device=_device_of(request))
+    there, shape = _device_of(request), task.object.shape
+    return StudentEnv(inner, observation, seed=request.seed, device=there, shape=shape)
 
 
 def _device_of(request: EvaluationRequest) -> str:
@@ -148,7 +149,7 @@ def _simulator(
         return CubeSpinTwin(
             count,
             task,
-            load_physics(request.physics),
+            load_physics(request.physics, task.object),
             seed=request.seed,
             threads=request.threads,
             student=student,

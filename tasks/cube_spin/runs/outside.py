@@ -16,14 +16,14 @@ def outside_training(
         physics: What it is to act in; compared with the preset that trainings use.
         spin_rad_s: What it is to be told; None draws commands as the evaluation does.
     """
-    found = []
+    found, known = [], RANDOMIZED.for_object(task.object)
     if spin_rad_s is not None and not _is_trained(task.command, spin_rad_s):
         found.append(
             f"a spin of {spin_rad_s:g} rad/s is outside this policy's training "
             f"({_trained_spins(task.command)})"
         )
     for name in CUBE:
-        (low, high), (least, most) = getattr(physics, name), getattr(RANDOMIZED, name)
+        (low, high), (least, most) = getattr(physics, name), getattr(known, name)
         if low < least - 1e-9 or high > most + 1e-9:
             met = f"{least:g}" if least == most else f"{least:g} to {most:g}"
             asked = f"{low:g}" if low == high else f"{low:g} to {high:g}"

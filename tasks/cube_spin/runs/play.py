@@ -80,7 +80,7 @@ def view_policy(
     if platform.system() == "Linux" and not os.environ.get("DISPLAY"):
         raise ValueError("--view needs a display; without --view a video is written instead")
     twin, env = _stage(policy, seed, physics, spin_rad_s, support_s)
-    model, keys = twin_model(twin.hand, visual=True), Keys(twin)
+    model, keys = twin_model(twin.hand, twin.held, visual=True), Keys(twin)
     data = mujoco.MjData(model)
     print(HELP)
     with mujoco.viewer.launch_passive(model, data, key_callback=keys.press) as window:
@@ -149,7 +149,7 @@ def _stage(
     task = replace(task, episode=replace(task.episode, support_s=(support_s, support_s)))
     if spin_rad_s is not None:
         task = replace(task, command=CommandConfig.fixed(spin_rad_s))
-    world = load_physics(physics)
+    world = load_physics(physics, task.object)
     for warning in outside_training(policy.task, world, spin_rad_s):
         print(f"warning: {warning}", file=sys.stderr)
     if isinstance(policy, TeacherPolicy):
@@ -157,7 +157,7 @@ def _stage(
         return twin, twin
     constants = radian_constants(task_constants(task))
     twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, student=True, constants=constants)
-    return twin, StudentEnv(twin, policy.observation, seed=seed)
+    return twin, StudentEnv(twin, policy.observation, seed=seed, shape=task.object.shape)
 
 
 def captioned(picture: np.ndarray, views: tuple[str, ...], row: tuple[float, ...]) -> np.ndarray:
@@ -200,7 +200,7 @@ def film(
     Returns:
         What happened, one entry per step: time_s, command_rad_s, mean_spin_rad_s, turns, aloft.
     """
-    camera, frames = Camera(twin.hand), []
+    camera, frames = Camera(twin.hand, held=twin.held), []
     trace: dict[str, list[float]] = {
         name: [] for name in ("time_s", "command_rad_s", "mean_spin_rad_s", "turns", "aloft")
     }

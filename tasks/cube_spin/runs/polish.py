@@ -102,7 +102,8 @@ def make_hands(
         threads=threads,
         auto_reset=False,
     )
-    return LockstepHands(inner, student.observation, seed=seed, device=device)
+    shape = task.object.shape
+    return LockstepHands(inner, student.observation, seed=seed, device=device, shape=shape)
 
 
 def _after_save(

@@ -50,7 +50,7 @@ def student_simulator(
         return CubeSpinTwin(
             num_envs,
             task,
-            physics_with_latency(physics, latency_steps, LATENCY_STEPS),
+            physics_with_latency(physics, latency_steps, LATENCY_STEPS, task.object),
             seed=seed,
             threads=threads,
             student=True,
@@ -67,7 +67,7 @@ def student_simulator(
         num_envs,
         seed=seed,
         device=str(device),
-        physics=physics_for_isaac(physics, latency_steps, LATENCY_STEPS, run_dir),
+        physics=physics_for_isaac(physics, latency_steps, LATENCY_STEPS, run_dir, task.object),
         task=task,
         constants=constants,
     )

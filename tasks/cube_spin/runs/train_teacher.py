@@ -90,7 +90,7 @@ def train(run: TwinRun, run_dir: Path, *, threads: int | None = None, resume: bo
         ValueError: If settings contradict each other.
     """
     torch.manual_seed(run.seed)
-    physics = physics_with_latency(run.physics, run.latency_steps, LATENCY_STEPS)
+    physics = physics_with_latency(run.physics, run.latency_steps, LATENCY_STEPS, run.task.object)
     env = CubeSpinTwin(run.num_envs, run.task, physics, seed=run.seed, threads=threads)
     if not resume:
         save_settings(run_dir, run)
@@ -152,7 +152,7 @@ def _evaluate(
     twin = CubeSpinTwin(
         run.eval_episodes,
         evaluation_task(run.task),
-        load_physics(run.physics),
+        load_physics(run.physics, run.task.object),
         seed=10_000 + run.seed,
         threads=threads,
         constants=env.constants,

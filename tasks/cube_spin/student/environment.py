@@ -5,7 +5,7 @@ the teacher's actions mean; its observations are what a real hand and a camera c
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from tensordict import TensorDict
@@ -32,8 +32,8 @@ class StudentObservationConfig:
     """How the student's observations are made of what the sensors report."""
 
     symmetric_rotation: bool = True
-    """Report the smallest of the 24 rotations that look alike on an unmarked cube. Off: the full
-    rotation (paper F.3)."""
+    """Report the smallest of the rotations that look alike on an unmarked object, 24 on a cube.
+    Off: the full rotation (paper F.3)."""
     pose_noise: PoseNoiseConfig = field(default_factory=PoseNoiseConfig)
     """What the camera does to the pose, beside the noise of the physics preset."""
 
@@ -47,6 +47,7 @@ class StudentEnv:
         config: How observations are made.
         seed: Seed of the camera's draws.
         device: Of the simulator.
+        shape: Of the object, whose symmetries count.
     """
 
     def __init__(
@@ -56,8 +57,9 @@ class StudentEnv:
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        shape: str = "cube",
     ) -> None:
-        self.inner, self.config = inner, config
+        self.inner, self.config, self._shape = inner, config, shape
         self.num_envs = inner.num_envs
         self._joints = inner.get_observations()["student_history"].shape[-1] - POSE_SIZE
         self._generator = torch.Generator(device).manual_seed(seed + CAMERA_SEED)
@@ -165,7 +167,7 @@ class StudentEnv:
         """Rotations (N, 4), w >= 0, of poses (N, 7)."""
         quat = pose[:, 3:]
         if self.config.symmetric_rotation:
-            return rotations.reduced_rotation(quat)
+            return rotations.reduced_rotation(quat, self._shape)
         return quat * torch.where(quat[:, 3:] < 0, -1.0, 1.0)
 
 
@@ -185,10 +187,8 @@ def radian_constants(constants: TaskConstants) -> TaskConstants:
 
     A simulator built with these executes exactly what the student, or a hand, was told.
     """
-    return TaskConstants(
-        constants.joint_lower,
-        constants.joint_upper,
-        constants.cube_origin,
-        torch.zeros_like(constants.action_centre),
-        torch.ones_like(constants.action_scale),
+    return replace(
+        constants,
+        action_centre=torch.zeros_like(constants.action_centre),
+        action_scale=torch.ones_like(constants.action_scale),
     )

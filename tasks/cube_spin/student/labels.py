@@ -14,7 +14,7 @@ from torch import Tensor
 from tasks.cube_spin.config import ObservationConfig
 from tasks.cube_spin.observations import observation_sizes
 from tasks.cube_spin.teacher.policy import OBSERVATION_GROUP, TeacherPolicy
-from tasks.cube_spin.terms import TaskConstants, actions_of, targets_of
+from tasks.cube_spin.terms import actions_of, targets_of
 from tasks.orca.description import Hand
 from tasks.orca.hands import load_hand
 
@@ -25,7 +25,7 @@ def label_with(teacher: TeacherPolicy) -> Callable[[Mapping[str, Tensor]], Tenso
     """The teacher as the distiller asks it: observation groups to joint targets (N, A) [rad]."""
     hand, there = load_hand(teacher.task.hand), teacher.action_centre.device
     columns = columns_of(LAST, teacher.task.observation, hand)
-    constants = TaskConstants(**{n: v.to(there) for n, v in vars(teacher.constants).items()})
+    constants = teacher.constants.to(there)
 
     def label(observations: Mapping[str, Tensor]) -> Tensor:
         seen = observations[OBSERVATION_GROUP].clone()

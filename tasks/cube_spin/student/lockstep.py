@@ -52,6 +52,7 @@ class LockstepHands:
         observation: How observations are made.
         seed: Of the first episodes' cameras.
         device: Of the simulator.
+        shape: Of the object, whose symmetries count.
     """
 
     def __init__(
@@ -61,9 +62,10 @@ class LockstepHands:
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        shape: str = "cube",
     ) -> None:
         self._inner = inner
-        self._env = StudentEnv(inner, observation, seed=seed, device=device)
+        self._env = StudentEnv(inner, observation, seed=seed, device=device, shape=shape)
         self.num_envs = inner.num_envs
         self.succeeded = torch.zeros(self.num_envs, dtype=torch.bool, device="cpu")
         """(N,) never: a spin has no end."""

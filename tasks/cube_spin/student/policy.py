@@ -22,6 +22,7 @@ from sernf_isaac.policy import KIND, ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
 from tasks.assets import DEFAULT_STUDENT
 from tasks.cube_spin.config import CONTROL_DT_S, ActionConfig, TaskConfig
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.student.environment import StudentObservationConfig, student_features
 from tasks.orca.description import Hand
 from tasks.orca.hands import load_hand, with_hand
@@ -86,11 +87,25 @@ def student_layout(
     return PolicyLayout(features, joints, spec, policy, critic, seed, architecture)
 
 
+SYMMETRIC_ROTATIONS = {
+    "cube": "cube_rotation_of_24",
+    "cylinder": "cylinder_tilt",
+    "sphere": "sphere_no_rotation",
+}
+"""Names of the rotation that is reduced by the object's symmetries."""
+
+
 def student_contract(
-    hand: Hand, spec: ChunkSpec, action: ActionConfig, *, symmetric_rotation: bool
+    hand: Hand,
+    spec: ChunkSpec,
+    action: ActionConfig,
+    *,
+    symmetric_rotation: bool,
+    held: HeldObject | None = None,
 ) -> Contract:
     """What a student's file promises and a hand must offer."""
-    rotation = "cube_rotation_of_24" if symmetric_rotation else "cube_rotation"
+    held = held or HeldObject()
+    rotation = SYMMETRIC_ROTATIONS[held.shape] if symmetric_rotation else "cube_rotation"
     return Contract(
         kind=KIND,
         task="cube_spin",
@@ -116,6 +131,7 @@ def student_contract(
             "horizon": spec.horizon,
         },
         hand=hand.name,
+        object="" if held.is_first else held.label,
     )
 
 
@@ -209,7 +225,7 @@ def _contract_of(
 ) -> Contract:
     symmetric = observation.symmetric_rotation
     hand, spec = load_hand(task.hand), policy.layout.spec
-    return student_contract(hand, spec, task.action, symmetric_rotation=symmetric)
+    return student_contract(hand, spec, task.action, symmetric_rotation=symmetric, held=task.object)
 
 
 def _merged[Config](path: Path | str, kind: type[Config], values: dict) -> Config:

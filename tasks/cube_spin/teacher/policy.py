@@ -82,6 +82,8 @@ class TeacherPolicy(nn.Module):
             cube_origin=torch.tensor(hand.grasp_point_m),
             action_centre=self.action_centre,
             action_scale=self.action_scale,
+            shape=self.task.object.shape,
+            size_ratio=self.task.object.ratio,
         )
 
 
@@ -176,6 +178,7 @@ def teacher_contract(task: TaskConfig, constants: TaskConstants) -> Contract:
             "scale_rad": constants.action_scale.tolist(),
         },
         hand=hand.name,
+        object="" if task.object.is_first else task.object.label,
     )
 
 

@@ -4,6 +4,7 @@ import mujoco.viewer
 import numpy as np
 
 from tasks.cube_spin.config import PLATFORM_GONE_M, platform_height_m
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.cube_spin.twin.scene import PALM_CAMERA, SIDE_CAMERA, twin_model
 from tasks.orca.description import Hand
@@ -17,13 +18,18 @@ class Camera:
         hand: Whose twin.
         size: Edge of each square view in pixels.
         views: Camera names, shown side by side.
+        held: The object; the paper's cube by default.
     """
 
     def __init__(
-        self, hand: Hand, size: int = 384, views: tuple[str, ...] = (PALM_CAMERA, SIDE_CAMERA)
+        self,
+        hand: Hand,
+        size: int = 384,
+        views: tuple[str, ...] = (PALM_CAMERA, SIDE_CAMERA),
+        held: HeldObject | None = None,
     ) -> None:
         choose_gl_backend()
-        self._model = twin_model(hand, visual=True)
+        self._model = twin_model(hand, held, visual=True)
         self._data = mujoco.MjData(self._model)
         self._renderer = mujoco.Renderer(self._model, size, size)
         self.views = views
@@ -51,6 +57,6 @@ def show(twin: CubeSpinTwin, env: int, model: mujoco.MjModel, data: mujoco.MjDat
     model.geom_size[model.geom("cube").id] = world.models[env].geom_size[cube]
     data.qpos[:] = world.state[env, 1 : 1 + model.nq]
     supported = bool(twin.support_left_s[env] > 0.0)
-    height = platform_height_m(twin.hand) if supported else PLATFORM_GONE_M
+    height = platform_height_m(twin.hand, twin.held) if supported else PLATFORM_GONE_M
     data.mocap_pos[0] = (*twin.hand.grasp_point_m[:2], height)
     mujoco.mj_forward(model, data)

@@ -34,12 +34,12 @@ class CubeSpinTwin(VecEnv):
     Args:
         num_envs: N.
         task: Task settings.
-        physics: What is randomised, and how good the sensors are.
+        physics: What is randomised, and how good the sensors are; `RANDOMIZED` by default.
         seed: Seed of every draw; same seed, same rollout, whatever the number of threads.
         threads: Physics threads; all cores by default.
         student: Also compute the student's observation groups.
         teacher_sensed: The teacher sees what the sensors report; else the truth (distillation).
-        bank: Start states; the shipped bank by default.
+        bank: Start states; those of hand and object by default.
         constants: Action centre and limits of a trained policy, if they are not the bank's.
         auto_reset: Start the next episode within the step that ends one.
     """
@@ -48,7 +48,7 @@ class CubeSpinTwin(VecEnv):
         self,
         num_envs: int,
         task: TaskConfig,
-        physics: Physics = RANDOMIZED,
+        physics: Physics | None = None,
         *,
         seed: int = 0,
         threads: int | None = None,
@@ -64,9 +64,10 @@ class CubeSpinTwin(VecEnv):
         self.cfg = asdict(task)
         self.max_episode_length = round(task.episode.length_s / CONTROL_DT_S)
         self.generator = torch.Generator().manual_seed(seed)
-        self.bank = bank or load_grasps(self.hand)
+        physics, self.held = physics or RANDOMIZED.for_object(task.object), task.object
+        self.bank = bank or load_grasps(self.hand, held=self.held)
         self.constants = constants or task_constants(task, self.bank)
-        self.world = TwinPhysics(self.hand, num_envs, physics, self.generator, threads)
+        self.world = TwinPhysics(self.hand, num_envs, physics, self.generator, threads, self.held)
         self.sensors = SensorModel(num_envs, self.num_actions, physics, self.generator)
         self.recorder = EpisodeAccounts(num_envs)
         self.finished: EpisodeRecords | None = None
@@ -114,7 +115,7 @@ class CubeSpinTwin(VecEnv):
         """Go on with other commands or support times, from new episodes.
 
         Raises:
-            ValueError: If hand, observations, actions or rewards differ.
+            ValueError: If hand, object, observations, actions or rewards differ.
         """
         if task.differs_in_kind(self.task):
             raise ValueError("only command and episode settings can change while running")
@@ -162,7 +163,7 @@ class CubeSpinTwin(VecEnv):
             self.state = self.state.replaced(diverged, before)
             self.diverged_count += int(diverged.sum())
         reward, parts = terms.rewards(self.state, self.constants, self.task.reward, lost)
-        self.recorder.update(self.state, rotations.cube_tilt_rad(self.state.cube_quat), lost)
+        self.recorder.update(self.state, terms.tilt_rad(self.state, self.constants), lost)
         done = lost | timeout
         extras = self._finish(done, parts)
         if not self.task.episode.finite_horizon:
@@ -236,7 +237,7 @@ class CubeSpinTwin(VecEnv):
         """New world parameters, start state, command and support for environments `envs` (K,)."""
         count, sample, generator = len(envs), self.world.physics.sample, self.generator
         pick = torch.randint(len(self.bank), (count,), generator=generator)
-        turned = rotations.random_symmetry(count, generator)
+        turned = rotations.random_symmetry(count, generator, self.held.shape)
         quat = roma.quat_product(self.bank.cube_quat[pick], turned)
         wobble = sample("reset_rotation_rad", (count, 3), generator)
         self.world.randomize(envs.numpy())
@@ -250,7 +251,8 @@ class CubeSpinTwin(VecEnv):
         )
         self.joint_target[envs] = self.bank.joint_target[pick]
         self._actuation.reset(envs, self.bank.joint_target[pick], self.world.physics)
-        self._told = world_terms(self.world.told() | self._actuation.drawn, self.num_envs)
+        drawn = self.world.told() | self._actuation.drawn
+        self._told = world_terms(drawn, self.num_envs, held=self.held)
         self.sensors.reset(envs)
         shortest, longest = self.task.episode.support_s
         support = shortest + (longest - shortest) * torch.rand(count, generator=generator)

@@ -13,8 +13,9 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from tasks.cube_spin import rotations
-from tasks.cube_spin.config import CONTROL_DT_S, CUBE_SIZE_M
+from tasks.cube_spin.config import CONTROL_DT_S
 from tasks.cube_spin.grasps import GraspBank, joint_limits
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.physics import Physics
 from tasks.cube_spin.twin.worlds import TwinPhysics
 from tasks.orca.description import Hand
@@ -66,11 +67,16 @@ class GraspSearch:
         hand: Whose grasps.
         batch: Candidates per trial.
         seed: Seed of all draws.
+        held: The object; the paper's cube by default.
     """
 
-    def __init__(self, hand: Hand, batch: int = 256, seed: int = 0) -> None:
+    def __init__(
+        self, hand: Hand, batch: int = 256, seed: int = 0, held: HeldObject | None = None
+    ) -> None:
+        self.held = held or HeldObject()
         self.hand, self.generator = hand, torch.Generator().manual_seed(seed)
-        self.world = TwinPhysics(hand, batch, SEARCH_PHYSICS, self.generator)
+        physics = SEARCH_PHYSICS.for_object(self.held)
+        self.world = TwinPhysics(hand, batch, physics, self.generator, held=self.held)
         self.world.randomize(np.arange(batch))
         self.tips_of = FingertipKinematics(self.world.nominal, hand)
         self.batch = batch
@@ -131,7 +137,9 @@ class GraspSearch:
             cube_pos=now["cube_pos"],
             cube_quat=now["cube_quat"],
             offset_m=offset,
-            tilt_rad=torch.nan_to_num(rotations.cube_tilt_rad(now["cube_quat"]), nan=1.0),
+            tilt_rad=torch.nan_to_num(
+                rotations.tilt_rad(now["cube_quat"], self.held.shape), nan=1.0
+            ),
             speed_m_s=torch.nan_to_num(now["cube_lin_vel"].norm(dim=1), nan=1.0),
             touching=self._touching(now),
             height_m=away[:, 2],
@@ -139,14 +147,24 @@ class GraspSearch:
         )
 
     def _touching(self, now: dict[str, Tensor]) -> Tensor:
-        """Fingertips (N,) whose rounding reaches the cube's surface."""
+        """Fingertips (N,) whose rounding reaches the object's surface."""
         towards = self.tips_of(now["joint_pos"]) - now["cube_pos"][:, None]  # (N, F, 3)
         rotation = torch.from_numpy(
             Rotation.from_quat(now["cube_quat"].numpy()).as_matrix()
         ).float()
-        beyond = (towards @ rotation).abs() - CUBE_SIZE_M / 2  # in the cube's frame
-        gap = beyond.clamp_min(0.0).norm(dim=2) - self._radius
+        gap = self._outside(towards @ rotation) - self._radius
         return (gap < TOUCH_GAP_M).sum(dim=1).float()
+
+    def _outside(self, points: Tensor) -> Tensor:
+        """Distances (N, 5) [m] of points (N, 5, 3) in the object's frame from it; 0 inside."""
+        half = torch.tensor(self.held.half_extents_m())
+        if self.held.shape == "cube":
+            beyond = points.abs() - half
+        else:
+            kept = 2 if self.held.shape == "cylinder" else 3
+            across = points[..., :kept].norm(dim=2, keepdim=True) - half[0]
+            beyond = torch.cat([across, points[..., kept:].abs() - half[kept:]], dim=2)
+        return beyond.clamp_min(0.0).norm(dim=2)
 
     def _around(self, mean: Tensor, std: Tensor) -> Tensor:
         noise = torch.randn(mean.shape, generator=self.generator)

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 
 from tasks.cube_spin.config import CONTROL_DT_S, TaskConfig, tuned_task
-from tasks.cube_spin.physics import RANDOMIZED, Physics
+from tasks.cube_spin.physics import Physics
 from tasks.cube_spin.twin.camera import Camera
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 
@@ -24,7 +24,7 @@ class CubeSpinEnv(gym.Env):
     def __init__(
         self,
         task: TaskConfig | None = None,
-        physics: Physics = RANDOMIZED,
+        physics: Physics | None = None,
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, "rgb_array"):
@@ -61,7 +61,7 @@ class CubeSpinEnv(gym.Env):
         """A picture (H, W, 3) uint8 of hand and cube."""
         if self.render_mode is None:
             return None
-        self._camera = self._camera or Camera(self._twin.hand)
+        self._camera = self._camera or Camera(self._twin.hand, held=self._twin.held)
         return self._camera.picture(self._twin, env=0)
 
     def close(self) -> None:

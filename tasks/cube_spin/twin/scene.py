@@ -4,12 +4,11 @@ import mujoco
 import numpy as np
 
 from tasks.cube_spin.config import (
-    CUBE_MASS_KG,
-    CUBE_SIZE_M,
     PHYSICS_DT_S,
     PLATFORM_HALF_SIZE_M,
     platform_height_m,
 )
+from tasks.cube_spin.held_object import HeldObject
 from tasks.orca.collision import COLLISION_GROUP
 from tasks.orca.description import Hand
 from tasks.orca.hand import hand_spec
@@ -25,21 +24,33 @@ FACE_COLOURS = (
     (235, 225, 80),
     (240, 240, 240),
 )
-"""Of the cube's sides +x, -x, +y, -y, +z, -z."""
+"""Of the object's sides +x, -x, +y, -y, +z, -z."""
+GEOMS = {
+    "cube": mujoco.mjtGeom.mjGEOM_BOX,
+    "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
+    "sphere": mujoco.mjtGeom.mjGEOM_SPHERE,
+}
 
 
 def twin_spec(
-    hand: Hand, *, visual: bool = False, collisions: str = "primitives", off_centre: bool = False
+    hand: Hand,
+    held: HeldObject | None = None,
+    *,
+    visual: bool = False,
+    collisions: str = "primitives",
+    off_centre: bool = False,
 ) -> mujoco.MjSpec:
     """The scene as an `MjSpec`; joints come first in the state, then the cube's free joint.
 
     Args:
         hand: Which hand.
+        held: What it holds, named "cube" whatever it is; the paper's cube by default.
         visual: Add the hand's meshes, lights, cameras and a background for pictures.
         collisions: As in `hand_spec`.
         off_centre: Make room for a cube whose centre of mass moves: a centred one is stored in a
             shorter form.
     """
+    held = held or HeldObject()
     spec = hand_spec(hand, visual=visual, collisions=collisions)
     spec.modelname = "cube_spin"
     option = spec.option
@@ -48,16 +59,16 @@ def twin_spec(
     option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     option.impratio = 10.0  # without it a held cube creeps out of the grasp
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a NaN must be seen, not hidden
-    _add_cube(spec, hand, visual=visual, off_centre=off_centre)
-    _add_platform(spec, hand)
+    _add_object(spec, hand, held, visual=visual, off_centre=off_centre)
+    _add_platform(spec, hand, held)
     if visual:
         _add_stage(spec, hand)
     return spec
 
 
-def twin_model(hand: Hand, **options: bool | str) -> mujoco.MjModel:
+def twin_model(hand: Hand, held: HeldObject | None = None, **options: bool | str) -> mujoco.MjModel:
     """Compiled `twin_spec`; checks that joints are where the state vectors expect them."""
-    model = twin_spec(hand, **options).compile()  # type: ignore[arg-type]  # keywords pass through
+    model = twin_spec(hand, held, **options).compile()  # type: ignore[arg-type]  # keywords pass through
     wanted = hand.joint_names
     names = tuple(model.joint(i).name for i in range(len(wanted)))
     if names != wanted:
@@ -82,18 +93,20 @@ def use_collisions(model: mujoco.MjModel, *, hulls: bool) -> None:
         model.geom_contype[geom] = model.geom_conaffinity[geom] = int(used)
 
 
-def _add_cube(spec: mujoco.MjSpec, hand: Hand, *, visual: bool, off_centre: bool) -> None:
+def _add_object(
+    spec: mujoco.MjSpec, hand: Hand, held: HeldObject, *, visual: bool, off_centre: bool
+) -> None:
     body = spec.worldbody.add_body(name="cube", pos=hand.grasp_point_m)
     body.add_freejoint(name="cube")
     if off_centre:
-        inertia = CUBE_MASS_KG * CUBE_SIZE_M**2 / 6.0
-        body.mass, body.inertia, body.ipos = CUBE_MASS_KG, [inertia] * 3, [1e-6, 0.0, 0.0]
+        body.mass, body.ipos = held.mass_kg, [1e-6, 0.0, 0.0]
+        body.inertia = held.inertia(held.mass_kg, held.size_m)
         body.explicitinertial = True
     geom = body.add_geom(
         name="cube",
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[CUBE_SIZE_M / 2] * 3,
-        mass=CUBE_MASS_KG,
+        type=GEOMS[held.shape],
+        size=held.half_sizes_m(),
+        mass=held.mass_kg,
         condim=3,
         contype=1 | PLATFORM_BIT,
         conaffinity=1,
@@ -121,9 +134,9 @@ def _cube_material(spec: mujoco.MjSpec) -> str:
     return "cube"
 
 
-def _add_platform(spec: mujoco.MjSpec, hand: Hand) -> None:
+def _add_platform(spec: mujoco.MjSpec, hand: Hand, held: HeldObject) -> None:
     body = spec.worldbody.add_body(name="platform", mocap=True)
-    body.pos = [*hand.grasp_point_m[:2], platform_height_m(hand)]
+    body.pos = [*hand.grasp_point_m[:2], platform_height_m(hand, held)]
     body.add_geom(
         name="platform",
         type=mujoco.mjtGeom.mjGEOM_BOX,

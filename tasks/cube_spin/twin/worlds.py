@@ -15,6 +15,7 @@ from tasks.cube_spin.config import (
     PLATFORM_GONE_M,
     platform_height_m,
 )
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.physics import KINDS, STARTUP_PARAMETERS, Physics
 from tasks.cube_spin.rotations import rotate
 from tasks.cube_spin.twin.scene import set_cone, twin_model, use_collisions
@@ -25,6 +26,8 @@ _CONTROL = int(
     | mujoco.mjtState.mjSTATE_MOCAP_POS
     | mujoco.mjtState.mjSTATE_MOCAP_QUAT
 )
+SIZE_SPREAD = 0.2
+"""Share of its own size by which an object may differ from it in some world."""
 _XYZW = [1, 2, 3, 0]
 _WXYZ = [3, 0, 1, 2]
 
@@ -58,11 +61,16 @@ class TwinPhysics:
         physics: Physics,
         generator: torch.Generator,
         threads: int | None = None,
+        held: HeldObject | None = None,
     ) -> None:
-        self.hand, self._at = hand, StateLayout(hand.num_joints)
+        self.hand, self.held = hand, held or HeldObject()
+        self._at = StateLayout(hand.num_joints)
+        _check_sizes(physics, self.held)
         self._off_centre = any(physics.cube_centre_offset_m)
         self._both_shapes = 0.0 < physics.hull_collisions < 1.0
-        self.nominal = twin_model(hand, collisions=_shapes(physics), off_centre=self._off_centre)
+        self.nominal = twin_model(
+            hand, self.held, collisions=_shapes(physics), off_centre=self._off_centre
+        )
         self.physics = physics
         self._generator = generator
         self.models = [copy.copy(self.nominal) for _ in range(num_envs)]
@@ -86,9 +94,9 @@ class TwinPhysics:
 
     def step(self, joint_target: Tensor, supported: Tensor) -> None:
         """Advance one control step: servo targets (N, A) [rad], platform present (N,) bool."""
-        joints = self.hand.num_joints
+        joints, present_m = self.hand.num_joints, platform_height_m(self.hand, self.held)
         self._control[:, :, :joints] = joint_target.numpy()[:, None]
-        height = np.where(supported.numpy(), platform_height_m(self.hand), PLATFORM_GONE_M)
+        height = np.where(supported.numpy(), present_m, PLATFORM_GONE_M)
         self._control[:, :, joints + 2] = height[:, None]
         self._rollout.rollout(
             self.models,
@@ -230,19 +238,33 @@ class TwinPhysics:
 
     def _edit_cube(self, model: mujoco.MjModel, mass: float, size: float) -> None:
         cube, dofs = self._cube, slice(self.hand.num_joints, self.hand.num_joints + 6)
-        inertia = mass * size**2 / 6.0
+        inertia = np.array(self.held.inertia(mass, size))
         model.body_mass[cube], model.body_inertia[cube] = mass, inertia
         model.body_subtreemass[cube] = mass
         # Contact softness depends on these inverse weights; for a free body they are exact.
-        model.body_invweight0[cube] = (1.0 / mass, 1.0 / inertia)
-        model.dof_invweight0[dofs] = [1.0 / mass] * 3 + [1.0 / inertia] * 3
+        turning = (1.0 / inertia).mean()
+        model.body_invweight0[cube] = (1.0 / mass, turning)
+        model.dof_invweight0[dofs] = [1.0 / mass] * 3 + [turning] * 3
         # MuJoCo takes the inertia of a free body from here, not from its mass.
-        model.dof_M0[dofs] = [mass] * 3 + [inertia] * 3
-        geom = self._cube_geom
-        model.geom_size[geom] = size / 2
-        model.geom_rbound[geom] = size / 2 * np.sqrt(3.0)
-        model.geom_aabb[geom, 3:] = size / 2
-        model.bvh_aabb[model.body_bvhadr[cube], 3:] = size / 2
+        model.dof_M0[dofs] = [mass] * 3 + inertia.tolist()
+        geom, extents = self._cube_geom, np.array(self.held.half_extents_m(size))
+        model.geom_size[geom] = self.held.half_sizes_m(size)
+        model.geom_rbound[geom] = self.held.reach_m(size)
+        model.geom_aabb[geom, 3:] = model.bvh_aabb[model.body_bvhadr[cube], 3:] = extents
+
+
+def _check_sizes(physics: Physics, held: HeldObject) -> None:
+    """Refuse physics of another object: their cubes would start inside fingers, or out of reach.
+
+    The paper's cube is not looked at: a file may try any size on it.
+    """
+    low, high = physics.cube_size_m
+    far = SIZE_SPREAD * held.size_m
+    if not held.is_first and (held.size_m - low > far or high - held.size_m > far):
+        raise ValueError(
+            f"cube_size_m = [{low:g}, {high:g}] m is not around the size of the object "
+            f"({held.label}); change the physics file, or object.size_m"
+        )
 
 
 def _shapes(physics: Physics) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import mujoco
 import numpy as np
 
-from tasks.cube_spin.config import CUBE_SIZE_M, PLATFORM_HALF_SIZE_M
+from tasks.cube_spin.config import PLATFORM_HALF_SIZE_M
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.twin.scene import FACE_COLOURS, twin_model
 from tasks.cube_spin.view.bars import bars
 from tasks.orca.description import Hand
@@ -46,11 +47,19 @@ class HandScene:
         server: Of viser.
         hand: Which hand.
         scores: What candidates are ranked by, as a word.
+        held: The object; the paper's cube by default.
     """
 
-    def __init__(self, server: "viser.ViserServer", hand: Hand, scores: str = "candidates") -> None:
+    def __init__(
+        self,
+        server: "viser.ViserServer",
+        hand: Hand,
+        scores: str = "candidates",
+        held: HeldObject | None = None,
+    ) -> None:
         self._server, self._hand, self._scores_title = server, hand, scores
-        self.model = twin_model(hand, visual=True)
+        self._held = held or HeldObject()
+        self.model = twin_model(hand, self._held, visual=True)
         self.data, self._ahead = mujoco.MjData(self.model), mujoco.MjData(self.model)
         scene = server.scene
         scene.set_up_direction("+z")
@@ -65,11 +74,11 @@ class HandScene:
         for geom in range(self.model.ngeom):
             self._add_geom(geom)
         self._tips = [self.model.body(tip.body).id for tip in hand.fingertips]
-        self._cube = scene.add_mesh_trimesh("/cube", _coloured_cube(), visible=False)
+        self._cube = scene.add_mesh_trimesh("/cube", _coloured(self._held), visible=False)
         self._estimate = scene.add_box(
             "/estimate",
             color=ESTIMATE_COLOUR,
-            dimensions=np.full(3, 1.06 * CUBE_SIZE_M),
+            dimensions=2.12 * np.array(self._held.half_extents_m()),
             opacity=0.35,
             visible=False,
         )
@@ -89,9 +98,9 @@ class HandScene:
         for body, frame in self._frames.items():
             frame.position, frame.wxyz = self.data.xpos[body], self.data.xquat[body]
 
-    def show_cube(self, pose_wxyz: np.ndarray | None, size_m: float = CUBE_SIZE_M) -> None:
-        """Where it truly is, (7,) [m]; None: nobody knows."""
-        self._cube.scale = size_m
+    def show_cube(self, pose_wxyz: np.ndarray | None, size_m: float | None = None) -> None:
+        """Where it truly is, (7,) [m], and its edge or diameter; None: nobody knows."""
+        self._cube.scale = self._held.size_m if size_m is None else size_m
         _place(self._cube, pose_wxyz)
 
     def show_estimate(self, pose_wxyz: np.ndarray | None) -> None:
@@ -154,12 +163,16 @@ def _place(handle: "viser.SceneNodeHandle", pose_wxyz: np.ndarray | None) -> Non
         handle.position, handle.wxyz = pose_wxyz[:3], pose_wxyz[3:]
 
 
-def _coloured_cube() -> "trimesh.Trimesh":
-    """A cube of edge 1 whose sides can be told apart."""
+def _coloured(held: HeldObject) -> "trimesh.Trimesh":
+    """An object of edge or diameter 1 whose sides can be told apart."""
     import trimesh
 
-    cube = trimesh.creation.box()
-    side = np.abs(cube.face_normals).argmax(axis=1)
-    is_negative = np.take_along_axis(cube.face_normals, side[:, None], 1)[:, 0] < 0
+    shape = trimesh.creation.box()
+    if held.shape == "cylinder":
+        shape = trimesh.creation.cylinder(radius=0.5, height=held.upright_m / held.size_m)
+    elif held.shape == "sphere":
+        shape = trimesh.creation.icosphere(subdivisions=3, radius=0.5)
+    side = np.abs(shape.face_normals).argmax(axis=1)
+    is_negative = np.take_along_axis(shape.face_normals, side[:, None], 1)[:, 0] < 0
     colours = np.array(FACE_COLOURS)[2 * side + is_negative]
-    return trimesh.Trimesh(cube.vertices, cube.faces, face_colors=colours, process=False)
+    return trimesh.Trimesh(shape.vertices, shape.faces, face_colors=colours, process=False)

@@ -11,6 +11,7 @@ from sernf_isaac.data.store.channel import published, wanted_checkpoint
 from sernf_isaac.deploy.actor.live import LiveView, read_live
 from sernf_isaac.deploy.status import status_page
 from tasks.cube_spin.config import CONTROL_DT_S
+from tasks.cube_spin.hand.which_hand import object_of_run
 from tasks.cube_spin.view.scene import HandScene
 from tasks.orca.description import Hand
 from tasks.orca.hands import load_hand, with_hand
@@ -35,7 +36,7 @@ class SessionPage:
 
     def __init__(self, server: "viser.ViserServer", run: Path, actor: str, hand: Hand) -> None:
         self._server, self._run, self._actor = server, run, actor
-        self.scene = HandScene(server, hand)
+        self.scene = HandScene(server, hand, held=object_of_run(run))
         self.text = server.gui.add_markdown("")
         self.status = server.gui.add_markdown("")
         self._paged_s = -np.inf

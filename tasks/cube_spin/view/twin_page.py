@@ -43,7 +43,9 @@ class TwinPage:
     ) -> None:
         self._policy, self._twin, self._env, self._server = policy, twin, env, server
         by_value = isinstance(policy, Student) and policy.policy.critics is not None
-        self.scene = HandScene(server, twin.hand, "value" if by_value else "log-likelihood")
+        self.scene = HandScene(
+            server, twin.hand, "value" if by_value else "log-likelihood", twin.held
+        )
         self._keys, self._step, self._turned_rad = Keys(twin), 0, 0.0
         gui = server.gui
         self.slider = gui.add_slider(
@@ -79,7 +81,8 @@ class TwinPage:
             place = scene.data.xpos[cube], scene.data.xquat[cube]
             scene.show_cube(np.concatenate(place), size_m)
             supported = bool(twin.support_left_s[0] > 0.0)
-            scene.show_platform(platform_height_m(twin.hand) if supported else None)
+            height_m = platform_height_m(twin.hand, twin.held)
+            scene.show_platform(height_m if supported else None)
             if isinstance(self._policy, Student):
                 self._show_student(self._policy)
             if self._step % TEXT_EVERY == 0:

@@ -93,8 +93,9 @@ class SupportCommand(CommandTerm):
         root = self._env.scene["robot"].data.root_pos_w.torch
         pose = torch.zeros(self.num_envs, 7, device=self.device)
         hand = self._tracker.hand
+        height_m = platform_height_m(hand, self._tracker.task.object)
         pose[:, 0], pose[:, 1], pose[:, 6] = *hand.grasp_point_m[:2], 1.0
-        pose[:, 2] = torch.where(present, platform_height_m(hand), PLATFORM_GONE_M)
+        pose[:, 2] = torch.where(present, height_m, PLATFORM_GONE_M)
         pose[:, :3] += root
         envs = torch.arange(self.num_envs, device=self.device)[env_ids]
         self._platform.write_root_pose_to_sim_index(root_pose=pose[envs], env_ids=envs)

@@ -9,6 +9,7 @@ it (`CUBE_PRIORITY`) and carries the mean.
 # Isaac Lab adds attributes to its configurations and managers that type checkers do not see.
 
 import isaaclab.envs.mdp as lab
+import torch
 from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import EventTermCfg, SceneEntityCfg
 from torch import Tensor
@@ -63,7 +64,7 @@ def randomize_contact_law(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
 
 
 def resize_cube(env: ManagerBasedRLEnv, envs: Tensor) -> Tensor:
-    """Draw the cube's edge; returns the new over the old one (K,).
+    """Draw the object's size; returns the new over the old one (K,).
 
     Raises:
         ValueError: On PhysX, where all environments share one shape.
@@ -78,7 +79,8 @@ def resize_cube(env: ManagerBasedRLEnv, envs: Tensor) -> Tensor:
     half_sizes = warp.to_torch(view[:, 0])  # (N, 1, 3)
     before = half_sizes[envs, 0, 0].clone()
     half = shared.draw("cube_size_m", envs) / 2
-    half_sizes[envs] = half[:, None, None].expand(-1, half_sizes.shape[1], 3)
+    shape = torch.tensor(shared.task.object.half_sizes_m(2.0), device=half.device)
+    half_sizes[envs] = (half[:, None, None] * shape).expand(-1, half_sizes.shape[1], 3)
     env.sim.physics_manager.add_model_change(ModelFlags.SHAPE_PROPERTIES)
     return half / before
 

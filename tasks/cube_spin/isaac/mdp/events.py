@@ -28,7 +28,8 @@ def reset_to_grasp(env: ManagerBasedRLEnv, env_ids: EnvIds) -> None:
     shared, envs = tracker(env), selected(env, env_ids)
     bank, count, generator = shared.bank, len(envs), shared.generator
     pick = torch.randint(len(bank), (count,), generator=generator, device=env.device)
-    quat = roma.quat_product(bank.cube_quat[pick], rotations.random_symmetry(count, generator))
+    turned = rotations.random_symmetry(count, generator, shared.task.object.shape)
+    quat = roma.quat_product(bank.cube_quat[pick], turned)
     wobble = roma.rotvec_to_unitquat(_draw(shared, "reset_rotation_rad", count, 3))
     nudge = _draw(shared, "reset_joint_rad", count, shared.hand.num_joints)
     joint_pos = bank.joint_pos[pick] + nudge

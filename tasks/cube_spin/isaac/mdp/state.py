@@ -34,10 +34,10 @@ class TaskTracker:
 
     def __init__(self, env: ManagerBasedRLEnv, task: TaskConfig, randomization: str) -> None:
         self._env, self._device, count = env, env.device, env.num_envs
-        self.task, self.physics = task, load_physics(randomization)
+        self.task, self.physics = task, load_physics(randomization, task.object)
         self.generator = default_generator(env.device)
         self.hand = load_hand(task.hand)
-        bank = load_grasps(self.hand)
+        bank = load_grasps(self.hand, held=task.object)
         self.bank = GraspBank(**{k: v.to(env.device) for k, v in vars(bank).items()})
         self.use_constants(task_constants(task, bank))
         self.sensors = SensorModel(count, self.hand.num_joints, self.physics, self.generator)
@@ -68,9 +68,7 @@ class TaskTracker:
 
     def use_constants(self, constants: TaskConstants) -> None:
         """Take over action centre and limits, for instance those of a trained policy."""
-        self.constants = TaskConstants(
-            **{k: v.to(self._device) for k, v in vars(constants).items()}
-        )
+        self.constants = constants.to(self._device)
 
     def draw(self, name: str, envs: Tensor, *shape: int) -> Tensor:
         """Draw a parameter of environments `envs` (K,), (K, *shape), and remember it."""
@@ -159,13 +157,14 @@ class TaskTracker:
         # What has diverged must not reach rewards, records or the observation filter.
         self._state = state.replaced(diverged, before)
         self.finished, self._seen = None, None
-        tilt_rad = rotations.cube_tilt_rad(self._state.cube_quat)
+        tilt_rad = terms.tilt_rad(self._state, self.constants)
         self.recorder.update(self._state, tilt_rad, self._lost)
 
     def _settle(self, running: TaskState) -> None:
         """Replace the part of the state that belongs to restarted environments."""
         everything = self.drawn | self.actuation.drawn
-        self._told = world_terms.world_terms(everything, self._env.num_envs, self._device)
+        count, held = self._env.num_envs, self.task.object
+        self._told = world_terms.world_terms(everything, count, self._device, held)
         self._state = running.replaced(self._restarted, self._rest())
         self._restarted[:], self._any_restarted = False, False
 
