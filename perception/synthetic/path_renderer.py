@@ -102,7 +102,8 @@ class PathRenderer:
     def _drawn(
         self, still: dict, cube: np.ndarray, surface: dict, samples: int, seed: int
     ) -> np.ndarray:
-        scene = self._mi.load_dict(still | {"cube": self._cube_mesh(cube, surface)})
+        parts = still | {"cube": self._cube_mesh(cube, surface)}
+        scene = self._mi.load_dict(parts, parallel=False)  # else lamps come in any order
         return np.array(self._mi.render(scene, spp=samples, seed=seed))  # type: ignore[arg-type]  # a scene
 
     def _still_parts(
