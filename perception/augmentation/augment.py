@@ -8,6 +8,7 @@ import numpy as np
 from perception.augmentation.config import AugmentConfig
 from perception.augmentation.occlude import occlude
 from perception.augmentation.photo import photograph
+from perception.augmentation.print import reprint
 from perception.augmentation.warp import draw_warp, warp
 from perception.samples import BACKGROUND_ID, Sample
 from perception.synthetic.backgrounds import Backgrounds
@@ -38,6 +39,7 @@ class Augmenter:
             sample = replace_background(sample, background)
         if warped:
             sample = warp(sample, draw_warp(config.warp, sample, rng), background)
+        sample = reprint(config.print, sample, rng)
         if occluded:
             sample = occlude(config.occluder, sample, rng)
         return replace(sample, image=photograph(config.photo, sample.image, rng))

@@ -36,6 +36,24 @@ class OccluderConfig:
 
 
 @dataclass
+class PrintConfig:
+    """What happens to the cube's print; nothing by default (the paper)."""
+
+    fade_probability: float = 0.0
+    """Chance that the print is bleached."""
+    fade: Range = (0.2, 0.7)
+    """Share of its colours that are lost to white."""
+    glare_probability: float = 0.0
+    """Chance that a lamp is mirrored in the cube."""
+    glare: Range = (0.3, 1.0)
+    """Share of the print that it hides."""
+    glare_size: Range = (0.15, 1.0)
+    """How far it reaches from its middle, as a share of the cube's width in the picture."""
+    glare_blur: Range = (0.01, 0.2)
+    """Softness of its edge, likewise."""
+
+
+@dataclass
 class PhotoConfig:
     """What a camera and its lighting do; each with its own probability."""
 
@@ -49,6 +67,10 @@ class PhotoConfig:
     """Factor on the distance of each colour from grey."""
     hue_deg: float = 8.0
     """Largest turn of the colour circle; faces also differ by colour, so it stays small."""
+    white_balance_probability: float = 0.0
+    """Chance that red and blue have gains of another light; never by default (the paper)."""
+    white_balance: Range = (0.45, 1.7)
+    """Those gains, in linear light, evenly in their logarithm."""
     blur_probability: float = 0.3
     """Chance that a picture is blurred."""
     blur_px: Range = (0.3, 1.4)
@@ -69,6 +91,7 @@ class AugmentConfig:
 
     warp: WarpConfig = field(default_factory=WarpConfig)
     occluder: OccluderConfig = field(default_factory=OccluderConfig)
+    print: PrintConfig = field(default_factory=PrintConfig)
     photo: PhotoConfig = field(default_factory=PhotoConfig)
     background_probability: float = 0.5
     """Share of samples that get another background."""

@@ -4,12 +4,16 @@ import cv2
 import numpy as np
 
 from perception.augmentation.config import PhotoConfig
+from perception.tone import to_linear, tone_curve
 
 
 def photograph(config: PhotoConfig, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(H, W, 3) uint8 as another camera in another light might have taken it."""
     if rng.random() < config.jitter_probability:
         image = jitter_colours(config, image, rng)
+    if config.white_balance_probability > 0.0 and rng.random() < config.white_balance_probability:
+        red, blue = np.exp(rng.uniform(*np.log(config.white_balance), 2))
+        image = white_balanced(image, (red, 1.0, blue))
     if rng.random() < config.motion_probability:
         length, angle = rng.uniform(*config.motion_px), rng.uniform(0.0, np.pi)
         image = cv2.filter2D(
@@ -36,6 +40,14 @@ def jitter_colours(config: PhotoConfig, image: np.ndarray, rng: np.random.Genera
     offset = brightness * (1.0 - contrast) * float(image.mean())
     mapped = cv2.transform(image.astype(np.float32), np.column_stack([matrix, np.full(3, offset)]))
     return np.clip(mapped, 0.0, 255.0).astype(np.uint8)
+
+
+def white_balanced(image: np.ndarray, gains: tuple[float, float, float]) -> np.ndarray:
+    """(H, W, 3) uint8 with gains on red, green and blue in linear light."""
+    value = np.arange(256) / 255.0
+    tables = [255.0 * tone_curve(gain * to_linear(value)) for gain in gains]
+    table = np.clip(np.round(np.stack(tables, axis=-1)), 0.0, 255.0).astype(np.uint8)
+    return cv2.LUT(image, table[None])
 
 
 def motion_kernel(length_px: float, angle_rad: float) -> np.ndarray:

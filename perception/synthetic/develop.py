@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from perception.synthetic.room import Motion, Sensor
+from perception.tone import tone_curve
 
 READ_NOISE = 4.0
 """Electrons of noise without any light."""
@@ -32,18 +33,6 @@ def develop(
     measured = (electrons + noise) / sensor.electrons * np.array(sensor.gains)
     picture = np.round(255.0 * tone_curve(measured)).astype(np.uint8)
     return compressed(picture, sensor.jpeg)
-
-
-def tone_curve(linear: np.ndarray) -> np.ndarray:
-    """sRGB's, from linear light to 0 to 1."""
-    linear = np.clip(linear, 0.0, 1.0)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def to_linear(picture: np.ndarray) -> np.ndarray:
-    """The inverse of `tone_curve` for uint8 pictures; float32."""
-    value = picture.astype(np.float32) / 255.0
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
 def compressed(picture: np.ndarray, quality: int) -> np.ndarray:

@@ -17,11 +17,12 @@ from perception.cube import CUBE_SIZE_M, FACES, cube_corners
 from perception.cube_art import texture_coordinates
 from perception.geometry import transform
 from perception.samples import BACKGROUND_ID
-from perception.synthetic.develop import develop, exposure_times, rolling_shutter, to_linear
+from perception.synthetic.develop import develop, exposure_times, rolling_shutter
 from perception.synthetic.looks import Look, Material
 from perception.synthetic.mujoco_renderer import MujocoRenderer, Rendering, SceneState
 from perception.synthetic.room import Lamp, Room, Surface
 from perception.synthetic.views import View
+from perception.tone import to_linear
 
 if TYPE_CHECKING:
     import mitsuba as mi
@@ -155,7 +156,7 @@ class PathRenderer:
 
     def _surroundings(self, room: Room) -> dict:
         """A picture all around, as a source of light; its poles are where the fingers point to."""
-        light = to_linear(room.surroundings)
+        light = to_linear(np.float32(room.surroundings / 255.0))
         grey = light.mean(axis=2, keepdims=True)
         light = grey + room.colourful * (light - grey)
         light = light / max(float(light.mean()), 1e-3) * room.ambient / np.pi
@@ -243,7 +244,9 @@ def path_tracer() -> ModuleType:
 
 def _colour(material: Material, texture: np.ndarray) -> dict:
     """A part's colour: the mean of its pattern, since its meshes have no coordinates."""
-    return _rgb(np.clip(np.array(material.colour) * to_linear(texture).mean(axis=(0, 1)), 0, 0.95))
+    return _rgb(
+        np.clip(np.array(material.colour) * to_linear(texture / 255.0).mean(axis=(0, 1)), 0, 0.95)
+    )
 
 
 def _rgb(colour: np.ndarray) -> dict:

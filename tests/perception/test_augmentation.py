@@ -8,14 +8,27 @@ import pytest
 from fake_samples import fake_sample, silhouette
 
 from perception.augmentation.augment import Augmenter, replace_background
-from perception.augmentation.config import AugmentConfig, OccluderConfig, PhotoConfig, WarpConfig
+from perception.augmentation.config import (
+    AugmentConfig,
+    OccluderConfig,
+    PhotoConfig,
+    PrintConfig,
+    WarpConfig,
+)
 from perception.augmentation.occlude import occlude, paste
-from perception.augmentation.photo import jitter_colours, motion_kernel, photograph
+from perception.augmentation.photo import (
+    jitter_colours,
+    motion_kernel,
+    photograph,
+    white_balanced,
+)
+from perception.augmentation.print import reprint
 from perception.augmentation.warp import camera_roll, draw_warp, warp
 from perception.cube import cube_corners
 from perception.geometry import project
 from perception.samples import BACKGROUND_ID, CUBE_ID, HAND_ID, OCCLUDED, VISIBLE, Sample
 from perception.synthetic.backgrounds import Backgrounds
+from perception.tone import to_linear, tone_curve
 
 BLACK = np.zeros((240, 320, 3), dtype=np.uint8)
 
@@ -188,3 +201,49 @@ def test_the_same_seed_gives_the_same_sample_and_the_input_stays() -> None:
             augmented.corners_px,
             atol=1e-8,
         )
+
+
+def test_print_and_white_balance_are_off_and_draw_nothing() -> None:
+    """The paper's augmentation, to the last random number."""
+    sample, rng = fake_sample(0), np.random.default_rng(0)
+    assert reprint(PrintConfig(), sample, rng) is sample
+    assert rng.random() == np.random.default_rng(0).random()
+    config = AugmentConfig()
+    assert config.print == PrintConfig(fade_probability=0.0, glare_probability=0.0)
+    assert config.photo.white_balance_probability == 0.0
+
+
+def coloured(sample: Sample) -> Sample:
+    image = np.random.default_rng(1).integers(0, 200, sample.image.shape).astype(np.uint8)
+    return replace(sample, image=image)
+
+
+def test_a_faded_print_is_nearer_to_paper_and_nothing_else_changes() -> None:
+    sample = coloured(fake_sample(2, covered=0.2))
+    config = PrintConfig(fade_probability=1.0, fade=(0.5, 0.5))
+    faded = reprint(config, sample, np.random.default_rng(0))
+    cube = sample.ids == CUBE_ID
+    assert (faded.image[~cube] == sample.image[~cube]).all()
+    # Half of every difference between two pixels is gone.
+    before, after = sample.image[cube].astype(float), faded.image[cube].astype(float)
+    assert after.std() == pytest.approx(before.std() / 2, rel=0.02)
+    assert after.mean() > before.mean()
+
+
+def test_a_highlight_only_brightens_and_stays_on_the_cube() -> None:
+    sample = coloured(fake_sample(3))
+    config = PrintConfig(glare_probability=1.0, glare=(1.0, 1.0))
+    lit = reprint(config, sample, np.random.default_rng(4))
+    cube = sample.ids == CUBE_ID
+    assert (lit.image[~cube] == sample.image[~cube]).all()
+    assert (lit.image.astype(int) >= sample.image.astype(int) - 1).all()
+    assert (lit.image[cube] > 250).all(axis=1).mean() > 0.02
+
+
+def test_white_balance_is_a_gain_on_light() -> None:
+    image = np.tile(np.arange(10, 150, dtype=np.uint8)[None, :, None], (2, 1, 3))
+    red, green, blue = np.moveaxis(white_balanced(image, (0.5, 1.0, 1.6)), -1, 0)
+    assert (green == image[..., 1]).all()
+    for gain, channel in ((0.5, red), (1.6, blue)):
+        expected = 255.0 * tone_curve(gain * to_linear(image[..., 0] / 255.0))
+        assert np.abs(channel - expected).max() <= 0.5

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from perception.geometry import look_at, project, transform
 from perception.labels import cube_corners
 from perception.samples import CUBE_ID
-from perception.synthetic.develop import develop, exposure_times, rolling_shutter, to_linear
+from perception.synthetic.develop import develop, exposure_times, rolling_shutter
 from perception.synthetic.distortion import distorted, distorted_picture, distorted_points
 from perception.synthetic.mujoco_renderer import MujocoRenderer, SceneState
 from perception.synthetic.pictures import PictureConfig, Pictures
@@ -22,6 +22,7 @@ from perception.synthetic.room import (
     draw_room,
     mirrored_lamp,
 )
+from perception.tone import to_linear
 from tasks.cube_spin.pictures.scene import picture_model
 from tasks.orca.hands import load_hand
 from tasks.rendering import choose_gl_backend
@@ -143,7 +144,7 @@ def test_a_sensor_gives_back_the_light_that_it_got() -> None:
     everything = np.ones((48, 64), dtype=bool)
     picture = develop(7.0 * ramp, everything, sensor, np.random.default_rng(0))
     expected = 0.6 / np.quantile(ramp[0, :, 0], 0.8) * ramp
-    assert np.abs(to_linear(picture) - expected)[:, 4:-4].max() < 0.03
+    assert np.abs(to_linear(picture / 255.0) - expected)[:, 4:-4].max() < 0.03
 
 
 def test_less_light_is_more_noise() -> None:
@@ -152,7 +153,7 @@ def test_less_light_is_more_noise() -> None:
     for electrons in (20_000.0, 200.0):
         sensor = Sensor((1.0, 1.0, 1.0), 0.0, electrons, jpeg=97)
         picture = develop(flat, everything, sensor, np.random.default_rng(0))
-        noise.append(to_linear(picture).std())
+        noise.append(to_linear(picture / 255.0).std())
     # Shot noise alone: sqrt(0.6 / 200) = 0.055; a JPEG smooths some of it away.
     assert 0.03 < noise[1] < 0.07
     assert noise[0] < noise[1] / 5
