@@ -174,8 +174,8 @@ class ScriptParser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """The flags, and the `key=value` settings between them.
 
-        Exits with status 2 and one line if a flag is misspelt, or if what a flag names cannot be
-        written.
+        Exits with status 2 and one line if a flag is misspelt, a setting has two values, or what a
+        flag names cannot be written.
         """
         args, rest = self.parse_known_args(arguments)
         rest = [_with_shipped(item) for item in rest if item != "--"]
@@ -187,6 +187,8 @@ class ScriptParser(argparse.ArgumentParser):
         for item in rest:
             if not self._has_settings or item.startswith("-") or not item.partition("=")[1]:
                 self.error(self._why_unknown(item))
+        if twice := _given_twice(rest):
+            self.error(twice)
         if not getattr(args, "print_config", False):
             self._check_written(args)
         return args, rest
@@ -227,6 +229,16 @@ def why_not_writable(path: Path) -> str | None:
             return None
     except OSError as error:
         return f"cannot write in {there} ({error.strerror}); choose another place"
+
+
+def _given_twice(settings: Sequence[str]) -> str | None:
+    """What to say of two values for one setting: which of them is meant, nobody can know."""
+    given: dict[str, str] = {}
+    for item in settings:
+        key, _, value = item.partition("=")
+        if given.setdefault(key, value) != value:
+            return f"'{key}' is given twice, as {given[key]} and as {value}; keep one"
+    return None
 
 
 def _settings_behind_lists(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[str]:

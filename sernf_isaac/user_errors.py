@@ -71,6 +71,8 @@ def explain(error: BaseException) -> str | None:
         return str(error) or type(error).__name__
     if isinstance(error, RuntimeError) and _is_raised_by_us(error.__traceback__):
         return str(error)
+    if isinstance(error, RuntimeError) and "environment variable MUJOCO_GL" in str(error):
+        return f"{_first_line(error)}; unset it, or set egl (with a GPU) or osmesa"
     for kind, who in _FOREIGN.items():
         if kind in names:
             return f"{who} says: {_first_line(error)}{_with(_file_in_hand(error))}"

@@ -312,6 +312,14 @@ def test_settings_may_stand_behind_flags_that_take_all_that_follows(tmp_path: Pa
     assert args.data == [str(odd), "c"] and settings == ["x=1", "y=2"]
 
 
+def test_a_setting_with_two_values_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = ScriptParser("x", settings=True)
+    assert parser.parse_with_settings(["a.b=1", "a.b=1"])[1] == ["a.b=1", "a.b=1"]
+    with pytest.raises(SystemExit):
+        parser.parse_with_settings(["a.b=1", "c=2", "a.b=3"])
+    assert "'a.b' is given twice, as 1 and as 3; keep one" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("flag", ["--out", "--json", "--figure"])
 def test_what_cannot_be_written_is_found_before_the_work(
     flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

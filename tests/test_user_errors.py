@@ -216,6 +216,15 @@ def test_a_runtime_error_of_a_library_is_a_bug_and_one_of_ours_is_not() -> None:
         assert said(ours).startswith("error: cannot draw without a display")
 
 
+def test_a_way_to_draw_that_mujoco_does_not_know_is_no_bug() -> None:
+    def library() -> None:  # as MuJoCo says it while it is imported
+        raise RuntimeError("invalid value for environment variable MUJOCO_GL: nonsense")
+
+    assert said(library).endswith(
+        "MUJOCO_GL: nonsense; unset it, or set egl (with a GPU) or osmesa"
+    )
+
+
 def test_traceback_shows_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["x.py", "--traceback"])
     with pytest.raises(ValueError, match="wrong"):
