@@ -87,7 +87,7 @@ def corner_faces() -> np.ndarray:
 
 
 def cube_contract(size_m: float = CUBE_SIZE_M) -> dict[str, str | float]:
-    """What data sets and detectors must agree on; stored in both."""
+    """What data sets and detectors of cubes must agree on; stored in both."""
     return {
         "cube": "glyphs-1",
         "corner_order": "bits-xyz-1",
@@ -95,20 +95,3 @@ def cube_contract(size_m: float = CUBE_SIZE_M) -> dict[str, str | float]:
         "camera_frame": "opencv",
         "pixels": "continuous",
     }
-
-
-def check_cube_contract(found: dict, where: str) -> None:
-    """Hold a stored contract against this version.
-
-    Raises:
-        ValueError: If they differ; names every difference.
-    """
-    expected = cube_contract()
-    names = sorted(set(expected) | set(found))
-    wrong = [
-        f"{name} is {found.get(name)!r}, expected {expected.get(name)!r}"
-        for name in names
-        if found.get(name) != expected.get(name)
-    ]
-    if wrong:
-        raise ValueError(f"{where} was made for another cube or convention: {'; '.join(wrong)}")

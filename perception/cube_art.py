@@ -1,13 +1,9 @@
-"""Draws the cube: a texture atlas and an OBJ for every renderer, and a PDF to print.
+"""Draws the cube's six pictures: a texture atlas, and an OBJ, for every renderer.
 
 The glyphs are our own strokes, so the same files come out on every machine.
 """
 
-from pathlib import Path
-
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 from perception.cube import CUBE_SIZE_M, FACES, Face, cube_corners
@@ -84,45 +80,3 @@ def obj_text(size_m: float = CUBE_SIZE_M) -> str:
         ]
         lines.append(f"f {' '.join(parts)}")
     return "\n".join(lines) + "\n"
-
-
-def write_cube(folder: Path, size_m: float = CUBE_SIZE_M) -> list[Path]:
-    """Write OBJ, material, atlas and PDF into a folder; returns their paths.
-
-    Raises:
-        OSError: If they cannot be written; names the folder or file.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file; name a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / OBJ_NAME).write_text(obj_text(size_m))
-    (folder / MATERIAL_NAME).write_text(f"newmtl cube\nKd 1 1 1\nmap_Kd {ATLAS_NAME}\n")
-    Image.fromarray(atlas()).save(folder / ATLAS_NAME, optimize=True)
-    _write_pdf(folder / PDF_NAME, size_m)
-    return [folder / name for name in (OBJ_NAME, MATERIAL_NAME, ATLAS_NAME, PDF_NAME)]
-
-
-# Column and row of each face in the unfolded cube, all upright: neighbours stay neighbours.
-NET = {"+x": (0, 1), "+y": (1, 1), "-x": (2, 1), "-y": (3, 1), "+z": (3, 2), "-z": (1, 0)}
-
-
-def _write_pdf(path: Path, size_m: float) -> None:
-    """An A4 page with the unfolded cube at full size and a ruler to check the printer with."""
-    page_mm = (297.0, 210.0)
-    edge = 1000.0 * size_m
-    with mpl.rc_context({"pdf.compression": 9}):
-        figure = Figure(figsize=(page_mm[0] / 25.4, page_mm[1] / 25.4))
-        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        axes.set_axis_off()
-        axes.set(xlim=(0.0, page_mm[0]), ylim=(0.0, page_mm[1]))
-        left, bottom = (page_mm[0] - 4 * edge) / 2, (page_mm[1] - 3 * edge) / 2 + 5.0
-        for face in FACES:
-            column, row = NET[face.normal]
-            x, y = left + column * edge, bottom + row * edge
-            box = (x, x + edge, y, y + edge)
-            axes.imshow(face_picture(face), extent=box, interpolation="none", aspect="auto")
-        axes.set(xlim=(0.0, page_mm[0]), ylim=(0.0, page_mm[1]))
-        axes.plot([left, left + 100.0], [12.0, 12.0], color="black", marker="|", markersize=8)
-        axes.text(left, 15.0, "100 mm: print at 100 %, matt paper", fontsize=9)
-        axes.text(left + 4 * edge, 15.0, f"cube, edge {edge:g} mm", fontsize=9, ha="right")
-        figure.savefig(path, metadata={"CreationDate": None, "Creator": None, "Producer": None})

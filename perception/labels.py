@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from perception.cube import CUBE_SIZE_M, FACES, corner_faces, cube_corners
 from perception.geometry import project
+from perception.marked import CUBE, MarkedObject
 from perception.samples import CUBE_ID, OCCLUDED, OUTSIDE, VISIBLE
 
 DEPTH_TOLERANCE_M = 0.004
@@ -28,7 +28,11 @@ class CornerLabels:
 
 
 def label_corners(
-    camera: np.ndarray, T_camera_cube: np.ndarray, depth_m: np.ndarray, ids: np.ndarray
+    camera: np.ndarray,
+    T_camera_cube: np.ndarray,
+    depth_m: np.ndarray,
+    ids: np.ndarray,
+    marked: MarkedObject = CUBE,
 ) -> CornerLabels:
     """Labels of one picture.
 
@@ -37,24 +41,25 @@ def label_corners(
         T_camera_cube: Pose (4, 4) of the cube.
         depth_m: (H, W) distance along the optical axis; far away where there is nothing.
         ids: (H, W) as in `Sample`.
+        marked: The object, whose keypoints are the corners.
 
     Raises:
         ValueError: If the cube's centre is behind the camera.
     """
     if T_camera_cube[2, 3] <= 0.0:
         raise ValueError(f"the cube is behind the camera: z = {T_camera_cube[2, 3]:.3f} m")
-    corners = cube_corners(CUBE_SIZE_M)
+    corners = marked.keypoints()
     pixels, corner_depth = project(corners, camera, T_camera_cube)
     height, width = ids.shape
     margin = depth_margin(pixels, corner_depth, depth_m, ids)
-    seen = faces_camera(T_camera_cube) & (np.abs(margin) < DEPTH_TOLERANCE_M)
+    seen = marked.faces_camera(T_camera_cube) & (np.abs(margin) < DEPTH_TOLERANCE_M)
     inside = is_inside(pixels, (width, height)) & (corner_depth > 0.0)
     return CornerLabels(
         corners_px=pixels,
         visibility=np.where(inside, np.where(seen, VISIBLE, OCCLUDED), OUTSIDE),
         depth_margin_m=margin,
         amodal_box=bounding_box(pixels),
-        visible_fraction=visible_fraction(ids, pixels),
+        visible_fraction=visible_fraction(ids, pixels, silhouette(camera, T_camera_cube, marked)),
     )
 
 
@@ -66,14 +71,6 @@ def is_inside(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def bounding_box(pixels: np.ndarray) -> np.ndarray:
     """(4,) x0, y0, x1, y1 around pixels (N, 2)."""
     return np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
-
-
-def faces_camera(T_camera_cube: np.ndarray) -> np.ndarray:
-    """(8,) bool: corners with at least one face turned to the camera."""
-    normals = np.stack([face.axes[:, 2] for face in FACES]) @ T_camera_cube[:3, :3].T
-    centres = normals * CUBE_SIZE_M / 2 + T_camera_cube[:3, 3]
-    turned = (normals * centres).sum(axis=1) < 0.0
-    return (corner_faces() & turned).any(axis=1)
 
 
 def depth_margin(
@@ -98,13 +95,29 @@ def shows_cube(pixels: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return (ids[_window(pixels, ids.shape)] == CUBE_ID).any(axis=(1, 2))
 
 
-def visible_fraction(ids: np.ndarray, pixels: np.ndarray) -> float:
-    """Cube pixels over the area of the corners' convex hull, at most 1.
+def visible_fraction(ids: np.ndarray, pixels: np.ndarray, silhouette: float = 1.0) -> float:
+    """Cube pixels over the area of its silhouette, at most 1.
 
-    The hull is the cube's whole silhouette, so what is outside the picture counts as hidden.
+    The silhouette is the whole one, so what is outside the picture counts as hidden.
+
+    Args:
+        ids: (H, W) as in `Sample`.
+        pixels: (8, 2) keypoints.
+        silhouette: Its area over that of the keypoints' convex hull; 1 for a cube.
     """
-    area = ConvexHull(pixels).volume  # of a polygon, SciPy calls the area volume
+    area = silhouette * ConvexHull(pixels).volume  # of a polygon, SciPy calls the area volume
     return float(min((ids == CUBE_ID).sum() / area, 1.0))
+
+
+def silhouette(camera: np.ndarray, T_camera_cube: np.ndarray, marked: MarkedObject) -> float:
+    """Area of an object's silhouette over that of its keypoints' convex hull."""
+    if marked.shape == "cube":
+        return 1.0
+    hulls = (
+        ConvexHull(project(points, camera, T_camera_cube)[0]).volume
+        for points in (marked.outline(), marked.keypoints())
+    )
+    return float(next(hulls) / next(hulls))
 
 
 def _window(pixels: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,8 @@ JPEG_QUALITY = 92
 BACKGROUND_ID, HAND_ID, CUBE_ID = 0, 1, 2
 OUTSIDE, OCCLUDED, VISIBLE = 0, 1, 2
 """Visibility of a corner: outside the picture or behind the camera; hidden; seen."""
+SILHOUETTE = "silhouette"
+"""Name of a note, see `silhouette_of`."""
 SUFFIXES = ("jpg", "id.png", "json")
 
 
@@ -49,6 +51,12 @@ class Sample:
     """Pixels of the cube over the area of its whole silhouette; 1 is not covered by anything."""
     notes: dict = field(default_factory=dict)
     """Plain values: renderer, seed, source of the state, T_camera_hand, joint_pos, ..."""
+
+
+def silhouette_of(sample: Sample) -> float:
+    """Area of the object's silhouette over that of its keypoints' hull, as its renderer noted; for
+    a cube they are the same."""
+    return float(sample.notes.get(SILHOUETTE, 1.0))
 
 
 def encode(sample: Sample) -> dict[str, bytes]:

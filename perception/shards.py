@@ -18,7 +18,6 @@ from typing import IO
 
 from torch.utils.data import Dataset
 
-from perception.cube import check_cube_contract, cube_contract
 from perception.files import (
     partial_of,
     read_json,
@@ -26,6 +25,7 @@ from perception.files import (
     write_json,
     write_synced,
 )
+from perception.marked import CUBE, MarkedObject, object_contract, object_of_contract
 from perception.samples import SCHEMA, SUFFIXES, Sample, decode, encode
 
 INDEX = "index.json"
@@ -125,18 +125,21 @@ def _has_size(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-def write_index(folder: Path, description: dict, records: list[dict]) -> None:
+def write_index(
+    folder: Path, description: dict, records: list[dict], marked: MarkedObject = CUBE
+) -> None:
     """Write `index.json` over the shards committed so far.
 
     Args:
         folder: Of the data set.
         description: Configuration, seed and whatever else made it; plain values.
         records: From `write_shard` or `committed`.
+        marked: What the pictures show.
     """
     short = [{key: r[key] for key in ("name", "count", "bytes", "sha256")} for r in records]
     splits = sorted({r["name"].rpartition("-")[0] for r in records})
     counts = {s: sum(r["count"] for r in short if _is_of(r["name"], s)) for s in splits}
-    content = {"schema": SCHEMA, "contract": cube_contract(), "counts": counts}
+    content = {"schema": SCHEMA, "contract": object_contract(marked), "counts": counts}
     write_json(folder / INDEX, content | {"description": description, "shards": short})
 
 
@@ -145,7 +148,7 @@ def read_index(folder: Path) -> dict:
 
     Raises:
         FileNotFoundError: If there is none; says how to make one.
-        ValueError: If it was made for another cube, convention or schema.
+        ValueError: If it was made for another print, convention or schema.
     """
     path = folder / INDEX
     if not path.is_file():
@@ -157,7 +160,7 @@ def read_index(folder: Path) -> dict:
     if content.get("schema") != SCHEMA:
         raise ValueError(f"{path}: schema {content.get('schema')}, this version reads {SCHEMA}")
     contract, *_ = required(content, ("contract", "counts", "description", "shards"), f"{path}")
-    check_cube_contract(contract, f"{path}")
+    object_of_contract(contract, f"{path}")
     return content
 
 
@@ -179,6 +182,8 @@ class ShardDataset(Dataset[Sample]):
     ) -> None:
         self.folder = Path(folder)
         self.index = read_index(self.folder)
+        self.marked = object_of_contract(self.index["contract"], f"{self.folder / INDEX}")
+        """What the pictures show."""
         self._places: list[tuple[str, list[list[int]]]] = []
         for shard in self.index["shards"]:
             if not _is_of(shard["name"], split):

@@ -38,6 +38,7 @@ def main() -> None:
 
     from tasks.cube_spin.config import CONTROL_DT_S
     from tasks.cube_spin.eyes import recording as eyes
+    from tasks.cube_spin.hand.which_hand import object_of_run
     from tasks.cube_spin.teacher.policy import load_teacher
     from tasks.orca.hands import hand_of_run, load_hand
 
@@ -45,12 +46,14 @@ def main() -> None:
         raise ValueError(f"--seconds ({args.seconds}) must be {2 * CONTROL_DT_S:g} to {MOST_S:g}")
     torch.set_num_threads(1)
     if args.episode:
-        hand = hand_of_run(args.episode)
+        hand, held = hand_of_run(args.episode), object_of_run(args.episode)
         states = eyes.episode_states(eyes.longest_episode(args.episode), args.seconds)
     else:
-        hand = load_hand(load_teacher(args.policy).task.hand)
+        task = load_teacher(args.policy).task
+        hand, held = load_hand(task.hand), task.object
         states = eyes.teacher_states(args.policy, args.seconds, args.seed, args.spin)
-    frames = eyes.record(hand, states, args.out, (args.width, args.height), seed=args.seed)
+    size = args.width, args.height
+    frames = eyes.record(hand, states, args.out, size, seed=args.seed, held=held)
     print(f"{frames} frames -> {args.out}")
 
 

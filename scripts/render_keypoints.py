@@ -6,6 +6,7 @@ python scripts/render_keypoints.py --renderer path --train 0 --heldout 500 --out
 python scripts/render_keypoints.py --renderer isaac --device cuda:0 --num_envs 200 --train 4000000
 python scripts/render_keypoints.py --train 4000000 --processes 64 --on slurm \\
   --engine partition=cpu --out /shared/keypoints
+python scripts/render_keypoints.py --object cylinder --size_mm 50 --out runs/keypoints/cylinder
 python scripts/render_keypoints.py --out runs/keypoints/places --verify      # after it was copied
 
 Processes share the shards, wherever they run: the same command may also be started by hand on
@@ -20,6 +21,7 @@ from pathlib import Path
 from sernf_isaac.cli import apply_overrides, print_settings, resolve_device, run_main
 from sernf_isaac.flags import ScriptParser
 from tasks.assets import DEFAULT_TEACHER
+from tasks.cube_spin.held_object import object_of_flags
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
@@ -36,6 +38,9 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     add("--num_envs", default=64, help="pictures at once (isaac)")
     add("--device", default="auto", help="device of Isaac Lab")
     add("--policy", default=DEFAULT_TEACHER, help="teacher whose grasps are shown")
+    add("--object", default=None, help="what is held, in its own grasps; default: the policy's")
+    add("--size_mm", default=None)
+    add("--height_mm", default=None)
     add("--backgrounds", type=Path, default=None, help="folder of pictures")
     add("--seed", default=0)
     add("--verify", action="store_true", help="compare --out with its checksums and stop")
@@ -62,11 +67,12 @@ def main() -> None:
     out, pictures = args.out.resolve(), {"train": args.train, "heldout": args.heldout}
     plans = plan_shards(out, pictures, args.per_shard)
     device, here = args.device, args.on == "local"
+    held = object_of_flags(args.object, args.size_mm, args.height_mm)
     if here and args.renderer == "isaac":
         device = resolve_device(args.device)
     painters = rendering.painters_of(
         *(args.renderer, config, args.policy, args.seed),
-        **{"num_envs": args.num_envs, "device": device, "here": here},
+        **{"num_envs": args.num_envs, "device": device, "here": here, "held": held},
     )
     data = rendering.DataSet(out, plans, painters, args.per_shard)
     if args.processes > 1 or not here:

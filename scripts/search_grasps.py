@@ -13,7 +13,7 @@ import argparse
 from sernf_isaac.cli import run_main
 from sernf_isaac.flags import ScriptParser
 from tasks.assets import grasp_bank, remade
-from tasks.cube_spin.held_object import CUBE_SIZE_M, SHAPES, HeldObject
+from tasks.cube_spin.held_object import CUBE_SIZE_M, SHAPES, HeldObject, object_of_flags
 from tasks.orca.names import FIRST_HAND, HANDS
 
 
@@ -21,11 +21,9 @@ def parse() -> argparse.Namespace:
     parser = ScriptParser(__doc__)
     parser.add_argument("--hand", choices=HANDS, default=FIRST_HAND, help="whose grasps")
     parser.add_argument("--description")
-    parser.add_argument("--object", choices=SHAPES, default=SHAPES[0], help="what is held")
-    text = "edge of a cube, diameter of the others [mm]"
-    parser.add_argument("--size_mm", type=float, default=1000.0 * CUBE_SIZE_M, help=text)
-    text = "of a cylinder [mm]; default: as its diameter"
-    parser.add_argument("--height_mm", type=float, default=None, help=text)
+    parser.add_argument("--object", default=SHAPES[0])
+    parser.add_argument("--size_mm", default=1000.0 * CUBE_SIZE_M)
+    parser.add_argument("--height_mm", default=None)
     parser.add_argument("--grasps", type=int, default=600, help="grasps to keep")
     text = "cube yaws to search, over a quarter turn"
     parser.add_argument("--yaws", type=int, default=6, help=text)
@@ -50,8 +48,7 @@ def main() -> None:
     from tasks.orca.hands import load_hand
 
     torch.set_num_threads(1)
-    height_m = None if args.height_mm is None else args.height_mm / 1000.0
-    what = HeldObject(args.object, args.size_mm / 1000.0, height_m)
+    what = object_of_flags(args.object, args.size_mm, args.height_mm) or HeldObject()
     file = grasp_bank(args.hand, "" if what.is_first else what.label)
     hand, out = load_hand(args.hand), args.out or remade(file)
     search = GraspSearch(hand, args.batch, args.seed, what)

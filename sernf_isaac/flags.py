@@ -108,6 +108,17 @@ SHARED: dict[str, dict[str, Any]] = {
         "metavar": "FOLDER",
         "help": "folder of orcahand_description, for the meshes of an ORCA v2 hand",
     },
+    "--object": {"choices": ("cube", "cylinder", "sphere"), "help": "what is held"},
+    "--size_mm": {
+        "type": float,
+        "metavar": "N",
+        "help": "edge of a cube, diameter of the others [mm]",
+    },
+    "--height_mm": {
+        "type": float,
+        "metavar": "N",
+        "help": "of a cylinder [mm]; default: as its diameter",
+    },
     "--summary": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "compare these and stop"},
 }
 """Type and meaning of each flag that several scripts have; a script may narrow the text."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from perception.augmentation.config import OccluderConfig
 from perception.labels import shows_cube, visible_fraction
-from perception.samples import CUBE_ID, HAND_ID, OCCLUDED, VISIBLE, Sample
+from perception.samples import CUBE_ID, HAND_ID, OCCLUDED, VISIBLE, Sample, silhouette_of
 
 
 def occlude(config: OccluderConfig, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -39,7 +39,7 @@ def paste(sample: Sample, shape: np.ndarray, picture: np.ndarray) -> Sample:
         image=image,
         ids=ids,
         visibility=np.where(hidden, OCCLUDED, sample.visibility),
-        visible_fraction=visible_fraction(ids, sample.corners_px),
+        visible_fraction=visible_fraction(ids, sample.corners_px, silhouette_of(sample)),
     )
 
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from perception.augmentation.config import WarpConfig
 from perception.geometry import apply_homography
 from perception.labels import bounding_box, is_inside, visible_fraction
-from perception.samples import BACKGROUND_ID, OCCLUDED, OUTSIDE, Sample
+from perception.samples import BACKGROUND_ID, OCCLUDED, OUTSIDE, Sample, silhouette_of
 
 
 def draw_warp(config: WarpConfig, sample: Sample, rng: np.random.Generator) -> np.ndarray:
@@ -83,7 +83,7 @@ def warp(sample: Sample, homography: np.ndarray, fill: np.ndarray) -> Sample:
         visibility=np.where(inside, seen, OUTSIDE),
         depth_margin_m=sample.depth_margin_m,
         amodal_box=bounding_box(corners),
-        visible_fraction=visible_fraction(ids, corners),
+        visible_fraction=visible_fraction(ids, corners, silhouette_of(sample)),
         notes=notes,
     )
 

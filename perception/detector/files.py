@@ -10,10 +10,10 @@ from torch import Tensor
 from torchvision.models.detection import MaskRCNN
 
 from perception import camera_checks as checks
-from perception.cube import check_cube_contract, cube_contract
 from perception.detector.config import DetectorConfig
 from perception.detector.network import build_network
 from perception.files import required, write_whole
+from perception.marked import CUBE, MarkedObject, object_contract, object_of_contract
 
 FORMAT = "sernf-isaac-detector/1"
 
@@ -30,6 +30,8 @@ class DetectorFile:
     """Factor on the corners' covariance that makes the errors on unseen images as large as told."""
     training: dict = field(default_factory=dict)
     """How it was made: plain values, told and not compared."""
+    marked: MarkedObject = CUBE
+    """What it was trained to see."""
 
 
 def save_detector(path: Path, content: DetectorFile) -> None:
@@ -45,7 +47,7 @@ def save_detector(path: Path, content: DetectorFile) -> None:
         path,
         {
             "format": FORMAT,
-            "contract": cube_contract(),
+            "contract": object_contract(content.marked),
             "config": asdict(content.config),
             "image_size": list(content.image_size),
             "covariance_factor": content.covariance_factor,
@@ -60,7 +62,7 @@ def load_detector(path: Path) -> DetectorFile:
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If it is damaged, of another kind, or made for another cube.
+        ValueError: If it is damaged, of another kind, or made for another print.
     """
     if not path.is_file():
         raise FileNotFoundError(
@@ -72,7 +74,7 @@ def load_detector(path: Path) -> DetectorFile:
         raise ValueError(f"{path} is no detector file of this project (format {FORMAT!r})")
     names = ("contract", "config", "image_size", "covariance_factor", "training", "weights")
     contract, values, size, factor, training, weights = required(content, names, f"{path}")
-    check_cube_contract(contract, f"{path}")
+    marked = object_of_contract(contract, f"{path}")
     config = _config(values, path)
     network = build_network(config)
     try:
@@ -85,7 +87,7 @@ def load_detector(path: Path) -> DetectorFile:
     if factor <= 0.0:
         raise ValueError(f"{path}: covariance_factor ({factor}) must be above 0")
     image_size = checks.picture_size(size, f"{path}: image_size")
-    return DetectorFile(network.eval(), config, image_size, factor, training)
+    return DetectorFile(network.eval(), config, image_size, factor, training, marked)
 
 
 def write_tensors(path: Path, content: object) -> None:

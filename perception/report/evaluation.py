@@ -58,6 +58,7 @@ def tracker_config(detector: DetectorFile, *, lowpass: bool = False) -> TrackerC
         filter=LOWPASS if lowpass else FilterConfig(),
         detect_size=detector.image_size,
         box_padding=detector.config.box_padding,
+        marked=detector.marked,
         pose=pose_config(detector),
     )
 
@@ -69,13 +70,13 @@ def evaluate(detector_file: DetectorFile, samples: Sequence[Sample], device: str
         ValueError: If no sample shows enough of the cube.
     """
     detector = CornerDetector(detector_file.network, detector_file.config, device)
-    config = pose_config(detector_file)
-    seen, hidden = split_by_visibility(judge_frames(detector, samples, config))
+    config, marked = pose_config(detector_file), detector_file.marked
+    seen, hidden = split_by_visibility(judge_frames(detector, samples, config, marked))
     if not seen:
         raise ValueError("no image shows enough of the cube to be judged")
     accuracy = summarize(seen)
     bins = _bins(seen)
-    speed, reasons = stage_times(detector, samples[:TIMED_IMAGES], config), _reasons(seen)
+    speed, reasons = stage_times(detector, samples[:TIMED_IMAGES], config, marked), _reasons(seen)
     numbers = accuracy | {
         "frames_per_s": _rate(speed, "detect"),
         "tracked_frames_per_s": _rate(speed, "track"),

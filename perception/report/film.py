@@ -40,16 +40,16 @@ def film(
     """
     check_writable(path, VIDEOS)
     rate_hz = rate_hz or _rate_hz(recording.times_s)
-    truths, posed = recording.poses, []
+    truths, posed, marked = recording.poses, [], tracker.config.marked
     with imageio.get_writer(str(path), fps=rate_hz, macro_block_size=1) as video:
         while (frame := recording.read()) is not None:
             sighting = tracker.see(frame)
             estimate = tracker.pose_at(frame.time_s)
             drawn = frame.image
             if truths is not None:
-                drawn = draw_cube(drawn, truths[len(posed)], frame.intrinsics, TRUTH)
+                drawn = draw_cube(drawn, truths[len(posed)], frame.intrinsics, TRUTH, marked)
             if estimate is not None:
-                drawn = draw_cube(drawn, estimate.pose, frame.intrinsics, FOUND)
+                drawn = draw_cube(drawn, estimate.pose, frame.intrinsics, FOUND, marked)
             posed.append(estimate is not None)
             texts = [("measured", FOUND if estimate is not None else WHITE)]
             texts += [("truth", TRUTH)] if truths is not None else []

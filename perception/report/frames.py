@@ -8,8 +8,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from perception.cube import FACES, cube_corners
+from perception.cube import FACES
 from perception.detector.detector import Detection, paste_mask
+from perception.marked import CUBE, MarkedObject
 from perception.pose.projection import pose_error
 from perception.pose.solver import PoseConfig, PoseResult, PoseStatus, solve_pose
 from perception.samples import CUBE_ID, Sample
@@ -61,22 +62,28 @@ class FrameRecord:
 
 
 def judge_frames(
-    detector: Detector, samples: Iterable[Sample], config: PoseConfig
+    detector: Detector,
+    samples: Iterable[Sample],
+    config: PoseConfig,
+    marked: MarkedObject = CUBE,
 ) -> list[FrameRecord]:
-    """Run detector and pose solver on every sample."""
-    return [_judge(detector, sample, config) for sample in samples]
+    """Run detector and pose solver on every sample of an object."""
+    keypoints = marked.keypoints()
+    return [_judge(detector, sample, config, keypoints) for sample in samples]
 
 
-def _judge(detector: Detector, sample: Sample, config: PoseConfig) -> FrameRecord:
+def _judge(detector: Detector, sample: Sample, config: PoseConfig, keypoints: Array) -> FrameRecord:
     started = time.perf_counter()
     detection = detector.detect(sample.image)
     detected = time.perf_counter()
     if detection is None:
         result = PoseResult(PoseStatus.NO_CUBE)
     else:
-        result = solve_pose(detection.corners, cube_corners(), sample.camera, config)
+        result = solve_pose(detection.corners, keypoints, sample.camera, config)
     solved = time.perf_counter()
-    rotation_deg, position_error_m, add_m, nees = _pose_numbers(result, sample.T_camera_cube)
+    rotation_deg, position_error_m, add_m, nees = _pose_numbers(
+        result, sample.T_camera_cube, keypoints
+    )
     corner_error_px, corner_nees = _corner_numbers(detection, sample)
     return FrameRecord(
         status=result.status,
@@ -97,11 +104,13 @@ def _judge(detector: Detector, sample: Sample, config: PoseConfig) -> FrameRecor
     )
 
 
-def _pose_numbers(result: PoseResult, truth: Array) -> tuple[float, Array, float, float]:
+def _pose_numbers(
+    result: PoseResult, truth: Array, keypoints: Array
+) -> tuple[float, Array, float, float]:
     if result.T_camera_cube is None or result.covariance is None:
         return float("nan"), np.full(3, np.nan), float("nan"), float("nan")
     error = pose_error(result.T_camera_cube, truth)
-    corners = np.c_[cube_corners(), np.ones(8)]
+    corners = np.c_[keypoints, np.ones(8)]
     apart = (corners @ (result.T_camera_cube - truth).T)[:, :3]
     nees = float(error @ np.linalg.solve(result.covariance, error))
     rotation_deg = float(np.degrees(np.linalg.norm(error[3:])))

@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 
-from perception.cube import EDGES, FACES, cube_corners
+from perception.cube import EDGES
 from perception.detector.detector import Detection, paste_mask
+from perception.marked import CUBE, MarkedObject
 from perception.pose.projection import project_with_jacobian
 
 Array = np.ndarray
@@ -12,20 +13,30 @@ FOUND, TRUTH, MASK = (255, 230, 60), (60, 255, 90), (255, 80, 200)
 SUBPIXEL_BITS = 4
 
 
-def draw_cube(image: Array, pose: Array, intrinsics: Array, colour: tuple = FOUND) -> Array:
+def draw_cube(
+    image: Array,
+    pose: Array,
+    intrinsics: Array,
+    colour: tuple = FOUND,
+    marked: MarkedObject = CUBE,
+) -> Array:
     """A copy of the image with the cube's edges; those of faces seen from behind are thin.
+
+    Of other objects, the keypoints are joined by straight lines as a cube's corners are.
 
     Args:
         image: (h, w, 3) uint8 RGB.
         pose: `T_camera_cube` (4, 4).
         intrinsics: K (3, 3).
         colour: RGB.
+        marked: What is drawn.
     """
-    uv = project_with_jacobian(pose, cube_corners(), intrinsics)[0]
+    uv = project_with_jacobian(pose, marked.keypoints(), intrinsics)[0]
     drawn = image.copy()
     if not np.isfinite(uv).all():
         return drawn
-    hidden = {edge for edge in EDGES if not _in_front(edge, pose)}
+    in_front = marked.faces_camera(pose)
+    hidden = {edge for edge in EDGES if not in_front[list(edge)].all()}
     for edge in EDGES:
         start, end = (_fixed_point(uv[corner]) for corner in edge)
         thickness = 1 if edge in hidden else 2
@@ -56,17 +67,6 @@ def contact_sheet(images: list[Array], columns: int) -> Array:
     return np.concatenate(
         [np.concatenate(padded[row * columns : (row + 1) * columns], axis=1) for row in range(rows)]
     )
-
-
-def _in_front(edge: tuple[int, int], pose: Array) -> bool:
-    """Whether one of the two faces at an edge is turned to the camera."""
-    for face in FACES:
-        if set(edge) <= set(face.corners):
-            normal = pose[:3, :3] @ face.axes[:, 2]
-            centre = pose[:3, 3] + normal * abs(cube_corners()[0, 0])
-            if normal @ centre < 0:
-                return True
-    return False
 
 
 def _fixed_point(uv: Array) -> tuple[int, int]:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from perception.cube import cube_corners
 from perception.detector.detector import CornerDetector
+from perception.marked import CUBE, MarkedObject
 from perception.pose.projection import move
 from perception.pose.solver import PoseConfig, solve_pose
 from perception.samples import Sample
@@ -23,7 +23,10 @@ PREDICTION_ERROR = np.array([0.001, 0.0, 0.002, 0.03, 0.0, 0.03])
 
 
 def stage_times(
-    detector: CornerDetector, samples: Sequence[Sample], config: PoseConfig
+    detector: CornerDetector,
+    samples: Sequence[Sample],
+    config: PoseConfig,
+    marked: MarkedObject = CUBE,
 ) -> dict[str, dict[str, float]]:
     """Percentiles [ms] per stage; the later stages only where the earlier ones found something.
 
@@ -34,7 +37,7 @@ def stage_times(
     names = ("detect", "pose", "track", "tracked_pose", "filter", "tracked_pose_and_filter")
     times: dict[str, list[float]] = {name: [] for name in names}
     for number, sample in enumerate(samples):
-        view = cube_corners(), sample.camera, config
+        view = marked.keypoints(), sample.camera, config
         detection, spent_ms = _timed(time.perf_counter, detector.detect, sample.image)
         times["detect"].append(spent_ms)
         if detection is None:

@@ -14,7 +14,6 @@ from yaml import YAMLError
 
 from perception.augmentation.augment import Augmenter
 from perception.augmentation.config import AugmentConfig
-from perception.cube import cube_corners
 from perception.detector.config import DetectorConfig, preset
 from perception.detector.detector import CornerDetector, Detection
 from perception.detector.examples import TrainingBatches
@@ -23,6 +22,7 @@ from perception.detector.network import build_network
 from perception.detector.pretrained import load_pretrained
 from perception.detector.training import DetectorTraining
 from perception.files import write_text
+from perception.marked import MarkedObject
 from perception.pose.solver import PoseConfig, solve_pose
 from perception.report.frames import judge_frames
 from perception.report.overlay import contact_sheet, draw_cube, draw_detection
@@ -171,7 +171,8 @@ def train(run: TrainingRun, run_dir: Path, *, device: str = "cpu", resume: bool 
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     run = fit_to_data(run)
     config = preset(run.preset)
-    learnt, kept_aside = _split(ShardDataset(run.data, "train"), run.validation_images or 1)
+    data = ShardDataset(run.data, "train")
+    learnt, kept_aside = _split(data, run.validation_images or 1)
     torch.manual_seed(run.seed)
     network = build_network(config)
     load_pretrained(network, run.weights)
@@ -200,7 +201,7 @@ def train(run: TrainingRun, run_dir: Path, *, device: str = "cpu", resume: bool 
         workers=run.workers,
         log_every=run.log_every,
         save_every=run.save_every,
-        watch=lambda trained: _watch(trained, config, kept_aside),
+        watch=lambda trained: _watch(trained, config, kept_aside, data.marked),
     )
     if resume:
         training.resume()
@@ -208,7 +209,7 @@ def train(run: TrainingRun, run_dir: Path, *, device: str = "cpu", resume: bool 
         write_text(run_dir / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.structured(run)))
     training.run()
     if rank == 0:
-        _export(network, config, kept_aside, run, training.step, run_dir / DETECTOR_FILE)
+        _export(network, config, kept_aside, data.marked, run, training.step, run_dir)
     return run_dir / DETECTOR_FILE
 
 
@@ -219,46 +220,48 @@ def _split(samples: ShardDataset, aside: int) -> tuple[Subset[Sample], list[Samp
 
 
 def _watch(
-    network: MaskRCNN, config: DetectorConfig, samples: list[Sample]
+    network: MaskRCNN, config: DetectorConfig, samples: list[Sample], marked: MarkedObject
 ) -> tuple[dict[str, float], np.ndarray | None]:
     """Numbers over the visible cubes among the samples, and a picture of the first few."""
     detector = CornerDetector(network, config, next(network.parameters()).device)
-    seen, _ = split_by_visibility(judge_frames(detector, samples, PoseConfig()))
+    seen, _ = split_by_visibility(judge_frames(detector, samples, PoseConfig(), marked))
     if not seen:
         return {}, None
     summary = summarize(seen)
     numbers = {k: float(v) for k in WATCHED if (v := summary[k]) is not None}
-    pictures = [_picture(detector.detect(s.image), s) for s in samples[:PICTURES]]
+    pictures = [_picture(detector.detect(s.image), s, marked) for s in samples[:PICTURES]]
     return numbers, contact_sheet(pictures, columns=4)
 
 
-def _picture(detection: Detection | None, sample: Sample) -> np.ndarray:
+def _picture(detection: Detection | None, sample: Sample, marked: MarkedObject) -> np.ndarray:
     if detection is None:
         return sample.image
-    result = solve_pose(detection.corners, cube_corners(), sample.camera)
+    result = solve_pose(detection.corners, marked.keypoints(), sample.camera)
     drawn = draw_detection(sample.image, detection)
     if result.T_camera_cube is None:
         return drawn
-    return draw_cube(drawn, result.T_camera_cube, sample.camera)
+    return draw_cube(drawn, result.T_camera_cube, sample.camera, marked=marked)
 
 
 def _export(
     network: MaskRCNN,
     config: DetectorConfig,
     samples: list[Sample],
+    marked: MarkedObject,
     run: TrainingRun,
     steps: int,
-    path: Path,
+    run_dir: Path,
 ) -> None:
     """Write the detector, its covariance scaled by the images kept aside."""
     detector = CornerDetector(network, config, next(network.parameters()).device)
-    seen, _ = split_by_visibility(judge_frames(detector, samples, PoseConfig()))
+    seen, _ = split_by_visibility(judge_frames(detector, samples, PoseConfig(), marked))
     size = samples[0].image.shape[:2]
     measured = [r for r in seen if np.isfinite(r.corner_nees).any()]
     factor = covariance_factor(measured) if measured else 1.0  # a run too short to find anything
     numbers = summarize(seen) if seen else {}
     told = {"run": _told(run), "steps": steps, "validation": numbers}
-    save_detector(path, DetectorFile(network, config, size, factor, told))
+    file = DetectorFile(network, config, size, factor, told, marked)
+    save_detector(run_dir / DETECTOR_FILE, file)
 
 
 def _told(run: TrainingRun) -> dict:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from perception.files import remove_partials
+from perception.marked import CUBE, MarkedObject
 from perception.samples import Sample
 from perception.shards import (
     INDEX,
@@ -80,6 +81,7 @@ def generate(
     make_painter: Callable[[], Painter],
     description: dict,
     *,
+    marked: MarkedObject = CUBE,
     claim: Claim = lambda _: nullcontext(True),
     defaults: dict | None = None,
     report: Callable[[int], object] = lambda count: None,
@@ -93,6 +95,7 @@ def generate(
         plans: All shards it should have.
         make_painter: Called once, if there is anything to do.
         description: What made the data set, as plain values; compared when going on.
+        marked: What the pictures show.
         claim: Keeps several processes from the same shard; without one, this must be the only one.
         defaults: What counts where an older data set does not name a setting; those that came later
             do nothing by default.
@@ -103,7 +106,7 @@ def generate(
         ValueError: If the folder holds a data set made in another way; names what differs.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    index = _Index(folder, plans, description, claim)
+    index = _Index(folder, plans, description, claim, marked)
     with index.alone():
         _check_same(folder, description, defaults or {})
         index.write()
@@ -151,8 +154,14 @@ class _Index:
     """The index of a data set that several processes fill; the last one to finish sees all."""
 
     def __init__(
-        self, folder: Path, plans: list[ShardPlan], description: dict, claim: Claim
+        self,
+        folder: Path,
+        plans: list[ShardPlan],
+        description: dict,
+        claim: Claim,
+        marked: MarkedObject,
     ) -> None:
+        self._marked = marked
         self._folder, self._plans, self._description = folder, plans, description
         self._claim, self._written_s = claim, 0.0
         self.records: dict[str, dict] = {}
@@ -184,7 +193,7 @@ class _Index:
                 }
         remove_partials(self._folder / INDEX)
         records = sorted(self.records.values(), key=lambda record: record["name"])
-        write_index(self._folder, self._description, records)
+        write_index(self._folder, self._description, records, self._marked)
         self._written_s = time.monotonic()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from perception.cube_art import ROWS
 from perception.geometry import inverse, transform
+from perception.marked import CUBE, MarkedObject
 from perception.samples import BACKGROUND_ID, CUBE_ID, HAND_ID
 from perception.synthetic.looks import Look, Material
 from perception.synthetic.views import View
@@ -75,6 +76,7 @@ class MujocoRenderer:
         model: A scene with a camera "eye", a free body "cube" after the hand's joints, lights,
             materials "hand_0".. with cube-map textures and "cube" with the atlas.
         size: Width and height of the pictures.
+        marked: What the body "cube" is.
 
     The caller has set `MUJOCO_GL` where there is no display.
 
@@ -85,8 +87,11 @@ class MujocoRenderer:
 
     name, batch, any_intrinsics, draws_rooms = "twin", 1, True, False
 
-    def __init__(self, model: mujoco.MjModel, size: tuple[int, int]) -> None:
+    def __init__(
+        self, model: mujoco.MjModel, size: tuple[int, int], marked: MarkedObject = CUBE
+    ) -> None:
         self._model, self._data, self.size = model, mujoco.MjData(model), size
+        self.marked = marked
         most = model.vis.global_.offwidth, model.vis.global_.offheight
         if min(size) < 1 or size[0] > most[0] or size[1] > most[1]:
             raise ValueError(

@@ -13,9 +13,11 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from perception.cube import CUBE_SIZE_M, FACES, cube_corners
+from perception.cube import FACES
 from perception.cube_art import texture_coordinates
 from perception.geometry import transform
+from perception.marked import CUBE, MarkedObject
+from perception.marked_mesh import marked_mesh
 from perception.samples import BACKGROUND_ID
 from perception.synthetic.develop import develop, exposure_times, rolling_shutter
 from perception.synthetic.looks import Look, Material
@@ -41,6 +43,7 @@ class PathRenderer:
         model: A scene as `MujocoRenderer` wants it, of meshes only.
         size: Width and height of the pictures.
         samples: Paths per pixel.
+        marked: What the body "cube" is.
 
     Raises:
         ImportError: If Mitsuba is not installed.
@@ -49,9 +52,15 @@ class PathRenderer:
 
     name, batch, any_intrinsics, draws_rooms = "path", 1, False, True
 
-    def __init__(self, model: mujoco.MjModel, size: tuple[int, int], samples: int) -> None:
-        self._mi = path_tracer()
-        self._labels = MujocoRenderer(model, size)
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        size: tuple[int, int],
+        samples: int,
+        marked: MarkedObject = CUBE,
+    ) -> None:
+        self._mi, self.marked = path_tracer(), marked
+        self._labels = MujocoRenderer(model, size, marked)
         self.materials, self.textures_px = self._labels.materials, self._labels.textures_px
         self.size, self._samples = size, samples
         self._model, self._data = model, mujoco.MjData(model)
@@ -184,8 +193,13 @@ class PathRenderer:
         return _bsdf(room.cube, texture)
 
     def _cube_mesh(self, pose: np.ndarray, surface: dict) -> "mi.Mesh":
-        """The cube at a pose (4, 4): a corner per face, since each has its own print."""
-        corners = cube_corners(CUBE_SIZE_M) @ pose[:3, :3].T + pose[:3, 3]
+        """The object at a pose (4, 4): a corner per face, since each has its own print."""
+        if self.marked.shape != "cube":
+            mesh = marked_mesh(self.marked)
+            places = mesh.vertices @ pose[:3, :3].T + pose[:3, 3]
+            uv = mesh.uv * (1.0, -1.0) + (0.0, 1.0)
+            return self._mesh("cube", places, mesh.triangles, self._mi.load_dict(surface), uv)
+        corners = self.marked.keypoints() @ pose[:3, :3].T + pose[:3, 3]
         places = np.concatenate([corners[list(face.corners)] for face in FACES])  # (24, 3)
         first = 4 * np.arange(len(FACES))[:, None, None]
         triangles = (first + np.array([[0, 1, 2], [0, 2, 3]])).reshape(-1, 3)

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from perception.geometry import intrinsics, inverse, transform
-from perception.labels import label_corners
-from perception.samples import BACKGROUND_ID, Sample
+from perception.labels import label_corners, silhouette
+from perception.marked import CUBE, MarkedObject
+from perception.samples import BACKGROUND_ID, SILHOUETTE, Sample
 from perception.synthetic.backgrounds import Backgrounds
 from perception.synthetic.distortion import distorted
 from perception.synthetic.fingers import FingerConfig, cover, draw_fingers
@@ -52,6 +53,8 @@ class Renderer(Protocol):
     """Pictures drawn at once; they share their intrinsics."""
     any_intrinsics: bool
     """False if pixels must be square and the principal point the middle."""
+    marked: MarkedObject
+    """What is held."""
     draws_rooms: bool
     """Whether it draws what is behind the hand, in a room of its own; else it leaves that open."""
 
@@ -137,15 +140,16 @@ class Pictures:
         rng: np.random.Generator,
     ) -> Sample:
         """The sample, with fingers and a background, or with what its room's lens does."""
+        marked = self._renderer.marked
         if look.room is not None:
             notes = notes | {"condition": look.room.condition}
-            sample = labelled(key, rendering.image, rendering, view.camera, notes)
+            sample = labelled(key, rendering.image, rendering, view.camera, notes, marked)
             k1 = look.room.lens.k1
             return distorted(sample, k1) if k1 else sample
         for finger in draw_fingers(self._config.fingers, rendering.T_camera_cube, look, rng):
             rendering = cover(rendering, finger, view.camera, look, view.T_world_camera)
         image = compose(rendering, self._backgrounds.draw(view.size, rng))
-        return labelled(key, image, rendering, view.camera, notes)
+        return labelled(key, image, rendering, view.camera, notes, marked)
 
     def generator(self, shard: int, number: int) -> np.random.Generator:
         """Random numbers of one picture; no two pictures or splits share theirs."""
@@ -161,16 +165,24 @@ def plain_camera(view: View) -> np.ndarray:
 
 
 def labelled(
-    key: str, image: np.ndarray, rendering: Rendering, camera: np.ndarray, notes: dict
+    key: str,
+    image: np.ndarray,
+    rendering: Rendering,
+    camera: np.ndarray,
+    notes: dict,
+    marked: MarkedObject = CUBE,
 ) -> Sample:
     """A sample out of a finished picture (H, W, 3) and what its renderer knows."""
-    labels = label_corners(camera, rendering.T_camera_cube, rendering.depth_m, rendering.ids)
+    pose = rendering.T_camera_cube
+    labels = label_corners(camera, pose, rendering.depth_m, rendering.ids, marked)
+    if marked.shape != "cube":
+        notes = notes | {SILHOUETTE: silhouette(camera, pose, marked)}
     return Sample(
         key=key,
         image=image,
         ids=rendering.ids,
         camera=camera,
-        T_camera_cube=rendering.T_camera_cube,
+        T_camera_cube=pose,
         notes=notes,
         **vars(labels),
     )

@@ -10,8 +10,9 @@ from functools import cache
 import cv2
 import numpy as np
 
-from perception.cube import CUBE_SIZE_M, FACES
+from perception.cube import FACES
 from perception.cube_art import BORDER, face_picture
+from perception.marked import CUBE, MarkedObject
 
 Array = np.ndarray
 POINTS_PER_EDGE = 10
@@ -40,15 +41,18 @@ class Appearance:
     0 if red and blue are swapped; NaN if the faces in sight have none."""
 
 
-def appearance(image: Array, pixels: Array, faces: Array) -> Appearance:
+def appearance(
+    image: Array, pixels: Array, faces: Array, marked: MarkedObject = CUBE
+) -> Appearance:
     """Compare a picture with the print.
 
     Args:
         image: (h, w, 3) uint8 RGB.
         pixels: (F * P, 2) where the points of `points_in_sight` are in it.
         faces: (F,) as it gave.
+        marked: What is seen.
     """
-    print_ = _printed()
+    print_ = _printed(marked)
     height, width = image.shape[:2]
     column, row = pixels[:, 0], pixels[:, 1]
     inside = (column >= 0.0) & (row >= 0.0) & (column < width) & (row < height)
@@ -64,15 +68,23 @@ def appearance(image: Array, pixels: Array, faces: Array) -> Appearance:
     )
 
 
-def points_in_sight(T_camera_cube: Array) -> tuple[Array, Array]:
-    """Points (n, 3) in the camera's frame [m] on the faces that it sees, and these faces (F,)."""
-    print_ = _printed()
+def points_in_sight(T_camera_cube: Array, marked: MarkedObject = CUBE) -> tuple[Array, Array]:
+    """Points (n, 3) in the camera's frame [m] on the faces that it sees, and these faces (F,).
+
+    Points of a curved face that are turned away are NaN.
+    """
+    print_ = _printed(marked)
     normals = print_.normals @ T_camera_cube[:3, :3].T
-    centres = normals * (CUBE_SIZE_M / 2.0) + T_camera_cube[:3, 3]
+    centres = print_.centres_m @ T_camera_cube[:3, :3].T + T_camera_cube[:3, 3]
     facing = -(normals * centres).sum(axis=1) / np.linalg.norm(centres, axis=1)
     faces = np.flatnonzero(facing > FACING)
     points = print_.points_m[faces].reshape(-1, 3)
-    return points @ T_camera_cube[:3, :3].T + T_camera_cube[:3, 3], faces
+    points = points @ T_camera_cube[:3, :3].T + T_camera_cube[:3, 3]
+    if marked.shape != "cube":
+        turned = print_.point_normals[faces].reshape(-1, 3) @ T_camera_cube[:3, :3].T
+        away = -(turned * points).sum(axis=1) <= FACING * np.linalg.norm(points, axis=1)
+        points[away] = np.nan
+    return points, faces
 
 
 @dataclass(frozen=True)
@@ -88,29 +100,37 @@ class _Print:
     coloured: Array
     """(6, P) bool: no glyph."""
     normals: Array
-    """(6, 3) in the cube's frame."""
+    """(6, 3) in the cube's frame, in the middle of each face."""
+    centres_m: Array
+    """(6, 3)."""
+    point_normals: Array
+    """(6, P, 3)."""
 
 
 _PER_FACE = POINTS_PER_EDGE**2
 
 
 @cache
-def _printed() -> _Print:
+def _printed(marked: MarkedObject) -> _Print:
     inner = BORDER + 0.02  # clear of the border
     along = inner + (1.0 - 2.0 * inner) * (np.arange(POINTS_PER_EDGE) + 0.5) / POINTS_PER_EDGE
     right, up = (grid.ravel() for grid in np.meshgrid(along, along))
     row, column = (TILE_PX * (1.0 - up)).astype(int), (TILE_PX * right).astype(int)
-    points, colours = [], []
+    points, turned, colours, middle = [], [], [], np.zeros(1)
     for face in FACES:
-        on_face = np.stack([right - 0.5, up - 0.5, np.full(_PER_FACE, 0.5)], axis=1)
-        points.append(CUBE_SIZE_M * on_face @ face.axes.T)
+        points_m, point_normals = marked.surface(face, 2.0 * right - 1.0, 2.0 * up - 1.0)
+        points.append(points_m)
+        turned.append(point_normals)
         picture = cv2.GaussianBlur(face_picture(face, TILE_PX) / 255.0, (0, 0), 2.0)
         colours.append(picture[row, column])
     known = np.array(colours)
     brightness = known.sum(axis=2)
     against = (known[..., 0] - known[..., 2]) / (brightness + _DARKEST)
-    normals = np.stack([face.axes[:, 2] for face in FACES])
-    return _Print(np.array(points), brightness, against, brightness > BRIGHT, normals)
+    middles = [marked.surface(face, middle, middle) for face in FACES]
+    centres, normals = (np.concatenate(parts) for parts in zip(*middles, strict=True))
+    coloured = brightness > BRIGHT
+    points, turned = np.array(points), np.array(turned)
+    return _Print(points, brightness, against, coloured, normals, centres, turned)
 
 
 def _best_correlation(seen: Array, known: Array, inside: Array) -> float:

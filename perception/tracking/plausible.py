@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from perception.cameras.frames import Frame, View, undistort
-from perception.cube import cube_corners
 from perception.detector.detector import Detection, padded_box
+from perception.marked import CUBE, MarkedObject
 from perception.pose.solver import PoseResult, PoseStatus
 from perception.tracking.appearance import appearance, points_in_sight
 
@@ -55,6 +55,7 @@ def with_doubts(
     *,
     box_padding: float,
     to_base: Array,
+    marked: MarkedObject = CUBE,
 ) -> PoseResult:
     """The result, without its pose if that agrees with too little.
 
@@ -66,11 +67,12 @@ def with_doubts(
         config: How much to ask for.
         box_padding: The detector's.
         to_base: (4, 4) camera to the frame of the workspace.
+        marked: What is seen.
     """
     pose = result.T_camera_cube
     if pose is None:
         return result
-    status = _doubt(pose, frame, view, detection, config, box_padding, to_base)
+    status = _doubt(pose, frame, view, detection, config, box_padding, to_base, marked)
     if status is None:
         return result
     return replace(result, status=status, T_camera_cube=None, covariance=None)
@@ -84,17 +86,19 @@ def _doubt(
     config: PlausibleConfig,
     box_padding: float,
     to_base: Array,
+    marked: MarkedObject,
 ) -> PoseStatus | None:
     if config.workspace is not None:
         position_m = to_base[:3, :3] @ pose[:3, 3] + to_base[:3, 3]
         if config.workspace.distance_m(position_m) > config.workspace.radius_m:
             return PoseStatus.OUTSIDE_WORKSPACE
-    if not _overlap(pose, frame, view, detection, box_padding) >= config.min_overlap:
+    keypoints = marked.keypoints() @ pose[:3, :3].T + pose[:3, 3]
+    if not _overlap(keypoints, frame, view, detection, box_padding) >= config.min_overlap:
         return PoseStatus.NOT_IN_BOX
     if config.min_glyphs is None and config.min_colours is None:
         return None
-    points, faces = points_in_sight(pose)
-    shown = appearance(view.image, view.to_view(_pixels(points, frame)), faces)
+    points, faces = points_in_sight(pose, marked)
+    shown = appearance(view.image, view.to_view(_pixels(points, frame)), faces, marked)
     if config.min_glyphs is not None and shown.glyphs < config.min_glyphs:
         return PoseStatus.OTHER_PRINT
     if config.min_colours is not None and shown.colours < config.min_colours:
@@ -102,9 +106,10 @@ def _doubt(
     return None
 
 
-def _overlap(pose: Array, frame: Frame, view: View, detection: Detection, padding: float) -> float:
+def _overlap(
+    corners: Array, frame: Frame, view: View, detection: Detection, padding: float
+) -> float:
     """Intersection over union of the boxes, as far as they are in the view; NaN if one is not."""
-    corners = cube_corners() @ pose[:3, :3].T + pose[:3, 3]
     uv = view.to_view(_pinhole(corners, frame.intrinsics))
     found = detection.box.reshape(2, 2).astype(float)
     if frame.distortion:

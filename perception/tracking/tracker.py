@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 
 from perception.cameras.frames import Frame, View, check_camera, check_picture, undistort
-from perception.cube import cube_corners
 from perception.detector.detector import Detection, padded_box
 from perception.geometry import inverse
+from perception.marked import CUBE, MarkedObject
 from perception.pose.projection import project_with_jacobian
 from perception.pose.solver import PoseConfig, PoseResult, PoseStatus, solve_pose
 from perception.tracking.filter import FilterConfig, Measurement, Outcome, PoseFilter
@@ -52,6 +52,8 @@ class TrackerConfig:
     same; 0 is only the latter."""
     box_padding: float = 0.08
     """The detector's."""
+    marked: MarkedObject = CUBE
+    """What is followed; the detector's."""
     pose: PoseConfig = field(default_factory=PoseConfig)
     filter: FilterConfig = field(default_factory=FilterConfig)
     plausible: PlausibleConfig = field(default_factory=PlausibleConfig)
@@ -184,7 +186,7 @@ class CubeTracker:
 
     def _expected_box(self, frame: Frame, expected: Array) -> Array | None:
         """Where the cube should be in the frame (4,); None if that is not mostly inside."""
-        uv, _ = project_with_jacobian(expected, cube_corners(), frame.intrinsics)
+        uv, _ = project_with_jacobian(expected, self.config.marked.keypoints(), frame.intrinsics)
         if not np.isfinite(uv).all():
             return None
         height, width = frame.image.shape[:2]
@@ -202,11 +204,13 @@ class CubeTracker:
             straight = undistort(view.to_frame(corners.uv).reshape(-1, 2), frame)
             corners = replace(corners, uv=view.to_view(straight).reshape(corners.uv.shape))
         intrinsics = view.intrinsics(frame.intrinsics)
-        result = solve_pose(corners, cube_corners(), intrinsics, self.config.pose, expected)
+        points = self.config.marked.keypoints()
+        result = solve_pose(corners, points, intrinsics, self.config.pose, expected)
         return with_doubts(
             *(result, frame, view, detection, self.config.plausible),
             box_padding=self.config.box_padding,
             to_base=self._to_base,
+            marked=self.config.marked,
         )
 
     def _chosen(self, results: list[PoseResult], expected: Array | None) -> PoseResult:

@@ -104,6 +104,17 @@ class HeldObject:
         return f"{command} --height_mm {1000 * self.height_m:g}" if self.height_m else command
 
 
+def object_of_flags(
+    shape: str | None, size_mm: float | None, height_mm: float | None
+) -> HeldObject | None:
+    """The object of `--object --size_mm --height_mm`; None if none of them was given."""
+    if shape is None and size_mm is None and height_mm is None:
+        return None
+    size_m = CUBE_SIZE_M if size_mm is None else round(size_mm / 1000.0, 9)
+    height_m = None if height_mm is None else round(height_mm / 1000.0, 9)
+    return HeldObject(shape or SHAPES[0], size_m, height_m)
+
+
 def object_named(label: str) -> HeldObject:
     """The object of a label, with the usual mass.
 

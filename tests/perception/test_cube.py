@@ -11,13 +11,14 @@ from perception.cube import (
     CUBE_SIZE_M,
     EDGES,
     FACES,
-    check_cube_contract,
     corner_faces,
-    cube_contract,
     cube_corners,
 )
-from perception.cube_art import NET, atlas, face_picture, obj_text, texture_coordinates, write_cube
-from tasks.cube_spin.config import CUBE_SIZE_M as TASK_CUBE_SIZE_M
+from perception.cube_art import atlas, face_picture, obj_text, texture_coordinates
+from perception.marked import CUBE, object_contract, object_of_contract
+from perception.marked_files import write_object
+from perception.print_page import NET
+from tasks.cube_spin.held_object import CUBE_SIZE_M as TASK_CUBE_SIZE_M
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "cube"
 
@@ -70,7 +71,7 @@ def test_no_face_looks_like_another_one_or_like_itself_turned() -> None:
 
 
 def test_shipped_files_are_what_the_code_draws(tmp_path: Path) -> None:
-    for fresh in write_cube(tmp_path):
+    for fresh in write_object(tmp_path, CUBE):
         shipped = ASSETS / fresh.name
         if fresh.suffix == ".png":  # compression may differ between machines, pixels must not
             pair = (np.asarray(Image.open(path)) for path in (fresh, shipped))
@@ -122,8 +123,8 @@ def test_neighbours_on_the_net_are_neighbours_on_the_cube() -> None:
 
 
 def test_another_convention_is_refused_by_name() -> None:
-    check_cube_contract(cube_contract(), "here")
+    assert object_of_contract(object_contract(), "here") == CUBE
     with pytest.raises(ValueError, match=r"run/index.json .*corner_order is 'z-fastest', expected"):
-        check_cube_contract(cube_contract() | {"corner_order": "z-fastest"}, "run/index.json")
+        object_of_contract(object_contract() | {"corner_order": "z-fastest"}, "run/index.json")
     with pytest.raises(ValueError, match=r"cube_size_m is None, expected 0.045"):
-        check_cube_contract({k: v for k, v in cube_contract().items() if k != "cube_size_m"}, "x")
+        object_of_contract({k: v for k, v in object_contract().items() if k != "cube_size_m"}, "x")

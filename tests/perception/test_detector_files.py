@@ -34,8 +34,8 @@ def test_a_detector_survives_its_file(network, tmp_path):
 
 def test_a_detector_of_another_cube_is_refused(network, tmp_path, monkeypatch):
     path = tmp_path / "detector.pt"
-    other = files.cube_contract() | {"corner_order": "z-first"}
-    monkeypatch.setattr(files, "cube_contract", lambda: other)
+    other = files.object_contract() | {"corner_order": "z-first"}
+    monkeypatch.setattr(files, "object_contract", lambda marked: other)
     save_detector(path, DetectorFile(network, SMALL, SIZE))
     with pytest.raises(ValueError, match="corner_order"):
         load_detector(path)

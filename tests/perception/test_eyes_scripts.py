@@ -138,7 +138,7 @@ def test_judging_says_what_is_wrong(message, recording, tmp_path, arguments, exp
             "--height (0) must be at least 32",
         ),
         ("draw_cube.py", ["--out", "{}/file"], "file is a file; name a folder"),
-        ("draw_cube.py", ["--out", "{}/a", "--size_mm", "nan"], "--size_mm nan"),
+        ("draw_cube.py", ["--out", "{}/a", "--size_mm", "nan"], "a marked cube nan mm cannot be"),
     ],
 )
 def test_the_other_scripts_say_what_is_wrong(

@@ -9,6 +9,7 @@ from fake_samples import silhouette
 from perception.cube import cube_corners
 from perception.geometry import intrinsics, project, transform
 from perception.labels import label_corners
+from perception.marked import CUBE
 from perception.samples import CUBE_ID, HAND_ID, VISIBLE
 from perception.synthetic.fingers import Finger, FingerConfig, cover, draw_fingers, hit
 from perception.synthetic.looks import LookConfig, draw_look
@@ -98,7 +99,7 @@ class StillRenderer:
     materials = 2
     textures_px = (8, 8)
     batch = 1
-    any_intrinsics, draws_rooms = True, False
+    any_intrinsics, draws_rooms, marked = True, False, CUBE
 
     def render(self, states, views: list[View], looks) -> list[Rendering]:
         return [self.rendering for _ in states]

@@ -16,6 +16,7 @@ from perception.cameras.oak import OakCamera
 from perception.cameras.rendered import LiveRig, Rig, camera_of_rig
 from perception.detector.detector import CornerDetector
 from perception.detector.files import load_detector
+from perception.marked import refuse_other_marks
 from perception.report.evaluation import tracker_config
 from perception.synthetic.mujoco_renderer import MujocoRenderer, SceneState
 from perception.tracking.filter import LOWPASS, FilterConfig
@@ -25,7 +26,7 @@ from perception.tracking.tracker import CubeTracker, PoseEstimate
 from sernf_isaac.deploy.loop.messages import HandLink
 from sernf_isaac.deploy.protocols import Clock, PoseReading
 from tasks.cube_spin.hand.settings import HandRun
-from tasks.cube_spin.pictures.scene import picture_model
+from tasks.cube_spin.pictures.scene import marks_of, picture_model
 from tasks.orca.hands import load_hand
 from tasks.rendering import choose_gl_backend
 
@@ -97,6 +98,8 @@ def stepped_camera_poses(run: HandRun, hand: HandLink, clock: Clock) -> Iterator
 
 def _tracker(run: HandRun, T_hand_camera: np.ndarray) -> CubeTracker:
     file = load_detector(Path(run.detector))
+    there, what = marks_of(run.object), f"the detector {run.detector}"
+    refuse_other_marks(file.marked, there, what, "the session")
     detector = CornerDetector(file.network, file.config)
     workspace = Workspace(load_hand(run.model).grasp_point_m, WORKSPACE_M)
     config = tracker_config(file)
@@ -125,7 +128,8 @@ def _camera(
     choose_gl_backend()
 
     def make() -> Rig:
-        return Rig(MujocoRenderer(picture_model(load_hand(run.model)), SIZE), seed=run.seed)
+        model = picture_model(load_hand(run.model), run.object)
+        return Rig(MujocoRenderer(model, SIZE, marks_of(run.object)), seed=run.seed)
 
     def scene() -> tuple[float, SceneState]:
         state = hand.state()

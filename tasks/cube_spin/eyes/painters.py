@@ -9,13 +9,15 @@ import numpy as np
 import torch
 
 from perception.geometry import inverse, transform
+from perception.marked import CUBE
 from perception.samples import BACKGROUND_ID, CUBE_ID, HAND_ID, Sample
 from perception.synthetic.looks import Look
 from perception.synthetic.mujoco_renderer import MujocoRenderer, Rendering, SceneState
 from perception.synthetic.pictures import PictureConfig, Pictures, Renderer
 from perception.synthetic.relight import Unlit, relight
 from perception.synthetic.views import SPLITS, View
-from tasks.cube_spin.pictures.scene import picture_model
+from tasks.cube_spin.held_object import HeldObject
+from tasks.cube_spin.pictures.scene import marks_of, picture_model
 from tasks.cube_spin.pictures.states import SOURCES, States, StateSource
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.orca.description import Hand
@@ -39,11 +41,19 @@ class StatePainter:
         config: Ranges of everything random.
         policy: Teacher file.
         seed: Of the data set.
+        held: What is held; the policy's object by default.
     """
 
-    def __init__(self, renderer: Renderer, config: PictureConfig, policy: Path, seed: int) -> None:
+    def __init__(
+        self,
+        renderer: Renderer,
+        config: PictureConfig,
+        policy: Path,
+        seed: int,
+        held: HeldObject | None = None,
+    ) -> None:
         self._renderer, self._seed = renderer, seed
-        self._states = StateSource(load_teacher(policy))
+        self._states = StateSource(load_teacher(policy), held=held)
         self._pictures = {split: Pictures(renderer, config, split, seed) for split in SPLITS}
 
     def shard(self, split: str, shard: int, count: int) -> Iterator[Sample]:
@@ -84,7 +94,8 @@ class IsaacRenderer:
         device: "cpu" or "cuda:N".
     """
 
-    name, any_intrinsics, draws_rooms = "isaac", False, False
+    marked = CUBE
+    name, any_intrinsics, draws_rooms, marked = "isaac", False, False, CUBE
     materials = 2
     textures_px: tuple[int, int] = (
         64,
@@ -149,6 +160,11 @@ def hand_of_policy(policy: Path) -> Hand:
     return load_hand(load_teacher(policy).task.hand)
 
 
+def object_of_policy(policy: Path) -> HeldObject:
+    """The object that a teacher is for."""
+    return load_teacher(policy).task.object
+
+
 @dataclass(frozen=True)
 class TwinPainters:
     """Makes a `StatePainter` on the twin's renderer, in whatever process calls it."""
@@ -156,14 +172,18 @@ class TwinPainters:
     config: PictureConfig
     policy: Path
     seed: int
+    held: HeldObject | None = None
+    """The policy's object by default."""
     renderer: ClassVar[str] = "twin"
 
     def __call__(self) -> StatePainter:
         torch.set_num_threads(1)
         choose_gl_backend()
         size = (self.config.view.width, self.config.view.height)
-        renderer = MujocoRenderer(picture_model(hand_of_policy(self.policy)), size)
-        return StatePainter(renderer, self.config, self.policy, self.seed)
+        held = self.held or object_of_policy(self.policy)
+        model = picture_model(hand_of_policy(self.policy), held)
+        renderer = MujocoRenderer(model, size, marks_of(held))
+        return StatePainter(renderer, self.config, self.policy, self.seed, held)
 
 
 @dataclass(frozen=True)
@@ -173,6 +193,8 @@ class PathPainters:
     config: PictureConfig
     policy: Path
     seed: int
+    held: HeldObject | None = None
+    """The policy's object by default."""
     renderer: ClassVar[str] = "path"
 
     def __call__(self) -> StatePainter:
@@ -181,9 +203,10 @@ class PathPainters:
         torch.set_num_threads(1)
         choose_gl_backend()
         size = (self.config.view.width, self.config.view.height)
-        model = picture_model(hand_of_policy(self.policy))
-        renderer = PathRenderer(model, size, self.config.room.samples)
-        return StatePainter(renderer, self.config, self.policy, self.seed)
+        held = self.held or object_of_policy(self.policy)
+        model = picture_model(hand_of_policy(self.policy), held)
+        renderer = PathRenderer(model, size, self.config.room.samples, marks_of(held))
+        return StatePainter(renderer, self.config, self.policy, self.seed, held)
 
 
 @dataclass(frozen=True)
@@ -195,6 +218,8 @@ class IsaacPainters:
     seed: int
     num_envs: int
     device: str
+    held: HeldObject | None = None
+    """The policy's object by default."""
     renderer: ClassVar[str] = "isaac"
 
     def __call__(self) -> StatePainter:

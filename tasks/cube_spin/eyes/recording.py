@@ -14,9 +14,9 @@ from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.deploy.actor.recorder import POSE
 from tasks.cube_spin.config import CONTROL_DT_S, CommandConfig, evaluation_task
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.observations import POSE_SIZE
-from tasks.cube_spin.physics import RANDOMIZED
-from tasks.cube_spin.pictures.scene import picture_model
+from tasks.cube_spin.pictures.scene import marks_of, picture_model
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.orca.description import Hand
@@ -27,7 +27,13 @@ States = Iterable[tuple[float, SceneState]]
 
 
 def record(
-    hand: Hand, states: States, out: Path, size: tuple[int, int] = (320, 240), *, seed: int
+    hand: Hand,
+    states: States,
+    out: Path,
+    size: tuple[int, int] = (320, 240),
+    *,
+    seed: int,
+    held: HeldObject | None = None,
 ) -> int:
     """Film states with a camera that was placed at random; returns the number of frames.
 
@@ -37,11 +43,13 @@ def record(
         out: Folder of the recording.
         size: Width and height in pixels.
         seed: Of the camera's place, light and background.
+        held: What the hand holds; the paper's cube by default.
     """
     os.environ.setdefault("LP_NUM_THREADS", "0")  # software rendering without threads of its own
     choose_gl_backend()
     recorder = FrameRecorder(out)
-    renderer = MujocoRenderer(picture_model(hand), size)
+    held = held or HeldObject()
+    renderer = MujocoRenderer(picture_model(hand, held), size, marks_of(held))
     try:
         return record_states(renderer, states, recorder, seed=seed)
     finally:
@@ -65,7 +73,7 @@ def teacher_states(
     if spin_rad_s is not None:
         task = replace(task, command=CommandConfig.fixed(spin_rad_s))
     task = replace(task, episode=replace(task.episode, length_s=seconds + 1.0))
-    twin = CubeSpinTwin(1, task, RANDOMIZED, threads=1, constants=policy.constants)
+    twin = CubeSpinTwin(1, task, threads=1, constants=policy.constants)
     try:
         twin.seed(seed)
         twin.reset()

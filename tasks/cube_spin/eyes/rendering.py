@@ -21,8 +21,17 @@ from sernf_isaac.data.store.lock import claimed
 from sernf_isaac.sweep.child import LOG_FILE
 from sernf_isaac.sweep.engines import Engine
 from sernf_isaac.sweep.runs import Run, how_it_ended, run_all
-from tasks.cube_spin.eyes.painters import IsaacPainters, PathPainters, TwinPainters
+from tasks.cube_spin.eyes.painters import (
+    IsaacPainters,
+    PathPainters,
+    TwinPainters,
+    object_of_policy,
+)
+from tasks.cube_spin.grasps import load_grasps
+from tasks.cube_spin.held_object import HeldObject
+from tasks.cube_spin.pictures.scene import marks_of
 from tasks.cube_spin.teacher.policy import load_teacher
+from tasks.orca.hands import load_hand
 from tasks.rendering import choose_gl_backend
 
 WORKERS = "workers"
@@ -46,7 +55,13 @@ class DataSet:
         """What decides the pictures."""
         made = self.painters
         known = {"renderer": made.renderer, "seed": made.seed, "per_shard": self.per_shard}
-        return known | {"policy": made.policy.name, "config": asdict(made.config)}
+        known |= {"policy": made.policy.name, "config": asdict(made.config)}
+        return known if self.held.is_first else known | {"object": self.held.label}
+
+    @property
+    def held(self) -> HeldObject:
+        """What is held."""
+        return self.painters.held or object_of_policy(self.painters.policy)
 
 
 def painters_of(
@@ -58,6 +73,7 @@ def painters_of(
     num_envs: int,
     device: str,
     here: bool = True,
+    held: HeldObject | None = None,
 ) -> Painters:
     """Who draws; what they need is tried now, because errors of other processes are hard to read.
 
@@ -69,6 +85,7 @@ def painters_of(
         num_envs: Pictures at once (isaac).
         device: Of Isaac Lab.
         here: Whether this machine draws; else it only describes the data set.
+        held: What is held; the policy's object by default.
 
     Raises:
         ImportError: If the path tracer is not installed.
@@ -76,17 +93,33 @@ def painters_of(
         RuntimeError: If nothing can be drawn on this machine.
         ValueError: If a file holds something else.
     """
-    load_teacher(policy)
+    teacher = load_teacher(policy)
+    held = held or teacher.task.object
+    load_grasps(load_hand(teacher.task.hand), held=held)
     for split in SPLITS:
         Backgrounds(split, Path(config.backgrounds) if config.backgrounds else None)
     if renderer == "isaac":
-        return IsaacPainters(config, policy, seed, num_envs, device)
+        check_isaac(held)
+        return IsaacPainters(config, policy, seed, num_envs, device, held)
     if here:
         choose_gl_backend()
     if renderer == "path":
         check_path(config, here=here)
-        return PathPainters(config, policy, seed)
-    return TwinPainters(config, policy, seed)
+        return PathPainters(config, policy, seed, held)
+    return TwinPainters(config, policy, seed, held)
+
+
+def check_isaac(held: HeldObject) -> None:
+    """Whether Isaac Lab's cameras can draw an object.
+
+    Raises:
+        ValueError: If not; says what can.
+    """
+    if not held.is_first:
+        raise ValueError(
+            f"Isaac Lab's cameras draw the cube of 45 mm alone, not the {held.label}; give "
+            "--renderer twin"
+        )
 
 
 def check_path(config: PictureConfig, *, here: bool) -> None:
@@ -113,6 +146,7 @@ def render_here(data: DataSet) -> None:
         make_painter: Callable[[], Painter] = data.painters
         rate = generate(
             *(data.folder, data.plans, make_painter, data.description),
+            marked=marks_of(data.held),
             defaults={"config": asdict(PictureConfig())},
             claim=claimed,
             report=bar.update,

@@ -10,7 +10,10 @@ import fast_simplification
 import mujoco
 import numpy as np
 
+from perception.marked import MarkedObject
+from perception.marked_mesh import marked_mesh
 from tasks.assets import CUBE_FOLDER
+from tasks.cube_spin.held_object import HeldObject
 from tasks.orca.cache import cached_folder, content_hash
 from tasks.orca.collision import COLLISION_GROUP
 from tasks.orca.description import Hand
@@ -26,21 +29,29 @@ WELD_M = 0.001
 COARSE = "_coarse"
 
 
-def picture_model(hand: Hand) -> mujoco.MjModel:
+def marks_of(held: HeldObject) -> MarkedObject:
+    """Where an object's printed marks are."""
+    height_m = held.upright_m if held.shape == "cylinder" else 0.0
+    return MarkedObject(held.shape, held.size_m, height_m)
+
+
+def picture_model(hand: Hand, held: HeldObject | None = None) -> mujoco.MjModel:
     """The compiled scene; the first call takes a while, later ones read the cache."""
+    held = held or HeldObject()
     cube = [CUBE_FOLDER / "cube.obj", CUBE_FOLDER / "cube.png"]
-    key = content_hash([source_hash(hand, "pictures"), Path(__file__), *cube])
+    source = source_hash(hand, "pictures" if held.is_first else f"pictures of {held.label}")
+    key = content_hash([source, Path(__file__), *cube])
 
     def build(folder: Path) -> None:
-        model = picture_spec(hand).compile()
+        model = picture_spec(hand, held).compile()
         mujoco.mj_saveModel(model, str(folder / "scene.mjb"), None)
 
     folder = cached_folder("orca-pictures", key, build)
     return mujoco.MjModel.from_binary_path(str(folder / "scene.mjb"))
 
 
-def picture_spec(hand: Hand) -> mujoco.MjSpec:
-    """Hand, cube, one camera with free intrinsics, lights; materials `hand_0`.. and `cube`.
+def picture_spec(hand: Hand, held: HeldObject | None = None) -> mujoco.MjSpec:
+    """Hand, object, one camera with free intrinsics, lights; materials `hand_0`.. and `cube`.
 
     Joints come first in qpos, in the hand's order, then the cube's free joint.
     """
@@ -63,14 +74,19 @@ def picture_spec(hand: Hand) -> mujoco.MjSpec:
     for mesh in list(spec.meshes):
         if not mesh.name.endswith(COARSE):
             spec.delete(mesh)
-    set_stage(spec)
+    set_stage(spec, held)
     return spec
 
 
-def set_stage(spec: mujoco.MjSpec) -> None:
-    """Add the marked cube, materials for all geoms that are there already, lights and a camera."""
+def set_stage(spec: mujoco.MjSpec, held: HeldObject | None = None) -> None:
+    """Add the marked object, materials for all geoms that are there already, lights and a camera.
+
+    Args:
+        spec: Is changed.
+        held: The object, a body "cube" whatever it is; the paper's cube by default.
+    """
     _add_materials(spec)
-    _add_cube(spec)
+    _add_object(spec, held or HeldObject())
     _add_stage(spec)
 
 
@@ -134,10 +150,14 @@ def _add_materials(spec: mujoco.MjSpec) -> None:
         geom.material = f"hand_{number % NUM_HAND_MATERIALS}"
 
 
-def _add_cube(spec: mujoco.MjSpec) -> None:
+def _add_object(spec: mujoco.MjSpec, held: HeldObject) -> None:
     body = spec.worldbody.add_body(name=CUBE)
     body.add_freejoint(name=CUBE)
-    spec.add_mesh(name=CUBE, file=str(CUBE_FOLDER / "cube.obj"), scale=np.ones(3))
+    if held.shape == "cube":
+        scale = np.full(3, held.ratio)
+        spec.add_mesh(name=CUBE, file=str(CUBE_FOLDER / "cube.obj"), scale=scale)
+    else:
+        _add_marked_mesh(spec, marks_of(held))
     texture = spec.add_texture(
         name=CUBE,
         type=mujoco.mjtTexture.mjTEXTURE_2D,
@@ -157,6 +177,15 @@ def _add_cube(spec: mujoco.MjSpec) -> None:
         contype=0,
         conaffinity=0,
     )
+
+
+def _add_marked_mesh(spec: mujoco.MjSpec, marked: MarkedObject) -> None:
+    shape, mesh = marked_mesh(marked), spec.add_mesh(name=CUBE, scale=np.ones(3))
+    mesh.uservert = shape.vertices.astype(np.float32).ravel()
+    mesh.usernormal = shape.normals.astype(np.float32).ravel()
+    mesh.usertexcoord = (shape.uv * (1.0, -1.0) + (0.0, 1.0)).astype(np.float32).ravel()
+    places = shape.triangles.astype(np.int32).ravel()
+    mesh.userface = mesh.userfacenormal = mesh.userfacetexcoord = places
 
 
 def _add_stage(spec: mujoco.MjSpec) -> None:

@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from tasks.cube_spin.config import evaluation_task
-from tasks.cube_spin.grasps import joint_limits
-from tasks.cube_spin.physics import RANDOMIZED
+from tasks.cube_spin.grasps import joint_limits, task_constants
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.teacher.policy import TeacherPolicy
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.orca.description import Hand
@@ -55,6 +55,7 @@ class StateSource:
         shares: Shares of policy rollouts, random grasps and drops.
         num_envs: Worlds stepped together.
         spread_rad: Standard deviation of the joints around a stable grasp.
+        held: What is held, in its own grasps; the policy's object by default.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class StateSource:
         shares: tuple[float, float, float] = (0.6, 0.25, 0.15),
         num_envs: int = 32,
         spread_rad: float = 0.15,
+        held: HeldObject | None = None,
     ) -> None:
         if min(shares) < 0.0 or sum(shares) <= 0.0:
             raise ValueError(f"shares of {SOURCES} must not be negative nor all zero: {shares}")
@@ -70,7 +72,11 @@ class StateSource:
         task = replace(task, episode=replace(task.episode, support_s=(0.3, 4.0)))
         self._policy, self._spread_rad = policy, spread_rad
         self._shares = np.array(shares) / sum(shares)
-        self._twin = CubeSpinTwin(num_envs, task, RANDOMIZED, threads=1, constants=policy.constants)
+        constants = policy.constants
+        if held is not None and held.label != task.object.label:
+            task = replace(task, object=held)
+            constants = task_constants(task)
+        self._twin = CubeSpinTwin(num_envs, task, threads=1, constants=constants)
 
     def draw(self, count: int, seed: int) -> States:
         """`count` states in random order."""
