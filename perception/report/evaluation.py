@@ -10,6 +10,7 @@ import numpy as np
 from perception.cameras.recording import Recording
 from perception.detector.detector import CornerDetector
 from perception.detector.files import DetectorFile
+from perception.marked import CUBE, MarkedObject, refuse_other_marks
 from perception.pose.solver import PoseConfig
 from perception.report.figures import accuracy_figure, sequence_figure
 from perception.report.film import film
@@ -63,12 +64,18 @@ def tracker_config(detector: DetectorFile, *, lowpass: bool = False) -> TrackerC
     )
 
 
-def evaluate(detector_file: DetectorFile, samples: Sequence[Sample], device: str) -> Report:
-    """Accuracy on single images, binned, and the speed of every stage.
+def evaluate(
+    detector_file: DetectorFile,
+    samples: Sequence[Sample],
+    device: str,
+    shown: MarkedObject = CUBE,
+) -> Report:
+    """Accuracy on single images of an object, binned, and the speed of every stage.
 
     Raises:
-        ValueError: If no sample shows enough of the cube.
+        ValueError: If no sample shows enough of the object, or the detector is for another one.
     """
+    refuse_other_marks(detector_file.marked, shown, "the detector", "the pictures")
     detector = CornerDetector(detector_file.network, detector_file.config, device)
     config, marked = pose_config(detector_file), detector_file.marked
     seen, hidden = split_by_visibility(judge_frames(detector, samples, config, marked))

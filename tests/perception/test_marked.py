@@ -31,6 +31,7 @@ from perception.print_page import PAGE_MM, RULER_MM, check_fits, piece_picture, 
 from perception.report.overlay import draw_cube
 from perception.samples import CUBE_ID
 from perception.tracking.appearance import points_in_sight
+from perception.tracking.plausible import PlausibleConfig
 from perception.tracking.tracker import CubeTracker, TrackerConfig
 
 LARGE, CYLINDER = MarkedObject("cube", 0.06), MarkedObject("cylinder", 0.05, 0.06)

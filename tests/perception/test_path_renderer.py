@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from perception.cube import cube_corners
 from perception.geometry import look_at, project, transform
-from perception.labels import cube_corners
 from perception.samples import CUBE_ID
 from perception.synthetic.develop import develop, exposure_times, rolling_shutter
 from perception.synthetic.distortion import distorted, distorted_picture, distorted_points

@@ -25,8 +25,8 @@ from perception.tracking.source import SILENCE_S, CameraPoseSource, SteppedPoseS
 from perception.tracking.tracker import CubeTracker, PoseEstimate
 from sernf_isaac.deploy.loop.messages import HandLink
 from sernf_isaac.deploy.protocols import Clock, PoseReading
+from tasks.cube_spin.eyes.marks import marked_model, marks_of
 from tasks.cube_spin.hand.settings import HandRun
-from tasks.cube_spin.pictures.scene import marks_of, picture_model
 from tasks.orca.hands import load_hand
 from tasks.rendering import choose_gl_backend
 
@@ -128,7 +128,7 @@ def _camera(
     choose_gl_backend()
 
     def make() -> Rig:
-        model = picture_model(load_hand(run.model), run.object)
+        model = marked_model(load_hand(run.model), run.object)
         return Rig(MujocoRenderer(model, SIZE, marks_of(run.object)), seed=run.seed)
 
     def scene() -> tuple[float, SceneState]:

@@ -16,8 +16,8 @@ from perception.synthetic.mujoco_renderer import MujocoRenderer, Rendering, Scen
 from perception.synthetic.pictures import PictureConfig, Pictures, Renderer
 from perception.synthetic.relight import Unlit, relight
 from perception.synthetic.views import SPLITS, View
+from tasks.cube_spin.eyes.marks import marked_model, marks_of
 from tasks.cube_spin.held_object import HeldObject
-from tasks.cube_spin.pictures.scene import marks_of, picture_model
 from tasks.cube_spin.pictures.states import SOURCES, States, StateSource
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.orca.description import Hand
@@ -181,7 +181,7 @@ class TwinPainters:
         choose_gl_backend()
         size = (self.config.view.width, self.config.view.height)
         held = self.held or object_of_policy(self.policy)
-        model = picture_model(hand_of_policy(self.policy), held)
+        model = marked_model(hand_of_policy(self.policy), held)
         renderer = MujocoRenderer(model, size, marks_of(held))
         return StatePainter(renderer, self.config, self.policy, self.seed, held)
 
@@ -204,7 +204,7 @@ class PathPainters:
         choose_gl_backend()
         size = (self.config.view.width, self.config.view.height)
         held = self.held or object_of_policy(self.policy)
-        model = picture_model(hand_of_policy(self.policy), held)
+        model = marked_model(hand_of_policy(self.policy), held)
         renderer = PathRenderer(model, size, self.config.room.samples, marks_of(held))
         return StatePainter(renderer, self.config, self.policy, self.seed, held)
 

@@ -14,9 +14,9 @@ from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.deploy.actor.recorder import POSE
 from tasks.cube_spin.config import CONTROL_DT_S, CommandConfig, evaluation_task
+from tasks.cube_spin.eyes.marks import marked_model, marks_of
 from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.observations import POSE_SIZE
-from tasks.cube_spin.pictures.scene import marks_of, picture_model
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.orca.description import Hand
@@ -49,7 +49,7 @@ def record(
     choose_gl_backend()
     recorder = FrameRecorder(out)
     held = held or HeldObject()
-    renderer = MujocoRenderer(picture_model(hand, held), size, marks_of(held))
+    renderer = MujocoRenderer(marked_model(hand, held), size, marks_of(held))
     try:
         return record_states(renderer, states, recorder, seed=seed)
     finally:

@@ -21,6 +21,7 @@ from sernf_isaac.data.store.lock import claimed
 from sernf_isaac.sweep.child import LOG_FILE
 from sernf_isaac.sweep.engines import Engine
 from sernf_isaac.sweep.runs import Run, how_it_ended, run_all
+from tasks.cube_spin.eyes.marks import marks_of
 from tasks.cube_spin.eyes.painters import (
     IsaacPainters,
     PathPainters,
@@ -29,7 +30,6 @@ from tasks.cube_spin.eyes.painters import (
 )
 from tasks.cube_spin.grasps import load_grasps
 from tasks.cube_spin.held_object import HeldObject
-from tasks.cube_spin.pictures.scene import marks_of
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.orca.hands import load_hand
 from tasks.rendering import choose_gl_backend

@@ -5,13 +5,12 @@ derived from the hand package and therefore live in the user's cache, never in t
 """
 
 from pathlib import Path
+from typing import Protocol
 
 import fast_simplification
 import mujoco
 import numpy as np
 
-from perception.marked import MarkedObject
-from perception.marked_mesh import marked_mesh
 from tasks.assets import CUBE_FOLDER
 from tasks.cube_spin.held_object import HeldObject
 from tasks.orca.cache import cached_folder, content_hash
@@ -29,28 +28,46 @@ WELD_M = 0.001
 COARSE = "_coarse"
 
 
-def marks_of(held: HeldObject) -> MarkedObject:
-    """Where an object's printed marks are."""
-    height_m = held.upright_m if held.shape == "cylinder" else 0.0
-    return MarkedObject(held.shape, held.size_m, height_m)
+class Surface(Protocol):
+    """A closed mesh of V vertices and F triangles with texture coordinates."""
+
+    @property
+    def vertices(self) -> np.ndarray: ...  # (V, 3) [m]
+    @property
+    def normals(self) -> np.ndarray: ...  # (V, 3)
+    @property
+    def uv(self) -> np.ndarray: ...  # (V, 2), v up
+    @property
+    def triangles(self) -> np.ndarray: ...  # (F, 3)
 
 
-def picture_model(hand: Hand, held: HeldObject | None = None) -> mujoco.MjModel:
-    """The compiled scene; the first call takes a while, later ones read the cache."""
+def picture_model(
+    hand: Hand, held: HeldObject | None = None, surface: Surface | None = None
+) -> mujoco.MjModel:
+    """The compiled scene; the first call takes a while, later ones read the cache.
+
+    Args:
+        hand: Which hand.
+        held: The object; the paper's cube by default.
+        surface: Of an object that is no cube.
+    """
     held = held or HeldObject()
     cube = [CUBE_FOLDER / "cube.obj", CUBE_FOLDER / "cube.png"]
     source = source_hash(hand, "pictures" if held.is_first else f"pictures of {held.label}")
-    key = content_hash([source, Path(__file__), *cube])
+    drawn = [] if surface is None else [surface.vertices.tobytes(), surface.uv.tobytes()]
+    key = content_hash([source, Path(__file__), *cube, *drawn])
 
     def build(folder: Path) -> None:
-        model = picture_spec(hand, held).compile()
+        model = picture_spec(hand, held, surface).compile()
         mujoco.mj_saveModel(model, str(folder / "scene.mjb"), None)
 
     folder = cached_folder("orca-pictures", key, build)
     return mujoco.MjModel.from_binary_path(str(folder / "scene.mjb"))
 
 
-def picture_spec(hand: Hand, held: HeldObject | None = None) -> mujoco.MjSpec:
+def picture_spec(
+    hand: Hand, held: HeldObject | None = None, surface: Surface | None = None
+) -> mujoco.MjSpec:
     """Hand, object, one camera with free intrinsics, lights; materials `hand_0`.. and `cube`.
 
     Joints come first in qpos, in the hand's order, then the cube's free joint.
@@ -74,19 +91,25 @@ def picture_spec(hand: Hand, held: HeldObject | None = None) -> mujoco.MjSpec:
     for mesh in list(spec.meshes):
         if not mesh.name.endswith(COARSE):
             spec.delete(mesh)
-    set_stage(spec, held)
+    set_stage(spec, held, surface)
     return spec
 
 
-def set_stage(spec: mujoco.MjSpec, held: HeldObject | None = None) -> None:
+def set_stage(
+    spec: mujoco.MjSpec, held: HeldObject | None = None, surface: Surface | None = None
+) -> None:
     """Add the marked object, materials for all geoms that are there already, lights and a camera.
 
     Args:
         spec: Is changed.
         held: The object, a body "cube" whatever it is; the paper's cube by default.
+        surface: Of an object that is no cube.
+
+    Raises:
+        ValueError: If it is no cube and has no surface.
     """
     _add_materials(spec)
-    _add_object(spec, held or HeldObject())
+    _add_object(spec, held or HeldObject(), surface)
     _add_stage(spec)
 
 
@@ -150,14 +173,16 @@ def _add_materials(spec: mujoco.MjSpec) -> None:
         geom.material = f"hand_{number % NUM_HAND_MATERIALS}"
 
 
-def _add_object(spec: mujoco.MjSpec, held: HeldObject) -> None:
+def _add_object(spec: mujoco.MjSpec, held: HeldObject, surface: Surface | None) -> None:
     body = spec.worldbody.add_body(name=CUBE)
     body.add_freejoint(name=CUBE)
     if held.shape == "cube":
         scale = np.full(3, held.ratio)
         spec.add_mesh(name=CUBE, file=str(CUBE_FOLDER / "cube.obj"), scale=scale)
+    elif surface is None:
+        raise ValueError(f"pictures of a {held.shape} need its surface")
     else:
-        _add_marked_mesh(spec, marks_of(held))
+        _add_surface(spec, surface)
     texture = spec.add_texture(
         name=CUBE,
         type=mujoco.mjtTexture.mjTEXTURE_2D,
@@ -179,12 +204,12 @@ def _add_object(spec: mujoco.MjSpec, held: HeldObject) -> None:
     )
 
 
-def _add_marked_mesh(spec: mujoco.MjSpec, marked: MarkedObject) -> None:
-    shape, mesh = marked_mesh(marked), spec.add_mesh(name=CUBE, scale=np.ones(3))
-    mesh.uservert = shape.vertices.astype(np.float32).ravel()
-    mesh.usernormal = shape.normals.astype(np.float32).ravel()
-    mesh.usertexcoord = (shape.uv * (1.0, -1.0) + (0.0, 1.0)).astype(np.float32).ravel()
-    places = shape.triangles.astype(np.int32).ravel()
+def _add_surface(spec: mujoco.MjSpec, surface: Surface) -> None:
+    mesh = spec.add_mesh(name=CUBE, scale=np.ones(3))
+    mesh.uservert = surface.vertices.astype(np.float32).ravel()
+    mesh.usernormal = surface.normals.astype(np.float32).ravel()
+    mesh.usertexcoord = (surface.uv * (1.0, -1.0) + (0.0, 1.0)).astype(np.float32).ravel()
+    places = surface.triangles.astype(np.int32).ravel()
     mesh.userface = mesh.userfacenormal = mesh.userfacetexcoord = places
 
 
