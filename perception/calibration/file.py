@@ -102,12 +102,13 @@ def _settings(values: object, where: str) -> OakSettings:
         raise ValueError(f"{where} must hold the settings of an OAK camera: {', '.join(names)}")
     if unknown := sorted(set(values) - set(names)):
         raise ValueError(f"{where}: {', '.join(unknown)} unknown; an OAK has {', '.join(names)}")
+    values = {"device": ""} | values  # files from before there were several cameras lack it
     found = dict(zip(names, required(values, tuple(names), where), strict=True))
-    size = checks.picture_size(found.pop("size"), where)
+    size, device = checks.picture_size(found.pop("size"), where), str(found.pop("device"))
     for name, value in found.items():
         number = float(checks.numbers(value, (), f"{where}: {name}"))
         found[name] = number if name == "rate_hz" else int(number)
     try:
-        return OakSettings(size=size, **found)
+        return OakSettings(size=size, device=device, **found)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error

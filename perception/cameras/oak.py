@@ -31,6 +31,8 @@ class OakSettings:
     """Focus, 0 (far) to 255 (near)."""
     white_balance_k: int = 4500
     """Colour temperature of the white balance."""
+    device: str = ""
+    """Serial number of the camera, where there are several; empty: the one that is connected."""
 
     def __post_init__(self) -> None:
         for name, value, low, high, unit in (
@@ -55,7 +57,7 @@ class OakCamera:
 
     Raises:
         ModuleNotFoundError: If `depthai` is not installed.
-        ConnectionError: If no camera is connected.
+        ConnectionError: If the camera is not connected; names those that are.
     """
 
     def __init__(
@@ -66,12 +68,12 @@ class OakCamera:
     ) -> None:
         settings = settings or OakSettings()
         self._dai = dai = _depthai()
-        if not dai.Device.getAllAvailableDevices():  # opening one that is not there takes 11 s
-            raise ConnectionError(
-                "no OAK camera found; check the USB cable and, on Linux, the udev rules of depthai"
-            )
+        _check_connected(dai, settings.device)
         self._clock = clock
-        self._pipeline = dai.Pipeline()
+        if settings.device:
+            self._pipeline = dai.Pipeline(dai.Device(dai.DeviceInfo(settings.device)))
+        else:
+            self._pipeline = dai.Pipeline()
         socket = dai.CameraBoardSocket.CAM_A
         camera = self._pipeline.create(dai.node.Camera).build(socket, sensorFps=settings.rate_hz)
         camera.initialControl.setManualExposure(settings.exposure_us, settings.iso)
@@ -104,6 +106,17 @@ class OakCamera:
     def close(self) -> None:
         """Stop the camera."""
         self._pipeline.stop()
+
+
+def _check_connected(dai: ModuleType, device: str) -> None:
+    found = dai.Device.getAllAvailableDevices()  # opening one that is not there takes 11 s
+    if not found:
+        raise ConnectionError(
+            "no OAK camera found; check the USB cable and, on Linux, the udev rules of depthai"
+        )
+    names = [info.deviceId for info in found] if device else []
+    if device and device not in names:
+        raise ConnectionError(f"no OAK camera {device}; connected: {', '.join(names)}")
 
 
 def _depthai() -> ModuleType:

@@ -1,6 +1,5 @@
 """Frames in, poses for any moment out: detector, pose solver and filter at work together."""
 
-import threading
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
@@ -13,8 +12,9 @@ from perception.geometry import inverse
 from perception.marked import CUBE, MarkedObject
 from perception.pose.projection import project_with_jacobian
 from perception.pose.solver import PoseConfig, PoseResult, PoseStatus, solve_pose
-from perception.tracking.filter import FilterConfig, Measurement, Outcome, PoseFilter
+from perception.tracking.filter import FilterConfig, Measurement, Outcome
 from perception.tracking.plausible import PlausibleConfig, with_doubts
+from perception.tracking.shared import SharedFilter
 from perception.tracking.state import POSITION, ROTATION, Array
 
 
@@ -101,6 +101,7 @@ class CubeTracker:
         config: How to look.
         T_base_camera: (4, 4) camera to the frame poses are wanted in, such as the hand's; the
             camera's own by default.
+        cube: What is known about the cube, where another camera's tracker knows it too.
     """
 
     def __init__(
@@ -108,14 +109,14 @@ class CubeTracker:
         detector: Detector,
         config: TrackerConfig | None = None,
         T_base_camera: Array | None = None,  # the frames are its meaning
+        cube: SharedFilter | None = None,
     ) -> None:
         self.config = config or TrackerConfig()
         self._detector = detector
         self._to_base = np.eye(4) if T_base_camera is None else T_base_camera
-        self._filter = PoseFilter(self.config.filter)
+        self._cube = cube or SharedFilter(self.config.filter)
         self._tracked, self._missed = 0, False
         self._checked: tuple[tuple[int, ...], bytes] | None = None
-        self._lock = threading.Lock()  # the network runs outside of it
 
     def see(self, frame: Frame) -> Sighting:
         """Look at a frame and take in what it shows; poses may be asked for meanwhile.
@@ -128,8 +129,7 @@ class CubeTracker:
         if camera != self._checked:
             check_camera(frame)
             self._checked = camera
-        with self._lock:
-            state = self._filter.state_at(frame.time_s)
+        state, _ = self._cube.state_at(frame.time_s)
         expected = None if state is None else inverse(self._to_base) @ state.pose
         box = None if expected is None else self._expected_box(frame, expected)
         every = self.config.detect_every
@@ -146,18 +146,15 @@ class CubeTracker:
         if result.T_camera_cube is None or result.covariance is None:
             return Sighting(mode, result, None)
         measurement = self._in_base(frame.time_s, result.T_camera_cube, result.covariance)
-        with self._lock:
-            return Sighting(mode, result, self._filter.add(measurement))
+        return Sighting(mode, result, self._cube.add(measurement))
 
     def reset(self) -> None:
         """Forget the cube."""
-        with self._lock:
-            self._filter = PoseFilter(self.config.filter)
+        self._cube.reset()
 
     def pose_at(self, time_s: float) -> PoseEstimate | None:
         """The cube at a moment, predicted from the images so far; None while it is lost."""
-        with self._lock:
-            state, last_used_s = self._filter.state_at(time_s), self._filter.last_used_s
+        state, last_used_s = self._cube.state_at(time_s)
         if state is None:
             return None
         shown = np.r_[POSITION, ROTATION]

@@ -1,7 +1,7 @@
 """Poses from pictures for a session: camera, detector and tracker behind the runner's interface."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,8 @@ from perception.report.evaluation import tracker_config
 from perception.synthetic.mujoco_renderer import MujocoRenderer, SceneState
 from perception.tracking.filter import LOWPASS, FilterConfig
 from perception.tracking.plausible import Workspace
+from perception.tracking.several import SeveralCameras
+from perception.tracking.shared import SharedFilter
 from perception.tracking.source import SILENCE_S, CameraPoseSource, SteppedPoseSource
 from perception.tracking.tracker import CubeTracker, PoseEstimate
 from sernf_isaac.deploy.loop.messages import HandLink
@@ -33,6 +35,8 @@ from tasks.rendering import choose_gl_backend
 SIZE = (320, 240)
 WORKSPACE_M = 0.1
 """From the grasp to the cube's centre: one that is farther away is another cube, or no cube."""
+SECOND_CAMERA = 1_000
+"""What the seed of the twin's second camera is ahead of that of the first."""
 BEFORE_BLIND = 0.5
 """Of the time after which an object without a pose counts as dropped."""
 
@@ -74,29 +78,46 @@ class CameraReadings:
 
 @contextmanager
 def camera_poses(run: HandRun, hand: HandLink, clock: Clock) -> Iterator[CameraReadings]:
-    """Poses from pictures, in a thread beside the session.
+    """Poses from pictures, in a thread per camera beside the session.
 
     A real camera counts as gone before an object that nobody sees counts as dropped.
     """
-    camera, place = _camera(run, hand, clock.now, rate_hz=run.camera.rate_hz)
     silence_s = None if run.hand == "twin" else min(SILENCE_S, BEFORE_BLIND * run.runner.blind_s)
-    tracker = _tracker(run, place)
-    with CameraPoseSource(camera, tracker, clock.now, silence_s=silence_s) as source:
-        yield CameraReadings(source)
+    sources = [
+        CameraPoseSource(camera, tracker, clock.now, silence_s=silence_s)
+        for camera, tracker in _eyes(run, hand, clock.now, rate_hz=run.camera.rate_hz)
+    ]
+    with SeveralCameras(sources) as cameras:
+        yield CameraReadings(cameras)
 
 
 @contextmanager
 def stepped_camera_poses(run: HandRun, hand: HandLink, clock: Clock) -> Iterator[CameraReadings]:
     """The same on a clock that does not wait, for the twin."""
-    camera, place = _camera(run, hand, clock.now, rate_hz=None)
     rate_hz, latency_s = run.camera.rate_hz, run.camera.latency_s
-    source = SteppedPoseSource(
-        camera, _tracker(run, place), clock.now, rate_hz=rate_hz, latency_s=latency_s
-    )
-    yield CameraReadings(source)
+    sources = [
+        SteppedPoseSource(camera, tracker, clock.now, rate_hz=rate_hz, latency_s=latency_s)
+        for camera, tracker in _eyes(run, hand, clock.now, rate_hz=None)
+    ]
+    with SeveralCameras(sources) as cameras:
+        yield CameraReadings(cameras)
 
 
-def _tracker(run: HandRun, T_hand_camera: np.ndarray) -> CubeTracker:
+def _eyes(
+    run: HandRun, hand: HandLink, now: Callable[[], float], *, rate_hz: float | None
+) -> list[tuple[FrameSource, CubeTracker]]:
+    """Each camera with its tracker; together they know one cube."""
+    if run.hand != "twin":
+        calibrations = [path for path in (run.calibration, run.second_calibration) if path]
+        cameras = _real_cameras(calibrations, now)
+    else:
+        seeds = [run.seed, run.seed + SECOND_CAMERA][: 1 + run.twin.second_camera]
+        cameras = [_rendered_camera(run, hand, now, seed, rate_hz=rate_hz) for seed in seeds]
+    cube = SharedFilter(FILTERS[run.pose_filter])
+    return [(camera, _tracker(run, place, cube)) for camera, place in cameras]
+
+
+def _tracker(run: HandRun, T_hand_camera: np.ndarray, cube: SharedFilter) -> CubeTracker:
     file = load_detector(Path(run.detector))
     there, what = marks_of(run.object), f"the detector {run.detector}"
     refuse_other_marks(file.marked, there, what, "the session")
@@ -105,35 +126,63 @@ def _tracker(run: HandRun, T_hand_camera: np.ndarray) -> CubeTracker:
     config = tracker_config(file)
     plausible = replace(config.plausible, workspace=workspace)
     config = replace(config, filter=FILTERS[run.pose_filter], plausible=plausible)
-    return CubeTracker(detector, config, T_hand_camera)
+    return CubeTracker(detector, config, T_hand_camera, cube)
 
 
-def _camera(
-    run: HandRun, hand: HandLink, now: Callable[[], float], *, rate_hz: float | None
-) -> tuple[FrameSource, np.ndarray]:
-    """The camera and its place at the hand (4, 4)."""
-    if run.hand != "twin":
-        rig = load_rig(Path(run.calibration))
+def _real_cameras(
+    calibrations: Sequence[str], now: Callable[[], float]
+) -> list[tuple[FrameSource, np.ndarray]]:
+    """Cameras and their places at the hand (4, 4).
+
+    Raises:
+        ValueError: If a calibration does not say where its camera is or how it was set, or two are
+            of one camera.
+    """
+    rigs = [load_rig(Path(path)) for path in calibrations]
+    places, settings = [], []
+    for path, rig in zip(calibrations, rigs, strict=True):
         if rig.T_hand_camera is None:
-            raise ValueError(f"{run.calibration} lacks the camera's place: calibrate --fixture")
+            raise ValueError(f"{path} lacks the camera's place: calibrate --fixture")
         if rig.oak is None:
             raise ValueError(
-                f"{run.calibration} does not say how the OAK was set: take its pictures with "
+                f"{path} does not say how the OAK was set: take its pictures with "
                 "calibrate_camera.py --capture"
             )
-        camera = OakCamera(rig.oak, clock=now)
-        calibrated = CalibratedCamera(camera, rig.intrinsics, rig.distortion, rig.size)
-        return calibrated, rig.T_hand_camera
+        if len(rigs) > 1 and (not rig.oak.device or rig.oak.device in [s.device for s in settings]):
+            raise ValueError(
+                f"{path} does not name a camera of its own: with two, calibrate each with "
+                "device=SERIAL_NUMBER"
+            )
+        places.append(rig.T_hand_camera)
+        settings.append(rig.oak)
+    return [
+        (
+            CalibratedCamera(OakCamera(oak, clock=now), rig.intrinsics, rig.distortion, rig.size),
+            place,
+        )
+        for rig, place, oak in zip(rigs, places, settings, strict=True)
+    ]
+
+
+def _rendered_camera(
+    run: HandRun,
+    hand: HandLink,
+    now: Callable[[], float],
+    seed: int,
+    *,
+    rate_hz: float | None,
+) -> tuple[FrameSource, np.ndarray]:
+    """A camera of the twin, placed at random, and its place (4, 4)."""
     os.environ.setdefault("LP_NUM_THREADS", "0")  # software rendering without threads of its own
     choose_gl_backend()
 
     def make() -> Rig:
         model = marked_model(load_hand(run.model), run.object)
-        return Rig(MujocoRenderer(model, SIZE, marks_of(run.object)), seed=run.seed)
+        return Rig(MujocoRenderer(model, SIZE, marks_of(run.object)), seed=seed)
 
     def scene() -> tuple[float, SceneState]:
         state = hand.state()
         assert state.cube is not None, "the twin knows its cube"
         return now(), SceneState(state.joint_pos, state.cube[:3], state.cube[3:])
 
-    return LiveRig(make, scene, rate_hz=rate_hz), camera_of_rig(SIZE, run.seed).T_world_camera
+    return LiveRig(make, scene, rate_hz=rate_hz), camera_of_rig(SIZE, seed).T_world_camera

@@ -30,6 +30,8 @@ class TwinOptions:
     """A preset or a YAML file, as for evaluate.py."""
     backlash_rad: float = 0.01
     """Play between servo and joint; training has none."""
+    second_camera: bool = False
+    """Film the cube with two cameras, for pose=camera."""
     support_s: float = 6.0
     """The platform holds a placed cube for this long (paper F.4a)."""
     encoders: bool = False
@@ -64,6 +66,8 @@ class HandRun:
     which averages noise out and is late."""
     calibration: str = ""
     """File of calibrate_camera.py with the camera's place at the hand; the twin knows it."""
+    second_calibration: str = ""
+    """The same of a second camera, whose poses and those of the first are fused; empty: none."""
     hand_config: str = ""
     """orca_core's config.yaml of this very hand; empty: the packaged one."""
     model: str = ""
@@ -103,6 +107,7 @@ class HandRun:
             )
         if self.pose == "camera" and self.hand != "twin" and not self.calibration:
             raise ValueError("a real camera needs calibration=FILE (scripts/calibrate_camera.py)")
+        self._check_second_camera()
         for name, unused in (("sensors", SensorOptions()), ("health", HealthLimits())):
             if self.hand == "twin" and getattr(self, name) != unused:
                 raise ValueError(
@@ -111,3 +116,16 @@ class HandRun:
                 )
         if self.hand != "twin" and self.twin.encoders:
             raise ValueError("twin.encoders would have no effect: it is for hand=twin")
+
+    def _check_second_camera(self) -> None:
+        for name, given, right in (
+            ("second_calibration", bool(self.second_calibration), self.hand != "twin"),
+            ("twin.second_camera", self.twin.second_camera, self.hand == "twin"),
+        ):
+            if given and not (right and self.pose == "camera"):
+                where = "the twin" if name.startswith("twin") else "a real hand"
+                raise ValueError(f"{name} would have no effect: it is for {where} and pose=camera")
+        if self.second_calibration and self.second_calibration == self.calibration:
+            raise ValueError(
+                "calibration and second_calibration are one file; each camera has its own"
+            )
