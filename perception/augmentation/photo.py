@@ -12,7 +12,8 @@ def photograph(config: PhotoConfig, image: np.ndarray, rng: np.random.Generator)
     if rng.random() < config.jitter_probability:
         image = jitter_colours(config, image, rng)
     if config.white_balance_probability > 0.0 and rng.random() < config.white_balance_probability:
-        red, blue = np.exp(rng.uniform(*np.log(config.white_balance), 2))
+        low, high = np.log(config.white_balance)
+        red, blue = np.exp(rng.uniform(low, high, 2))
         image = white_balanced(image, (red, 1.0, blue))
     if rng.random() < config.motion_probability:
         length, angle = rng.uniform(*config.motion_px), rng.uniform(0.0, np.pi)

@@ -165,7 +165,7 @@ class PathRenderer:
 
     def _surroundings(self, room: Room) -> dict:
         """A picture all around, as a source of light; its poles are where the fingers point to."""
-        light = to_linear(np.float32(room.surroundings / 255.0))
+        light = to_linear(room.surroundings.astype(np.float32) / 255.0)
         grey = light.mean(axis=2, keepdims=True)
         light = grey + room.colourful * (light - grey)
         light = light / max(float(light.mean()), 1e-3) * room.ambient / np.pi

@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from perception.tracking.filter import LOWPASS, FilterConfig
+from perception.tracking.shared import SharedFilter
 from sernf_isaac.deploy.actor.virtual import VirtualClock
 from sernf_isaac.deploy.policy.local import DecisionSettings
 from tasks.assets import DEFAULT_DETECTOR, DEFAULT_STUDENT
@@ -86,8 +87,7 @@ class Blind:
 @pytest.mark.parametrize("hand", ["orca", "twin"])
 def test_a_real_camera_is_gone_before_the_cube_counts_as_dropped(monkeypatch, hand):
     camera, clock, run = Cut(), VirtualClock(), HandRun(hand=hand, pose="camera", calibration="c")
-    monkeypatch.setattr(live, "_camera", lambda *_, **__: (camera, np.eye(4)))
-    monkeypatch.setattr(live, "_tracker", lambda *_: Blind())
+    monkeypatch.setattr(live, "_eyes", lambda *_, **__: [(camera, Blind())])
     with camera_poses(run, None, clock) as readings:  # type: ignore[arg-type]  # no hand needed
         assert camera.waits.wait(timeout=30.0)
         clock.sleep_until(clock.now() + 0.4 * run.runner.blind_s)
@@ -132,7 +132,11 @@ def test_a_student_drives_the_twin_by_pictures_alone(tmp_path):
 
 def test_the_papers_filter_is_a_setting_of_the_camera():
     trackers = [
-        live._tracker(HandRun(pose="camera", pose_filter=name, model="orca_v1_right"), np.eye(4))
+        live._tracker(
+            HandRun(pose="camera", pose_filter=name, model="orca_v1_right"),
+            np.eye(4),
+            SharedFilter(),
+        )
         for name in ("predicting", "lowpass")
     ]
     assert [tracker.config.filter for tracker in trackers] == [FilterConfig(), LOWPASS]
