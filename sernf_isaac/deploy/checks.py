@@ -127,17 +127,18 @@ def check_motor_port(
 
 
 def check_camera() -> str:
-    """depthai can be imported and sees a camera; none is opened.
+    """depthai can be imported and sees a camera; none is opened. Tells their serial numbers.
 
     Raises:
         NotReadyError: If either is not so.
     """
     depthai = _import("depthai", install_command("oak"))
-    found = len(depthai.Device.getAllAvailableDevices())
+    found = depthai.Device.getAllAvailableDevices()
     if not found:
         remedy = "check the USB cable and, on Linux, the udev rule in docs/how_to/first_session.md"
         raise NotReadyError("no OAK camera found", remedy)
-    return f"{found} found, depthai {version('depthai')}"
+    numbers = ", ".join(info.deviceId for info in found)
+    return f"{len(found)} found ({numbers}), depthai {version('depthai')}"
 
 
 def check_clock(

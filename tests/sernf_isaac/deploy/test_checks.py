@@ -207,8 +207,8 @@ def test_a_camera_is_counted_and_not_opened(monkeypatch):
     monkeypatch.setattr(checks, "version", lambda name: "3")
     with pytest.raises(NotReadyError, match="no OAK camera"):
         checks.check_camera()
-    cameras.append(object())
-    assert checks.check_camera() == "1 found, depthai 3"
+    cameras.append(SimpleNamespace(deviceId="A1"))
+    assert checks.check_camera() == "1 found (A1), depthai 3"
     monkeypatch.setitem(checks.importlib.sys.modules, "depthai", None)
     with pytest.raises(NotReadyError, match="cannot be imported"):
         checks.check_camera()
