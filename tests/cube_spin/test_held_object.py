@@ -12,7 +12,13 @@ from first_hand import V1
 
 from sernf_isaac.deploy.protocols import PoseReading
 from tasks.cube_spin import terms, world_terms
-from tasks.cube_spin.config import EpisodeConfig, TaskConfig, platform_height_m, tuned_task
+from tasks.cube_spin.config import (
+    CONTROL_DT_S,
+    EpisodeConfig,
+    TaskConfig,
+    platform_height_m,
+    tuned_task,
+)
 from tasks.cube_spin.grasps import GraspBank, bank_file, load_grasps, task_constants
 from tasks.cube_spin.hand.task import CubeSpin
 from tasks.cube_spin.held_object import HeldObject, object_named, refuse_other_object
@@ -269,3 +275,20 @@ def test_a_fingertip_touches_where_its_surface_reaches_the_object(held: HeldObje
         diagonal = torch.tensor([[[across, across, 0.0]]])
         expected = across * (2**0.5 - 1)
         torch.testing.assert_close(search._outside(diagonal), torch.tensor([[expected]]))
+
+
+@pytest.mark.parametrize(
+    "held", [CUBE, HeldObject("cylinder", 0.05), HeldObject("sphere", 0.05)], ids=lambda o: o.shape
+)
+def test_shipped_grasps_of_other_objects_hold_them(held: HeldObject, make_twin: MakeTwin) -> None:
+    bank = load_grasps(V1, held=held)
+    task = replace(task_with(held), episode=EpisodeConfig(support_s=(0.0, 0.0)))
+    physics = PRESETS["nominal"].for_object(held)
+    twin = make_twin(32, task, physics, bank=bank, auto_reset=False)
+    kept, lost = twin.joint_target.clone(), torch.zeros(32, dtype=torch.bool)
+    for _ in range(round(2.0 / CONTROL_DT_S)):
+        twin.world.step(kept, torch.zeros(32, dtype=torch.bool))
+        pos = twin.world.read()["cube_pos"]
+        lost |= terms.cube_lost(pos, twin.constants, task.episode)
+    assert lost.sum() <= 2
+    assert (pos - twin.constants.cube_origin)[~lost].norm(dim=1).max() < 0.02  # a sphere rolls
