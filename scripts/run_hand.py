@@ -19,7 +19,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from sernf_isaac.cli import apply_overrides, print_settings, run_main
-from sernf_isaac.flags import ScriptParser
+from sernf_isaac.flags import ScriptParser, driver
 from sernf_isaac.verbs import as_typed
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     add = parser.add_argument
     add("--run", required=True)
     add("--policy", default=None, help="what a new run begins with")
-    add("--hand", choices=("twin", "mock", "orca"), default=None, help="default: twin")
+    text = (
+        "twin, mock, orca, or your driver as package.module:Class or file.py:Class; default: twin"
+    )
+    add("--hand", type=driver, default=None, metavar="HAND", help=text)
     text = "where the cube's pose is from; default: truth"
     add("--pose", choices=("truth", "camera", "still"), default=None, help=text)
     add("--description")

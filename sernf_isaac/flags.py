@@ -40,6 +40,18 @@ def script(text: str) -> Path:
     return script_of(verb_of(text))
 
 
+def driver(text: str) -> str:
+    """One of our hands' drivers, or the place of somebody's own.
+
+    Raises:
+        ArgumentTypeError: If it is neither.
+    """
+    if text not in ("twin", "mock", "orca") and ":" not in text:
+        ours = "twin, mock, orca, or your driver as package.module:Class or file.py:Class"
+        raise argparse.ArgumentTypeError(f"invalid choice: {text!r}; there are {ours}")
+    return text
+
+
 HAND_DESCRIPTION = "SERNF_HAND_DESCRIPTION"
 """Environment variable: folder of a hand's official description, for its meshes."""
 

@@ -217,8 +217,9 @@ def test_flags_of_several_scripts_are_shared_or_agree() -> None:
             for flag in action.option_strings:
                 found.setdefault(flag, {})[action.type, action.nargs] = name
     differing = {flag: kinds for flag, kinds in found.items() if len(kinds) > 1}
-    # Pictures to read, to critics or as they are stored; one or several sources; a side or two.
-    assert set(differing) <= {"--images", "--data", "--image_size"}, differing
+    # Pictures to read, to critics or as they are stored; one or several sources; a side or two;
+    # a hand or its driver.
+    assert set(differing) <= {"--images", "--data", "--image_size", "--hand"}, differing
 
 
 @pytest.mark.parametrize("old", ["--student", "--envs", "--workers", "--count"])
@@ -251,7 +252,6 @@ def test_what_is_written_is_a_file_or_a_folder() -> None:
         ("run_arm.py", "arm", "tasks.arm.settings:ARMS"),
         ("run_arm.py", "hand", "tasks.arm.settings:HANDS"),
         ("example_bags.py", "task", "tasks.arm.catalogue:TASKS"),
-        ("run_hand.py", "hand", "tasks.cube_spin.hand.settings:HANDS"),
         ("run_hand.py", "pose", "tasks.cube_spin.hand.settings:POSES"),
         ("run_ogbench.py", "variant", "tasks.ogbench.variants:VARIANTS"),
         ("train_detector.py", "preset", "perception.detector.config:PRESETS"),

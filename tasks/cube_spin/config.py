@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from tasks.cube_spin.held_object import HeldObject
 from tasks.orca.description import Hand
-from tasks.orca.names import FIRST_HAND, HANDS
+from tasks.orca.names import FIRST_HAND, hand_key
 
 PHYSICS_DT_S = 1.0 / 120.0
 """Simulation step (paper F.4a: 120 Hz)."""
@@ -146,7 +146,8 @@ class TaskConfig:
     """The whole task."""
 
     hand: str = FIRST_HAND
-    """Which hand: "orca_v1_right", "orca_v2_right" or "orca_v2_left"."""
+    """Which hand: "orca_v1_right", "orca_v2_right", "orca_v2_left", or the YAML file of your
+    own."""
     object: HeldObject = field(default_factory=HeldObject)
     """What it holds and spins."""
     action: ActionConfig = field(default_factory=ActionConfig)
@@ -156,7 +157,10 @@ class TaskConfig:
     episode: EpisodeConfig = field(default_factory=EpisodeConfig)
 
     def __post_init__(self) -> None:
-        _require(self.hand in HANDS, "hand", self.hand)
+        try:
+            self.hand = hand_key(self.hand)
+        except ValueError as error:
+            raise ValueError(f"hand = {self.hand!r}: {error}") from error
         self.object.__post_init__()  # settings may have been written since
         slowest = self.command.speed_rad_s[0]
         _require(slowest > 0.0 or not self.command.log_uniform, "command.speed_rad_s[0]", slowest)

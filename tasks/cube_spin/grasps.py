@@ -45,17 +45,33 @@ class GraspBank:
         return GraspBank(*(getattr(self, name)[:count] for name in self.__dataclass_fields__))
 
     def save(self, path: Path, hand: Hand, held: HeldObject | None = None) -> None:
-        """Write the bank as float32 arrays with the joint names they are in, and what is held."""
+        """Write the bank as float32 arrays with joint names, and whose it is and of what."""
         arrays = {name: getattr(self, name).float().numpy() for name in self.__dataclass_fields__}
         if held is not None and not held.is_first:
             arrays["object"] = np.array(held.label)
+        if hand.own:
+            arrays["hand"] = np.array(hand.label)
         np.savez_compressed(path, joint_names=np.array(hand.joint_names), **arrays)
 
 
 def bank_file(hand: Hand, held: HeldObject | None = None) -> Path:
     """Where a hand's grasps of an object are, or would be after a search from here."""
-    asset = grasp_bank(hand.name, "" if held is None or held.is_first else held.label)
-    return asset if asset.is_file() else remade(asset)
+    wanted = _first_place(hand, held)
+    return wanted if wanted.is_file() else bank_file_to_write(hand, held)
+
+
+def bank_file_to_write(hand: Hand, held: HeldObject | None = None) -> Path:
+    """Where a search puts them: with the shipped ones, or beside the file of an own hand."""
+    place = _first_place(hand, held)
+    return place if hand.own else remade(place)
+
+
+def _first_place(hand: Hand, held: HeldObject | None) -> Path:
+    what = "" if held is None or held.is_first else held.label
+    if hand.own is None:
+        return grasp_bank(hand.name, what)
+    grasps = hand.own.grasps
+    return grasps.with_stem("_".join([grasps.stem, *what.split()])) if what else grasps
 
 
 def load_grasps(
@@ -80,7 +96,7 @@ def load_grasps(
     if not path.is_file():
         raise FileNotFoundError(
             f"no grasp bank for the object {held.label} at {path}; make one: "
-            f"{held.search_command(hand.name)}"
+            f"{held.search_command(hand.key)}"
         )
     with np.load(path) as data:
         wanted = ("joint_names", *GraspBank.__dataclass_fields__)
@@ -92,8 +108,13 @@ def load_grasps(
                 f"{path} is not for the hand {hand.name}: joint order {names} differs from "
                 f"{hand.joint_names}"
             )
+        if hand.own and (whose := str(data.get("hand", "another hand"))) != hand.label:
+            raise ValueError(
+                f"{path} is for {whose}, not for the hand {hand.label}, whose description has "
+                f"changed since or is another; make another: {held.search_command(hand.key)}"
+            )
         meant = str(data["object"]) if "object" in data else ""
-        remedy = f"make another: {held.search_command(hand.name)}"
+        remedy = f"make another: {held.search_command(hand.key)}"
         refuse_other_object(meant, held, path, remedy)
         arrays = {name: torch.from_numpy(data[name]) for name in GraspBank.__dataclass_fields__}
     for name, values in arrays.items():

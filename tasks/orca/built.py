@@ -41,7 +41,7 @@ def built_spec(hand: Hand, *, visual: bool, collisions: str) -> mujoco.MjSpec:
                 add_primitive(by_name[body.name], shape, **options)
     spec.body(hand.root_body).quat = np.array(hand.palm_down_wxyz)
     for joint in hand.joints:
-        _add_servo(spec, joint)
+        add_servo(spec, joint)
     return spec
 
 
@@ -99,7 +99,8 @@ def _add_hulls(spec: mujoco.MjSpec, added: mujoco.MjsBody, body: Body, hand: Han
     added.add_geom(**collision_options(body.name) | names | kind)
 
 
-def _add_servo(spec: mujoco.MjSpec, row: Joint) -> None:
+def add_servo(spec: mujoco.MjSpec, row: Joint) -> None:
+    """Limits, damping and position servo of a joint that is there."""
     joint = spec.joint(row.name)
     joint.range = np.array(row.limits_rad)
     joint.limited = mujoco.mjtLimited.mjLIMITED_TRUE

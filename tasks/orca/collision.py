@@ -21,7 +21,8 @@ def body_surface(model: mujoco.MjModel, body_name: str, count: int = 1500) -> np
     body = model.body(body_name).id
     clouds = []
     for geom in np.flatnonzero(model.geom_bodyid == body):
-        if model.geom_group[geom] != COLLISION_GROUP:
+        is_mesh = int(model.geom_type[geom]) == int(mujoco.mjtGeom.mjGEOM_MESH)
+        if model.geom_group[geom] != COLLISION_GROUP or not is_mesh:
             continue
         mesh = model.geom_dataid[geom]
         first, number = model.mesh_vertadr[mesh], model.mesh_vertnum[mesh]

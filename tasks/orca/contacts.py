@@ -30,7 +30,8 @@ def collision_options(body_name: str) -> dict[str, object]:
 def exclude_inner_contacts(spec: mujoco.MjSpec, hand: Hand) -> None:
     """Base segments meet no other segment; the palm meets only fingertips (and the cube)."""
     existing = {frozenset((pair.bodyname1, pair.bodyname2)) for pair in spec.excludes}
-    segments = [body.name for body in spec.bodies if body.name not in ("world", hand.root_body)]
+    still = {"world"} if hand.own else {"world", hand.root_body}  # the ORCA's root feels nothing
+    segments = [body.name for body in spec.bodies if body.name not in still]
     tips = set(hand.fingertip_bodies)
     for i, first in enumerate(segments):
         for second in segments[i + 1 :]:

@@ -58,19 +58,41 @@ class Fingertip:
 
 
 @dataclass(frozen=True)
+class OwnModel:
+    """A hand that somebody else describes: a file of bodies, and a YAML file of facts."""
+
+    key: str
+    """Where the YAML file is, as settings keep it (`names.hand_key`)."""
+    file: Path
+    """MJCF or URDF with the bodies."""
+    prefix: str
+    """What names in the file begin with and ours do not."""
+    root: str
+    """The root body's name in the file."""
+    grasps: Path
+    """Where its grasp bank is."""
+    welded: tuple[str, ...] = ()
+    """Hinges of the file that do not turn here."""
+    fitted: tuple[str, ...] = ()
+    """Bodies whose collision meshes become one capsule; a box for the palm."""
+    digest: str = ""
+    """Of all that makes the hand's physics; a policy for other contents does not fit."""
+
+
+@dataclass(frozen=True)
 class Hand:
-    """One hand of the ORCA family."""
+    """One hand, of the ORCA family or somebody's own."""
 
     name: str
-    """For settings and files, as `orca_v2_right`."""
+    """For messages, as `orca_v2_right`."""
     version: str
-    """Of the model in orca_core: "v1", "v2"."""
+    """Of the model in orca_core: "v1", "v2"; the name of an own hand."""
     side: str
     """ "right" or "left"."""
     source: str
     """Where its figures come from."""
     joints: tuple[Joint, ...]
-    """In the order of every joint vector: wrist, thumb, index, middle, ring, pinky."""
+    """In the order of every joint vector, which is that of the model."""
     root_body: str
     palm_body: str
     base_segments: tuple[str, ...]
@@ -95,6 +117,8 @@ class Hand:
     """Where the bodies' meshes are, if there are any: they are then seen, and hulls are theirs."""
     mesh_mirror: float = 1.0
     """-1: the meshes are those of the other side, and x is turned around."""
+    own: OwnModel | None = None
+    """What an own hand is made from."""
 
     def __post_init__(self) -> None:
         for name in ("search_from_rad", "typical_rad", "rest_rad"):
@@ -110,6 +134,21 @@ class Hand:
     def joint_names(self) -> tuple[str, ...]:
         """The order of every joint vector (A)."""
         return tuple(joint.name for joint in self.joints)
+
+    @property
+    def key(self) -> str:
+        """What settings hold: the name, or where the file of an own hand is."""
+        return self.own.key if self.own else self.name
+
+    @property
+    def label(self) -> str:
+        """What policies and grasps are marked with: the name, and of an own hand its contents."""
+        return f"{self.name}-{self.own.digest[:8]}" if self.own else self.name
+
+    @property
+    def has_two_shapes(self) -> bool:
+        """Whether collision primitives and hulls are two things, of which worlds use either."""
+        return self.own is None
 
     @property
     def num_joints(self) -> int:

@@ -8,6 +8,7 @@ from math import inf
 from pathlib import Path
 
 from sernf_isaac.data.run_info import ACTION, info_of_run
+from sernf_isaac.data.store.files import read_json
 from sernf_isaac.deploy.hand.orca_model import detect_hand
 from sernf_isaac.deploy.protocols import HandDescription
 from sernf_isaac.flags import HAND_DESCRIPTION
@@ -17,7 +18,8 @@ from tasks.orca.description import Body, Fingertip, Hand, Hinge
 from tasks.orca.joints import Joint
 from tasks.orca.meshes import with_meshes
 from tasks.orca.mirror import mirrored
-from tasks.orca.names import FIRST_HAND, HANDS, MIRRORS
+from tasks.orca.names import FIRST_HAND, HANDS, MIRRORS, hand_file, hand_key
+from tasks.orca.own_hand import own_hand
 from tasks.orca.shapes import Box, Capsule, Shape
 
 FOLDER = Path(__file__).parent / "descriptions"
@@ -26,12 +28,16 @@ FOLDER = Path(__file__).parent / "descriptions"
 def load_hand(name: str = FIRST_HAND) -> Hand:
     """A hand's description, with official meshes where the environment names their folder.
 
+    Args:
+        name: One of `HANDS`, or the path of an own hand's YAML file.
+
     Raises:
-        ValueError: If there is no such hand; names those there are.
-        FileNotFoundError: If the folder lacks a mesh.
+        ValueError: If there is no such hand, or its file is wrong; says what and where.
+        FileNotFoundError: If there is no such file, or a folder lacks a mesh.
     """
-    if name not in HANDS:
-        raise ValueError(f"no hand '{name}'; there are {', '.join(HANDS)}")
+    if name not in HANDS and (key := hand_key(name)):
+        path = hand_file(key)
+        return _own(key, path.stat().st_mtime_ns if path.is_file() else 0)
     return _loaded(name, os.environ.get(HAND_DESCRIPTION, ""))
 
 
@@ -41,6 +47,11 @@ def _loaded(name: str, description: str) -> Hand:
         return mirrored(_loaded(MIRRORS[name], description), name)
     hand = read_hand(FOLDER / f"{name}.yaml")
     return with_meshes(hand, Path(description)) if description and hand.bodies else hand
+
+
+@lru_cache
+def _own(key: str, _changed: int) -> Hand:
+    return own_hand(key)
 
 
 def hand_of_config(path: Path | str) -> Hand:
@@ -83,6 +94,8 @@ def hand_of_run(run: Path) -> Hand:
         FileNotFoundError: If there is no run.
         ValueError: If its joints are no hand's, as those of an arm.
     """
+    if own := read_json(run / "run.json").get("hand_file"):
+        return load_hand(str(own))
     return hand_with_joints(info_of_run(run).columns.get(ACTION, ()))
 
 

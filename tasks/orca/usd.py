@@ -32,8 +32,8 @@ def hand_usd(hand: Hand, collisions: str = "primitives") -> Path:
         # Isaac Lab sets the root's whole pose, so a rotation here would apply twice.
         spec.body(hand.root_body).quat = np.array([1.0, 0.0, 0.0, 0.0])
         for pair in list(spec.excludes):
-            if hand.root_body in (pair.bodyname1, pair.bodyname2):
-                spec.delete(pair)  # nothing to exclude: the root collides with nothing
+            if not hand.own and hand.root_body in (pair.bodyname1, pair.bodyname2):
+                spec.delete(pair)  # nothing to exclude: the ORCA's root collides with nothing
         _convert(spec, folder)
         _author_drives(folder / USD_NAME, hand)
 

@@ -26,5 +26,5 @@ def save_tiny_student(path: Path, *, with_critics: bool = True, hand: Hand = V1)
     actor = build_actor(layout)
     critics = build_critics(layout) if with_critics else None
     tiny = ChunkPolicy(layout, actor, critics, student_normalizer(hand))
-    save_student(path, tiny, replace(tuned_task(), hand=hand.name), StudentObservationConfig(), {})
+    save_student(path, tiny, replace(tuned_task(), hand=hand.key), StudentObservationConfig(), {})
     return path

@@ -20,7 +20,7 @@ def sensors_of(run: HandRun) -> HandSensors:
     """
     if run.hand == "twin":
         return HandSensors(load_hand(run.model).driver.driver_names if run.twin.encoders else ())
-    if not run.hand_config:  # the packaged one without sensors
+    if not run.hand_config:  # the packaged one without sensors, or another driver's
         return HandSensors()
     return detect_sensors(run.hand_config).used(run.sensors)
 

@@ -19,6 +19,7 @@ from sernf_isaac.deploy.actor.station import Station
 from sernf_isaac.deploy.actor.virtual import InProcessHand, InstantPolicy, VirtualClock
 from sernf_isaac.deploy.actor.witness import Nobody, Witness
 from sernf_isaac.deploy.hand.orca import OrcaDriver
+from sernf_isaac.deploy.hand.own_driver import driver_class, is_place, make_driver
 from sernf_isaac.deploy.hand.process import HandProcess, HandSetup
 from sernf_isaac.deploy.hand.server import HandServer
 from sernf_isaac.deploy.loop.messages import HandLink
@@ -58,9 +59,10 @@ def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
     info: dict[str, object] = {
         "task": "cube_spin",
         "hand": run.hand,
-        "joint_names": list(load_hand(run.model).joint_names),
+        "joint_names": list((model := load_hand(run.model)).joint_names),
         "control_rate_hz": run.runner.control_rate_hz,
         "guard": asdict(run.guard),
+        **({"hand_file": model.key} if model.own else {}),
         "hand_config": sha256_of(Path(run.hand_config)) if run.hand_config else "packaged",
         **sensor_info(run),
     }
@@ -198,6 +200,9 @@ def hand_driver(run: HandRun) -> Callable[[], HandDriver]:
             held=run.object,
         )
         return twin_driver(settings)
+    if is_place(run.hand):
+        driver_class(run.hand)  # a mistake is told here rather than in the hand's process
+        return partial(make_driver, run.hand, load_hand(run.model).driver)
     return partial(
         OrcaDriver,
         load_hand(run.model).driver,
@@ -228,7 +233,8 @@ def pose_source(
 
 
 def _operator(run: HandRun, hand: HandProcess, tell: Callable[[str], None]) -> Operator:
-    if run.hand == "orca":
+    unwatched = is_place(run.hand) and getattr(driver_class(run.hand), "simulated", False)
+    if run.hand not in ("twin", "mock") and not unwatched:
         return Keyboard(hand.stop, hand.clear)
     return Unattended(hand.clear, tell)
 

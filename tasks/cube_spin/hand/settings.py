@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from sernf_isaac.deploy.actor.episode import RunnerSettings
 from sernf_isaac.deploy.hand.guard import GuardLimits
 from sernf_isaac.deploy.hand.health import HealthLimits
+from sernf_isaac.deploy.hand.own_driver import is_place
 from sernf_isaac.deploy.hand.sensors import SensorOptions
 from sernf_isaac.deploy.loop.states import SafetyTiming
 from sernf_isaac.deploy.policy.follower import RollbackRule
@@ -55,7 +56,8 @@ class HandRun:
     """Everything that determines a session."""
 
     hand: str = "twin"
-    """"twin", "mock" (orca_core's: goes where it is told at once) or "orca"."""
+    """"twin", "mock" (orca_core's: goes where it is told at once), "orca", or your own driver:
+    package.module:Class or file.py:Class."""
     pose: str = "truth"
     """"truth": the twin's, with a camera's errors; "camera": from pictures, rendered ones for the
     twin; "still": always at the origin, for dry runs of hands without a camera."""
@@ -71,7 +73,8 @@ class HandRun:
     hand_config: str = ""
     """orca_core's config.yaml of this very hand; empty: the packaged one."""
     model: str = ""
-    """Which hand, as `orca_v2_right`; empty: that of `hand_config`, else the one of the policy."""
+    """Which hand, as `orca_v2_right` or the YAML file of your own; empty: that of `hand_config`,
+    else the one of the policy."""
     object: HeldObject = field(default_factory=HeldObject)
     """What the hand is given to spin; a policy for another object is refused."""
     seed: int = 0
@@ -90,8 +93,13 @@ class HandRun:
     ros: RosOptions = field(default_factory=RosOptions)
 
     def __post_init__(self) -> None:
-        if self.hand not in HANDS:
-            raise ValueError(f"hand must be one of {HANDS}, not '{self.hand}'")
+        if self.hand not in HANDS and not is_place(self.hand):
+            raise ValueError(
+                f"hand must be one of {HANDS} or a driver as package.module:Class, not "
+                f"'{self.hand}'"
+            )
+        if is_place(self.hand) and self.hand_config:
+            raise ValueError("hand_config would have no effect: it is for ORCA hands")
         if self.pose not in POSES:
             raise ValueError(f"pose must be one of {POSES}, not '{self.pose}'")
         if self.pose_filter not in FILTERS:
@@ -109,11 +117,12 @@ class HandRun:
             raise ValueError("a real camera needs calibration=FILE (scripts/calibrate_camera.py)")
         self._check_second_camera()
         for name, unused in (("sensors", SensorOptions()), ("health", HealthLimits())):
-            if self.hand == "twin" and getattr(self, name) != unused:
-                raise ValueError(
-                    f"{name}.* would have no effect: it is for ORCA hands; the twin has "
-                    "twin.encoders, and its motors are always well"
-                )
+            if self.hand in ("mock", "orca") or getattr(self, name) == unused:
+                continue
+            raise ValueError(
+                f"{name}.* would have no effect: it is for ORCA hands; the twin has twin.encoders, "
+                "and its motors are always well"
+            )
         if self.hand != "twin" and self.twin.encoders:
             raise ValueError("twin.encoders would have no effect: it is for hand=twin")
 

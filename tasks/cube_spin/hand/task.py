@@ -83,7 +83,7 @@ def check_student(
             the meaning of actions differ.
     """
     held = held or HeldObject()
-    refuse_other_hand(contract, hand.name, "the policy")
+    refuse_other_hand(contract, hand.label, "the policy")
     remedy = (
         "give the object that is there, as object.shape=cylinder object.size_m=0.05, or its policy"
     )

@@ -8,7 +8,9 @@ from sernf_isaac.data.store.channel import first_checkpoint
 from sernf_isaac.data.store.files import read_json
 from tasks.cube_spin.hand.settings import HandRun
 from tasks.cube_spin.held_object import HeldObject, object_named
+from tasks.orca.description import Hand
 from tasks.orca.hands import hand_of_config, load_hand, refuse_other_hand, with_hand
+from tasks.orca.names import HANDS
 
 
 def with_model(run: HandRun, folder: Path, policy: Path | None = None) -> HandRun:
@@ -30,10 +32,24 @@ def with_model(run: HandRun, folder: Path, policy: Path | None = None) -> HandRu
         if not begun or (first := first_checkpoint(folder)) is None:
             raise ValueError(f"{folder} has no policy yet; give one with --policy")
         policy = first.file.check(folder)
-    contract = load_checkpoint(policy).contract
-    model = model or with_hand(contract).hand
-    refuse_other_hand(contract, model, policy)
-    return replace(run, model=load_hand(model).name)
+    hand = load_hand(model) if model else hand_of_policy(policy)
+    refuse_other_hand(load_checkpoint(policy).contract, hand.label, policy)
+    return replace(run, model=hand.key)
+
+
+def hand_of_policy(policy: Path) -> Hand:
+    """The hand that a policy file is for.
+
+    Raises:
+        FileNotFoundError: If there is no such policy, or the file of its own hand is gone.
+        ValueError: If it says no hand that is known.
+    """
+    content = load_checkpoint(policy)
+    meant = with_hand(content.contract).hand
+    if meant in HANDS:
+        return load_hand(meant)
+    task = content.config.get("task") or content.config.get("notes", {}).get("task") or {}
+    return load_hand(str(task.get("hand", meant)))
 
 
 def object_of_run(run: Path) -> HeldObject:

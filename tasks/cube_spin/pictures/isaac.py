@@ -50,7 +50,7 @@ class IsaacCameras:
         self, hand: Hand, num_envs: int, size: tuple[int, int], device: str = "cpu"
     ) -> None:
         cfg, _ = isaac_configs(RENDER_TASK, num_envs=num_envs, device=device)
-        cfg.task.hand = hand.name
+        cfg.task.hand = hand.key
         cfg.scene.camera.width, cfg.scene.camera.height = size
         self._env: IsaacCubeSpin = open_isaac_env(cfg)
         lab = self._env.unwrapped

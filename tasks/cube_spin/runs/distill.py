@@ -163,9 +163,9 @@ def _first_policy(run: StudentRun, hand: Hand, held: HeldObject, device: str) ->
         )
     if run.start_from:
         student = load_student(run.start_from, device)
-        if student.task.hand != hand.name:
+        if (theirs := load_hand(student.task.hand).label) != hand.label:
             raise ValueError(
-                f"{run.start_from} is for the hand {student.task.hand}, the teacher for {hand.name}"
+                f"{run.start_from} is for the hand {theirs}, the teacher for {hand.label}"
             )
         remedy = f"give a teacher for it, or a student for the {held.label}"
         refuse_other_object(student.task.object.label, held, run.start_from, remedy)

@@ -130,7 +130,7 @@ def student_contract(
             "prefix": spec.prefix,
             "horizon": spec.horizon,
         },
-        hand=hand.name,
+        hand=hand.label,
         object="" if held.is_first else held.label,
     )
 

@@ -177,7 +177,7 @@ def teacher_contract(task: TaskConfig, constants: TaskConstants) -> Contract:
             "centre_rad": constants.action_centre.tolist(),
             "scale_rad": constants.action_scale.tolist(),
         },
-        hand=hand.name,
+        hand=hand.label,
         object="" if task.object.is_first else task.object.label,
     )
 

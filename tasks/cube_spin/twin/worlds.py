@@ -67,7 +67,7 @@ class TwinPhysics:
         self._at = StateLayout(hand.num_joints)
         _check_sizes(physics, self.held)
         self._off_centre = any(physics.cube_centre_offset_m)
-        self._both_shapes = 0.0 < physics.hull_collisions < 1.0
+        self._both_shapes = hand.has_two_shapes and 0.0 < physics.hull_collisions < 1.0
         self.nominal = twin_model(
             hand, self.held, collisions=_shapes(physics), off_centre=self._off_centre
         )

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from sernf_isaac.checkpoint import load_checkpoint
 from sernf_isaac.data.store.channel import published, wanted_checkpoint
 from sernf_isaac.deploy.actor.live import LiveView, read_live
 from sernf_isaac.deploy.status import status_page
 from tasks.cube_spin.config import CONTROL_DT_S
-from tasks.cube_spin.hand.which_hand import object_of_run
+from tasks.cube_spin.hand.which_hand import hand_of_policy, object_of_run
 from tasks.cube_spin.view.scene import HandScene
 from tasks.orca.description import Hand
-from tasks.orca.hands import load_hand, with_hand
 
 if TYPE_CHECKING:
     import viser
@@ -76,7 +74,7 @@ def hand_of_run(run: Path) -> Hand:
     wanted = wanted_checkpoint(run) if published(run) else None
     if wanted is None:
         raise ValueError(f"{run} has no policy yet, so nobody knows its hand; start the session")
-    return load_hand(with_hand(load_checkpoint(wanted.file.check(run)).contract).hand)
+    return hand_of_policy(wanted.file.check(run))
 
 
 def _told(view: LiveView | None, actor: str) -> str:
