@@ -1,11 +1,13 @@
-"""Film the twin: the shipped teacher spins the cube before a rendered camera; true poses included.
+"""Film the twin, true poses included: a teacher spins the cube before a rendered camera.
 
     python scripts/record_camera.py --out runs/recordings/spin --seconds 20
     python scripts/record_camera.py --out runs/recordings/mine --episode runs/hand/first
+    python scripts/record_camera.py --out runs/recordings/real --calibration runs/calibration.json
     python scripts/evaluate_pose.py --detector FILE --sequence runs/recordings/spin --video pose.mp4
 
 The recording is a folder of pictures with camera.json, as a real camera's would be. --episode films
-the longest stored episode of a run instead, as its sensors saw it.
+the longest stored episode of a run instead, as its sensors saw it. --calibration films with the
+real camera that it is of; nobody knows the true poses then.
 """
 
 import argparse
@@ -28,6 +30,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--spin", type=float, default=None, help="command it [rad/s]; default: any")
     text = "show the longest episode of this run of run_hand.py instead"
     parser.add_argument("--episode", type=Path, default=None, help=text)
+    text = "film with this real camera (file of calibrate_camera.py)"
+    parser.add_argument("--calibration", type=Path, default=None, help=text)
     parser.add_argument("--seed", default=0)
     return parser.parse()
 
@@ -38,6 +42,7 @@ def main() -> None:
 
     from tasks.cube_spin.config import CONTROL_DT_S
     from tasks.cube_spin.eyes import recording as eyes
+    from tasks.cube_spin.eyes.real_cameras import record_real
     from tasks.cube_spin.hand.which_hand import object_of_run
     from tasks.cube_spin.teacher.policy import load_teacher
     from tasks.orca.hands import hand_of_run, load_hand
@@ -45,6 +50,9 @@ def main() -> None:
     if not 2 * CONTROL_DT_S <= args.seconds <= MOST_S:
         raise ValueError(f"--seconds ({args.seconds}) must be {2 * CONTROL_DT_S:g} to {MOST_S:g}")
     torch.set_num_threads(1)
+    if args.calibration:
+        frames = record_real(args.calibration, args.out, args.seconds)
+        return print(f"{frames} frames -> {args.out}")
     if args.episode:
         hand, held = hand_of_run(args.episode), object_of_run(args.episode)
         states = eyes.episode_states(eyes.longest_episode(args.episode), args.seconds)

@@ -118,7 +118,7 @@ def test_a_second_camera_that_cannot_be_is_refused(settings: dict, message: str)
 
 def test_two_cameras_need_a_number_each(tmp_path) -> None:
     from perception.calibration.file import CalibratedRig, load_rig, save_rig
-    from tasks.cube_spin.eyes.live import _real_cameras
+    from tasks.cube_spin.eyes.real_cameras import real_cameras
 
     camera = np.array([[900.0, 0, 960.0], [0, 900.0, 540.0], [0, 0, 1.0]])
     paths = []
@@ -130,4 +130,4 @@ def test_two_cameras_need_a_number_each(tmp_path) -> None:
         paths.append(str(tmp_path / name))
         assert load_rig(tmp_path / name).oak == OakSettings(device=device)
     with pytest.raises(ValueError, match=r"b does not name a camera .* device=SERIAL_NUMBER"):
-        _real_cameras(paths, now=lambda: 0.0)
+        real_cameras(paths, now=lambda: 0.0)

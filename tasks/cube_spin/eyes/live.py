@@ -1,7 +1,7 @@
 """Poses from pictures for a session: camera, detector and tracker behind the runner's interface."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from perception.calibration.file import load_rig
-from perception.cameras.calibrated import CalibratedCamera
 from perception.cameras.frames import FrameSource
-from perception.cameras.oak import OakCamera
 from perception.cameras.rendered import LiveRig, Rig, camera_of_rig
 from perception.detector.detector import CornerDetector
 from perception.detector.files import load_detector
@@ -28,6 +25,7 @@ from perception.tracking.tracker import CubeTracker, PoseEstimate
 from sernf_isaac.deploy.loop.messages import HandLink
 from sernf_isaac.deploy.protocols import Clock, PoseReading
 from tasks.cube_spin.eyes.marks import marked_model, marks_of
+from tasks.cube_spin.eyes.real_cameras import real_cameras
 from tasks.cube_spin.hand.settings import HandRun
 from tasks.orca.hands import load_hand
 from tasks.rendering import choose_gl_backend
@@ -109,7 +107,7 @@ def _eyes(
     """Each camera with its tracker; together they know one cube."""
     if run.hand != "twin":
         calibrations = [path for path in (run.calibration, run.second_calibration) if path]
-        cameras = _real_cameras(calibrations, now)
+        cameras = real_cameras(calibrations, now)
     else:
         seeds = [run.seed, run.seed + SECOND_CAMERA][: 1 + run.twin.second_camera]
         cameras = [_rendered_camera(run, hand, now, seed, rate_hz=rate_hz) for seed in seeds]
@@ -127,41 +125,6 @@ def _tracker(run: HandRun, T_hand_camera: np.ndarray, cube: SharedFilter) -> Cub
     plausible = replace(config.plausible, workspace=workspace)
     config = replace(config, filter=FILTERS[run.pose_filter], plausible=plausible)
     return CubeTracker(detector, config, T_hand_camera, cube)
-
-
-def _real_cameras(
-    calibrations: Sequence[str], now: Callable[[], float]
-) -> list[tuple[FrameSource, np.ndarray]]:
-    """Cameras and their places at the hand (4, 4).
-
-    Raises:
-        ValueError: If a calibration does not say where its camera is or how it was set, or two are
-            of one camera.
-    """
-    rigs = [load_rig(Path(path)) for path in calibrations]
-    places, settings = [], []
-    for path, rig in zip(calibrations, rigs, strict=True):
-        if rig.T_hand_camera is None:
-            raise ValueError(f"{path} lacks the camera's place: calibrate --fixture")
-        if rig.oak is None:
-            raise ValueError(
-                f"{path} does not say how the OAK was set: take its pictures with "
-                "calibrate_camera.py --capture"
-            )
-        if len(rigs) > 1 and (not rig.oak.device or rig.oak.device in [s.device for s in settings]):
-            raise ValueError(
-                f"{path} does not name a camera of its own: with two, calibrate each with "
-                "device=SERIAL_NUMBER"
-            )
-        places.append(rig.T_hand_camera)
-        settings.append(rig.oak)
-    return [
-        (
-            CalibratedCamera(OakCamera(oak, clock=now), rig.intrinsics, rig.distortion, rig.size),
-            place,
-        )
-        for rig, place, oak in zip(rigs, places, settings, strict=True)
-    ]
 
 
 def _rendered_camera(
