@@ -11,6 +11,7 @@ from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.models.build import build_actor, build_critics
 from sernf_isaac.policy import ChunkPolicy
 from tasks.cube_spin.config import tuned_task
+from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.student.environment import StudentObservationConfig
 from tasks.cube_spin.student.policy import save_student, student_layout, student_normalizer
 from tasks.orca.description import Hand
@@ -19,12 +20,15 @@ POLICY = PolicyConfig(token_dim=16, width=16, num_couplings=2, num_heads=2)
 CRITIC = CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16)
 
 
-def save_tiny_student(path: Path, *, with_critics: bool = True, hand: Hand = V1) -> Path:
+def save_tiny_student(
+    path: Path, *, with_critics: bool = True, hand: Hand = V1, held: HeldObject | None = None
+) -> Path:
     """Write it."""
     layout = student_layout(hand, ChunkSpec(), POLICY, CRITIC, 0)
     torch.manual_seed(0)
     actor = build_actor(layout)
     critics = build_critics(layout) if with_critics else None
     tiny = ChunkPolicy(layout, actor, critics, student_normalizer(hand))
-    save_student(path, tiny, replace(tuned_task(), hand=hand.key), StudentObservationConfig(), {})
+    task = replace(tuned_task(), hand=hand.key, object=held or HeldObject())
+    save_student(path, tiny, task, StudentObservationConfig(), {})
     return path

@@ -89,6 +89,14 @@ class CubeSpinRenderEnvCfg(CubeSpinEnvCfg):
         self.randomization = "nominal"
 
     def validate_config(self) -> None:
-        """As for training, but with the cube that cameras know."""
+        """As for training, but with the cube that cameras know.
+
+        Raises:
+            ValueError: For another object.
+        """
         super().validate_config()
+        if not (held := self.task.object).is_first:
+            raise ValueError(
+                f"Isaac Lab's cameras draw the cube of 45 mm alone, not the {held.label}"
+            )
         self.scene.cube = marked_cube_cfg(load_hand(self.task.hand))
