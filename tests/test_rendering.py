@@ -178,7 +178,7 @@ def test_a_bigger_cube_looks_bigger(camera: Camera, make_twin: Callable[..., Cub
 def test_a_video_and_its_trace_are_written(
     camera: Camera, twin: CubeSpinTwin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.cube_spin.runs.play.Camera", lambda *_: camera)
+    monkeypatch.setattr("tasks.cube_spin.runs.play.Camera", lambda *_, **__: camera)
     monkeypatch.setattr(camera, "close", lambda: None)
     trace = film(twin, lambda seen: torch.zeros(1, 17), tmp_path / "new" / "v.mp4", seconds=0.5)
     assert (tmp_path / "new" / "v.mp4").read_bytes()[4:8] == b"ftyp"
