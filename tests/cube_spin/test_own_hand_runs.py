@@ -1,6 +1,7 @@
 """From the description of an own hand to grasps, teacher, student and a session, all tiny."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,17 @@ def test_own_drivers_are_found_by_file_and_by_module(hand: Hand) -> None:
 def test_a_driver_that_is_none_is_named(place: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         driver_class(place)
+
+
+def test_the_grasps_of_the_shadow_hand_fit_its_description() -> None:
+    if find_spec("gymnasium_robotics") is None:
+        pytest.skip("gymnasium-robotics is not installed")
+    shadow = load_hand("examples/own_hand/shadow.yaml")
+    bank = load_grasps(shadow)
+    lower, upper = torch.tensor(shadow.lower_rad), torch.tensor(shadow.upper_rad)
+    assert len(bank) == 300
+    assert ((bank.joint_target >= lower - 1e-6) & (bank.joint_target <= upper + 1e-6)).all()
+    assert (bank.cube_pos - torch.tensor(shadow.grasp_point_m)).norm(dim=1).max() < 0.006
 
 
 def test_settings_take_hands_by_name_or_file(hand: Hand) -> None:
