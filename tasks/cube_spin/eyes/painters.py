@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import mujoco
 import numpy as np
 import torch
 
 from perception.geometry import inverse, transform
-from perception.marked import CUBE
+from perception.marked import CUBE, MarkedObject
 from perception.samples import BACKGROUND_ID, CUBE_ID, HAND_ID, Sample
 from perception.synthetic.looks import Look
 from perception.synthetic.mujoco_renderer import MujocoRenderer, Rendering, SceneState
@@ -179,34 +180,29 @@ class TwinPainters:
     def __call__(self) -> StatePainter:
         torch.set_num_threads(1)
         choose_gl_backend()
-        size = (self.config.view.width, self.config.view.height)
         held = self.held or object_of_policy(self.policy)
         model = marked_model(hand_of_policy(self.policy), held)
-        renderer = MujocoRenderer(model, size, marks_of(held))
+        size = (self.config.view.width, self.config.view.height)
+        renderer = self._renderer(model, size, marks_of(held))
         return StatePainter(renderer, self.config, self.policy, self.seed, held)
 
+    def _renderer(
+        self, model: mujoco.MjModel, size: tuple[int, int], marked: MarkedObject
+    ) -> Renderer:
+        return MujocoRenderer(model, size, marked)
 
-@dataclass(frozen=True)
-class PathPainters:
-    """Makes a `StatePainter` on a path tracer, in whatever process calls it."""
 
-    config: PictureConfig
-    policy: Path
-    seed: int
-    held: HeldObject | None = None
-    """The policy's object by default."""
+class PathPainters(TwinPainters):
+    """The same on a path tracer."""
+
     renderer: ClassVar[str] = "path"
 
-    def __call__(self) -> StatePainter:
+    def _renderer(
+        self, model: mujoco.MjModel, size: tuple[int, int], marked: MarkedObject
+    ) -> Renderer:
         from perception.synthetic.path_renderer import PathRenderer
 
-        torch.set_num_threads(1)
-        choose_gl_backend()
-        size = (self.config.view.width, self.config.view.height)
-        held = self.held or object_of_policy(self.policy)
-        model = marked_model(hand_of_policy(self.policy), held)
-        renderer = PathRenderer(model, size, self.config.room.samples, marks_of(held))
-        return StatePainter(renderer, self.config, self.policy, self.seed, held)
+        return PathRenderer(model, size, self.config.room.samples, marked)
 
 
 @dataclass(frozen=True)

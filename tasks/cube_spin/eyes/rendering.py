@@ -37,7 +37,7 @@ from tasks.rendering import choose_gl_backend
 WORKERS = "workers"
 """Folder, below the data set's, with the log of each process."""
 LOOK_S = 1.0
-Painters = TwinPainters | PathPainters | IsaacPainters
+Painters = TwinPainters | IsaacPainters
 
 
 @dataclass(frozen=True)
