@@ -26,7 +26,7 @@ GROUPS = {
         "polish": "improves a student by RL in simulation, and gives it critics",
         "distill-mlp": "distils with RSL-RL into a network of single steps, to compare with",
         "evaluate": "plays whole episodes and prints metrics with 95 % intervals",
-        "search-grasps": "finds the stable grasps that episodes start from",
+        "search-grasps": "finds the stable grasps of an object that episodes start from",
     },
     "Hand and arm": {
         "run-hand": "runs a policy on a hand: --hand twin, mock or orca",
@@ -39,10 +39,10 @@ GROUPS = {
         "soak": "drives for hours and watches memory, underruns and errors",
     },
     "Eyes": {
-        "draw-cube": "draws the cube's pictures: texture, mesh, a page to print",
+        "draw-cube": "draws the object's pictures: texture, mesh, a page to print",
         "render-keypoints": "renders labelled pictures of the cube in a hand (--on: on a cluster)",
         "train-detector": "trains the corner detector",
-        "evaluate-pose": "measures a detector on pictures or on a film",
+        "evaluate-pose": "measures a detector on labelled, filmed or real pictures",
         "export-detector": "writes the tracking part of a detector as ONNX",
         "record-camera": "films the spinning teacher or a stored episode, with true poses",
         "calibrate-camera": "calibrates a real camera below the hand",

@@ -29,6 +29,7 @@ OTHER_VALUES = {
     "observations": {"joint_pos": 2, "command": 2},
     "action": {"mode": "limits", "centre_rad": [0.1, 0.2]},
     "hand": "another",
+    "object": "sphere 50 mm",
 }
 
 
