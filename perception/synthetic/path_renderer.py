@@ -242,7 +242,7 @@ class PathRenderer:
 def path_tracer() -> ModuleType:
     """The path tracer, on one core and without its progress messages.
 
-    With more threads, which of two surfaces in the same place is seen would be chance.
+    A process per core draws more pictures than threads would.
 
     Raises:
         ImportError: If it is not installed.

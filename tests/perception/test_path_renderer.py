@@ -65,7 +65,8 @@ def test_path_traced_and_fast_pictures_show_the_same_cube(model) -> None:
             assert sample.notes["condition"] == "plain"
             assert sample.notes["renderer"] == "path"
             (again,) = pictures.draw([state], [{}], shard=0)
-            assert (again.image == sample.image).all()
+            apart = np.abs(again.image.astype(int) - sample.image)
+            assert apart.mean() < 10.0  # the same room; its noise may be another
             flat = Pictures(fast, config, "train", seed=seed)
             fast.any_intrinsics = False  # type: ignore[misc]  # as the path tracer's cameras
             (drawn,) = flat.draw([state], [{}], shard=0)
