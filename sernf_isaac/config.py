@@ -106,6 +106,9 @@ class OptimizerConfig:
     """Of AdamW (G: 1e-4)."""
     max_grad_norm: float | None = 1.0
     """Bound on the gradient's norm; null restores the paper, which does not mention one."""
+    averaging: float | None = None
+    """Decay per update of a moving average of the policy's weights: the average acts, is tested and
+    is kept, beside what learns. Null: no average; the paper does not mention one."""
     bf16: bool = False
     """Compute matrix products in bfloat16, for a GPU. Weights, optimiser, the flow's scales and
     log-determinants and the bins of the critics stay in single precision; the log-likelihood of a
@@ -166,6 +169,8 @@ class LearnerConfig:
         for name in ("imitation_dropout", "rl_dropout"):
             rate = getattr(self.policy, name)
             _require(0.0 <= rate < 1.0, f"policy.{name}", rate)
+        averaging = self.optimizer.averaging
+        _require(averaging is None or 0.0 < averaging < 1.0, "optimizer.averaging", averaging)
         _require(self.policy.noise_std >= 0.0, "policy.noise_std", self.policy.noise_std)
         sigma, support = improvement.sigma, critic.support
         _require(sigma is None or sigma > 0.0, "improvement.sigma", sigma)

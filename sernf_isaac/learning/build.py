@@ -105,4 +105,4 @@ def learner_from(
     torch.manual_seed(seed)
     critics = build_critics(layout, first.actor) if kept is None else kept
     learner = learner_of(first.actor, critics, config, draw_steps, seed=seed, device=device)
-    return learner, first.with_networks(layout, learner.actor, learner.critics, sigma)
+    return learner, first.with_networks(layout, learner.acting, learner.critics, sigma)

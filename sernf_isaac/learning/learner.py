@@ -13,6 +13,7 @@ from sernf_isaac.config import LearnerConfig, given
 from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.devices import restore_generator
 from sernf_isaac.learning import losses
+from sernf_isaac.learning.averaging import Averaged
 from sernf_isaac.learning.descent import GuardedAdamW
 from sernf_isaac.learning.learner_state import load_network
 from sernf_isaac.learning.leash import Leash
@@ -52,6 +53,7 @@ class Learner:
         self._sigma = given(config.improvement.sigma, "learner.improvement.sigma")
         self.actor, self.critics = actor.to(self.device), critics.to(self.device)
         self.target = copy.deepcopy(self.critics).requires_grad_(False).eval()
+        self.average = Averaged(self.actor, config.optimizer.averaging)
         self._on_gpu = self.device.type == "cuda"
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self._seed, self.workers = seed, Workers()
@@ -76,7 +78,13 @@ class Learner:
         self.workers = workers
         for network in (self.actor, self.critics, self.target):
             workers.share_weights(network)
+        self.average.restart()
         seed_noise(self._seed, workers.rank)
+
+    @property
+    def acting(self) -> Actor:
+        """The policy that acts, is judged and is kept; see `Averaged`."""
+        return self.average.network
 
     def hold_out(self, rows: ChunkBatch | None) -> None:
         """Measure on these rows, scaled for the networks, how far the policy goes; see `Leash`."""
@@ -97,7 +105,8 @@ class Learner:
             tokens = self.actor.encoder(seen(batch.observation, batch.prefix))
             context = self.actor.flow.context(tokens)
             loss, metrics = self._imitation(batch.chunk, context, batch.imitate)
-        return metrics | {"actor/grad_norm": self.actor_optimizer.descend(loss, self.workers)}
+        metrics["actor/grad_norm"] = self._descend(loss)
+        return metrics
 
     def update_critic(self, batch: ChunkBatch) -> Metrics:
         """One step of the critics towards eq. 7, and of the targets towards the critics."""
@@ -143,7 +152,7 @@ class Learner:
                     scaled=self.config.improvement.scaled_value,
                 )
             metrics |= more | followed
-            metrics["actor/grad_norm"] = self.actor_optimizer.descend(loss, self.workers)
+            metrics["actor/grad_norm"] = self._descend(loss)
         gain = winner.value - winner.candidate_values.mean(dim=1)
         return metrics | {"actor/selection_gain": gain.mean(), "actor/clipped_fraction": clipped}
 
@@ -177,6 +186,7 @@ class Learner:
             "critic_optimizer": self.critic_optimizer.state_dict(),
             "generator": self.generator.get_state().cpu(),
             "leash": self.leash.state_dict(),
+            "average": self.average.state_dict(),
             **self.noise_state(),
         }
 
@@ -191,6 +201,7 @@ class Learner:
         self.actor_optimizer.load_state_dict(state["actor_optimizer"])
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         restore_generator(self.generator, state["generator"])
+        self.average.load_state_dict(state.get("average", {}))
         if "leash" in state:  # states of version 0.1 have none
             self.leash.load_state_dict(state["leash"])
         self.load_noise(state)
@@ -256,15 +267,14 @@ class Learner:
 
         Beside them the targets of what foresees failure; 0 where nothing does.
         """
-        improvement = self.config.improvement
-        self.actor.eval()
+        improvement, actor = self.config.improvement, self.acting.eval()
         with self._precision():
-            context = self.actor.flow.context(
-                self.actor.encoder(seen(batch.next_observation, batch.next_prefix))
+            context = actor.flow.context(
+                actor.encoder(seen(batch.next_observation, batch.next_prefix))
             )
             tokens = self.target.encoder(seen(batch.next_observation, batch.next_prefix))
             choice = choose_by_value(
-                self.actor.flow,
+                actor.flow,
                 self.target.critic,
                 context,
                 tokens,
@@ -305,6 +315,12 @@ class Learner:
         """
         bf16 = self.config.optimizer.bf16
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16)
+
+    def _descend(self, loss: Tensor) -> Tensor:
+        """One step of the policy, and of what acts after it; returns the gradient's norm."""
+        norm = self.actor_optimizer.descend(loss, self.workers)
+        self.average.follow()
+        return norm
 
     def _prepare_actor(self, dropout: float, learning_rate: float) -> None:
         for group in self.actor_optimizer.param_groups:

@@ -34,5 +34,5 @@ class Likelihood:
         learner, rows = self._learner, self._rows
         if rows is None:
             return {}
-        imitated = nats_per_number(learner.actor, rows, self._noise).mean()
-        return {IMITATED: float(imitated)} | learner.leash.likelihood(learner.actor)
+        imitated = nats_per_number(learner.acting, rows, self._noise).mean()
+        return {IMITATED: float(imitated)} | learner.leash.likelihood(learner.acting)

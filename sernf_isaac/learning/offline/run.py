@@ -223,7 +223,7 @@ def _policy_of(
 ) -> ChunkPolicy:
     sigma = given(learner.config.improvement.sigma, "learner.improvement.sigma")
     critics = learner.critics if with_critics else None
-    return ChunkPolicy(layout, learner.actor, critics, normalizer, sigma=sigma)
+    return ChunkPolicy(layout, learner.acting, critics, normalizer, sigma=sigma)
 
 
 def _with_support(run: OfflineRun, episodes: dict[str, Episode]) -> LearnerConfig:

@@ -240,7 +240,7 @@ class FourStages:
     def _after_leg(self, leg: Leg) -> dict[str, float]:
         policy = self.policy if leg.stage.critic else self.imitator
         self.report(Milestone(leg.stage.name, policy, leg.steps))
-        return self.learner.leash.likelihood(self.learner.actor)
+        return self.learner.leash.likelihood(self.learner.acting)
 
     def _draw_steps(self, count: int) -> ChunkBatch:
         assert isinstance(self.replay, PerStepReplay), "only critics per step ask"
@@ -250,4 +250,4 @@ class FourStages:
         critics = self.learner.critics if with_critics else None
         sigma = given(self.run.learner.improvement.sigma, "learner.improvement.sigma")
         scale = self.problem.normalizer.to(self.learner.device)
-        return ChunkPolicy(self._layout, self.learner.actor, critics, scale, sigma=sigma)
+        return ChunkPolicy(self._layout, self.learner.acting, critics, scale, sigma=sigma)
