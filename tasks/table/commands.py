@@ -51,4 +51,4 @@ def carry_out(variant: Variant, run: FourStageRun, args: argparse.Namespace, roo
     else:
         folder = args.out or variant.folder(root, args.seed)
         tries = {"rollouts": args.rollouts, "episodes": args.episodes, "tests": args.tests}
-        learn(variant, run, args.data, folder, **tries)
+        learn(variant, run, args.data, folder, start_from=args.start_from, **tries)

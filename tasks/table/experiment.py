@@ -28,10 +28,9 @@ from sernf_isaac.policy import ChunkPolicy
 from tasks.manipulation.actions import ACTION_DIM, ACTION_NAMES
 from tasks.manipulation.protocol import Trial, as_rows, passed, share
 from tasks.manipulation.settings import CONTROL_RATE_HZ, MIN_RANGE
+from tasks.table.branch import RESULT_FILE, SETTINGS_FILE, begin_from
 from tasks.table.evaluation import evaluate
 from tasks.table.task import TableTask
-
-SETTINGS_FILE, RESULT_FILE = "settings.yaml", "result.json"
 
 
 def problem_of(
@@ -56,8 +55,10 @@ class Experiment:
         episodes: Per evaluation.
         label: Of the run, for tables.
         tests: Which draw of the test configurations.
+        start_from: Folder of a run whose offline stages are taken over; see `begin_from`.
 
     Raises:
+        FileNotFoundError: If there are no stages to take over.
         ValueError: If settings do not fit together, or the folder holds a run with others.
     """
 
@@ -72,11 +73,14 @@ class Experiment:
         episodes: int = 16,
         label: str = "flow",
         tests: int = 0,
+        start_from: Path | None = None,
     ) -> None:
         _check(task, run, rollouts)
         self.task, self.run, self.folder, self._label = task, run, folder, label
         self._rounds, self._episodes = rollouts // task.rollouts_per_round, episodes
         self._tests = tests
+        if start_from is not None:
+            begin_from(start_from, folder, run, episodes=episodes, tests=tests)
         _keep_settings(folder, run)
         self._file = folder / RESULT_FILE
         known = json.loads(self._file.read_text()) if self._file.is_file() else {}

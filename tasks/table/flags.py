@@ -39,6 +39,7 @@ def table_parser(
     add("--demonstrations_used", choices=USES, default=USES[0], help="which are imitated")
     add("--imitation_only", action="store_true", help="stop after stage I")
     add("--rollouts_of", type=Path, default=None, help="imitate this run's successes too")
+    add("--start_from", type=Path, default=None, help="run whose offline stages are taken over")
     add("--rollouts", type=int, default=rollouts, help=f"online, a multiple of {per_round}")
     add("--episodes", default=episodes, help="episodes per evaluation")
     add("--tests", type=int, default=0, help="which draw of the tests; settings were chosen on 0")

@@ -19,6 +19,7 @@ def learn(
     rollouts: int,
     episodes: int,
     tests: int = 0,
+    start_from: Path | None = None,
 ) -> None:
     """Record demonstrations unless they are there, learn from them, and print what came of it.
 
@@ -30,6 +31,7 @@ def learn(
         rollouts: Online episodes, where the variant learns online.
         episodes: Per evaluation.
         tests: Which draw of the test configurations.
+        start_from: Folder of a run whose offline stages are taken over; None: all stages run.
     """
     started = time.monotonic()
     record_demonstrations(variant.task, data, variant.count)
@@ -37,7 +39,7 @@ def learn(
     won = sum(episode.outcome == "success" for episode in shown.values())
     print(f"demonstrations: {won} of {len(shown)} succeeded")
     options = {"rollouts": rollouts if variant.learns_online else 0, "label": variant.label}
-    options["tests"] = tests
+    options |= {"tests": tests, "start_from": start_from}
     Experiment(variant.task, run, shown, folder, episodes=episodes, **options).go()
     print(f"\n{comparison(variant.task, [load_result(folder)])}")
     print(f"{(time.monotonic() - started) / 60:.1f} min\nnumbers -> {folder}")

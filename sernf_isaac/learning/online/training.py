@@ -1,9 +1,10 @@
 """Stage IV against a live environment: act, remember, learn, again (paper IV-D, Alg. 3)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,13 +29,21 @@ class OnlineSchedule:
     """Updates for every environment step. Paper: 1,000 for 15 minutes at 20 Hz, 0.056 (G)."""
     candidates: int = 24
     """Chunks K per decision when acting (Alg. 2)."""
+    imitation_weight: float | None = None
+    """λ from here on. Null: as in stage III (paper)."""
+    frozen_steps: int = 0
+    """Environment steps with the policy as it is; the updates for them follow then. Paper: 0."""
+    timeouts_fail: bool = False
+    """Nothing is earned after an episode that ran out of time, so that waiting costs. Paper: what
+    follows is estimated."""
 
     def __post_init__(self) -> None:
         for name in ("env_steps", "candidates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"online.{name} ({getattr(self, name)}) must be at least 1")
-        if self.updates_per_step < 0:
-            raise ValueError(f"online.updates_per_step ({self.updates_per_step}) must be >= 0")
+        for name in ("updates_per_step", "frozen_steps", "imitation_weight"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"online.{name} ({getattr(self, name)}) must be >= 0")
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,8 @@ class OnlineTraining:
     ) -> None:
         self.learner, self.policy, self.env, self.replay = learner, policy, env, replay
         self.schedule, self.stage, self._hold = schedule, stage, hold
+        if schedule.imitation_weight is not None:
+            learner.leash.weigh(schedule.imitation_weight)
         self._batch_size = batch_size
         self._generator = torch.Generator(policy.device).manual_seed(seed)
         self.env_steps, self.updates = 0, 0
@@ -101,6 +112,8 @@ class OnlineTraining:
                 max_steps=left,
                 correct=self.policy.correct,
             )
+            if self.schedule.timeouts_fail:
+                episodes = [without_future(episode) for episode in episodes]
             self._remember(episodes)
             self.env_steps += sum(map(len, episodes))
             yield Round(episodes, self._learn())
@@ -138,6 +151,8 @@ class OnlineTraining:
         """As many updates as the steps taken so far call for."""
         sums: Metrics = {}
         first = self.updates
+        if self.env_steps < self.schedule.frozen_steps:
+            return {}
         while self.updates < int(self.schedule.updates_per_step * self.env_steps):
             batch = self.replay.sample(self._batch_size)
             scaled = self.policy.normalizer.normalize_batch(batch)
@@ -146,3 +161,11 @@ class OnlineTraining:
             self.updates += 1
         self.learner.check()
         return {name: float(value) / (self.updates - first) for name, value in sums.items()}
+
+
+def without_future(episode: Episode) -> Episode:
+    """An episode that ran out of time, as one that is over; others as they are."""
+    if episode.outcome != "timeout":
+        return episode
+    last = np.arange(len(episode)) == len(episode) - 1
+    return replace(episode, terminated=last, truncated=np.zeros_like(last))
