@@ -29,18 +29,13 @@ class Averaged[Network: nn.Module]:
             fixed = {id(w): w for w in network.parameters() if not w.requires_grad}
             self.network = copy.deepcopy(network, fixed).requires_grad_(False).eval()
 
-    @torch.no_grad()
     def follow(self) -> None:
         """One step towards what learns."""
         if self._decay is None:
             return
         decay = min(self._decay, (1.0 + self._steps) / (WARM_UP + self._steps))
         self._steps += 1
-        pairs = zip(self._source.parameters(), self.network.parameters(), strict=True)
-        moved = [(ours, mine) for ours, mine in pairs if ours is not mine]
-        torch._foreach_lerp_([mine for _, mine in moved], [ours for ours, _ in moved], 1.0 - decay)
-        for ours, mine in zip(self._source.buffers(), self.network.buffers(), strict=True):
-            mine.copy_(ours)
+        move_towards(self._source, self.network, 1.0 - decay)
 
     @torch.no_grad()
     def restart(self) -> None:
@@ -63,3 +58,13 @@ class Averaged[Network: nn.Module]:
         if state:
             self.network.load_state_dict(state["network"])
             self._steps = state["steps"]
+
+
+@torch.no_grad()
+def move_towards(ours: nn.Module, theirs: nn.Module, share: float) -> None:
+    """Move the weights of `theirs` by a share of the way to `ours`; buffers become equal."""
+    pairs = zip(ours.parameters(), theirs.parameters(), strict=True)
+    apart = [(mine.data, moved.data) for mine, moved in pairs if mine is not moved]
+    torch._foreach_lerp_([moved for _, moved in apart], [mine for mine, _ in apart], share)
+    for mine, moved in zip(ours.buffers(), theirs.buffers(), strict=True):
+        moved.copy_(mine)

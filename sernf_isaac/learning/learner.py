@@ -13,7 +13,7 @@ from sernf_isaac.config import LearnerConfig, given
 from sernf_isaac.data.chunks import ChunkBatch
 from sernf_isaac.devices import restore_generator
 from sernf_isaac.learning import losses
-from sernf_isaac.learning.averaging import Averaged
+from sernf_isaac.learning.averaging import Averaged, move_towards
 from sernf_isaac.learning.descent import GuardedAdamW
 from sernf_isaac.learning.learner_state import load_network
 from sernf_isaac.learning.leash import Leash
@@ -24,13 +24,11 @@ from sernf_isaac.models.cautious import CautiousCritic
 from sernf_isaac.models.draws import SharedGenerator, Source
 from sernf_isaac.models.flow import FlowContext
 from sernf_isaac.models.modes import frozen, set_dropout
-from sernf_isaac.models.selection import Choice, choose_by_value
+from sernf_isaac.models.selection import Choice, choose_by_value, executed
 
 
 class Learner:
     """Actor, critics, target critics and their optimisers.
-
-    Several processes may learn together, see `join`.
 
     Args:
         actor: The policy.
@@ -121,7 +119,7 @@ class Learner:
                 risk_loss, told = critic.risk_loss(batch.chunk, tokens, of_failure)
                 loss, metrics = loss + risk_loss, metrics | told
         metrics["critic/grad_norm"] = self.critic_optimizer.descend(loss, self.workers)
-        self._follow()
+        move_towards(self.critics, self.target, self.config.improvement.polyak)
         return metrics
 
     def update_policy(self, batch: ChunkBatch) -> Metrics:
@@ -142,8 +140,11 @@ class Learner:
                 context = self.actor.flow.context(
                     self.actor.encoder(seen(batch.observation, batch.prefix))
                 )
-                chunk, clipped = self._executed(winner.latent, context)
-                imitation, metrics = self._imitation(batch.chunk, context, self._liked(batch))
+                chunk, clipped = executed(self.actor.flow, winner.latent, context)
+                weight = self._weight(batch, critic_tokens, winner)
+                imitation, metrics = self._imitation(
+                    batch.chunk, context, self._liked(batch), weight
+                )
                 loss, more = losses.improvement_loss(
                     self.critics.critic.value(chunk, critic_tokens),
                     imitation,
@@ -159,10 +160,8 @@ class Learner:
     def check(self) -> None:
         """Ask whether every step since the last call was finite; a GPU is waited for here alone.
 
-        Steps that were not have changed no weight, so whatever is saved after this is sound.
-
         Raises:
-            FloatingPointError: If one was not; names the loss.
+            FloatingPointError: If one was not, and so changed no weight; names the loss.
         """
         optimizers = {"actor": self.actor_optimizer, "critic": self.critic_optimizer}
         skipped = {name: optimizer.skipped() for name, optimizer in optimizers.items()}
@@ -218,7 +217,7 @@ class Learner:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
 
     def fresh_noise(self, step: int) -> None:
-        """Dropout of its own for a process that was not there when the state was saved."""
+        """Dropout of its own for a process that joined since."""
         torch.manual_seed(seed_of(self._seed, self.workers.rank) + step)
 
     @property
@@ -231,15 +230,15 @@ class Learner:
         of_successes = self.config.improvement.likelihood_rows == "successes"
         return batch.imitate & (batch.succeeded if of_successes else batch.is_offline)
 
-    def _executed(self, latent: Tensor, context: FlowContext) -> tuple[Tensor, Tensor]:
-        """The chunk (B, H, A) of a latent as it is executed, and the clipped share of its numbers.
-
-        Clipping is passed over by the gradient: otherwise the critics could never pull an action
-        back from its bound.
-        """
-        chunk, _ = self.actor.flow.from_latent(latent, context)
-        excess = (chunk.clamp(-1.0, 1.0) - chunk).detach()
-        return chunk + excess, (excess != 0.0).float().mean()
+    def _weight(self, batch: ChunkBatch, critic_tokens: Tensor, winner: Choice) -> Tensor | float:
+        """Of each row's likelihood; (B,), or 1 where all count alike."""
+        temperature = self.config.improvement.advantage_temperature
+        if temperature is None:
+            return 1.0
+        with torch.no_grad():
+            value = self.critics.critic.value(batch.chunk, critic_tokens).amin(dim=0)
+        advantage = value - winner.candidate_values.mean(dim=1)
+        return losses.advantage_weights(advantage, self._liked(batch), temperature)
 
     def _winner(self, batch: ChunkBatch, critic_tokens: Tensor) -> Choice:
         """Alg. 2 for the batch, drawn from the policy as it would act: without dropout."""
@@ -301,9 +300,10 @@ class Learner:
         return order[:count]
 
     def _imitation(
-        self, chunk: Tensor, context: FlowContext, rows: Tensor
+        self, chunk: Tensor, context: FlowContext, rows: Tensor, weight: Tensor | float = 1.0
     ) -> tuple[Tensor, Metrics]:
-        log_prob = self.actor.flow.log_prob(chunk, context, add_noise=True, generator=self._draws)
+        flow = self.actor.flow
+        log_prob = weight * flow.log_prob(chunk, context, add_noise=True, generator=self._draws)
         summed = self.config.improvement.likelihood == "sum"
         count = self.workers.average(rows.sum().float())
         return losses.imitation_loss(log_prob, rows, 1 if summed else chunk[0].numel(), count)
@@ -327,12 +327,3 @@ class Learner:
             group["lr"] = learning_rate
         set_dropout(self.actor.flow, dropout)
         self.actor.train()
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Polyak step of the target critics."""
-        ours = [p.data for p in self.critics.parameters()]
-        theirs = [p.data for p in self.target.parameters()]
-        torch._foreach_lerp_(theirs, ours, self.config.improvement.polyak)
-        for ours, theirs in zip(self.critics.buffers(), self.target.buffers(), strict=True):
-            theirs.copy_(ours)

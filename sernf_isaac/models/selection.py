@@ -80,3 +80,14 @@ def best_by_likelihood(
     chunks, log_prob = flow.decode(latents, context)
     winner = log_prob.argmax(dim=1)
     return chunks[torch.arange(len(winner), device=winner.device), winner], log_prob
+
+
+def executed(flow: FlowPolicy, latent: Tensor, context: FlowContext) -> tuple[Tensor, Tensor]:
+    """The chunk (B, H, A) of a latent as it is executed, and the clipped share of its numbers.
+
+    Clipping is passed over by the gradient: otherwise the critics could never pull an action back
+    from its bound.
+    """
+    chunk, _ = flow.from_latent(latent, context)
+    excess = (chunk.clamp(-1.0, 1.0) - chunk).detach()
+    return chunk + excess, (excess != 0.0).float().mean()
