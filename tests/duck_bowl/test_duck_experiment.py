@@ -8,6 +8,7 @@ import torch
 
 from sernf_isaac.data.sources import load_episodes
 from sernf_isaac.learning.acting import act
+from sernf_isaac.policy import load_policy
 from tasks.duck_bowl.environment import DuckBowl
 from tasks.duck_bowl.table_task import DUCK_BOWL
 from tasks.table.evaluation import evaluate, load_fitting_policy
@@ -38,6 +39,37 @@ def test_all_stages_run_and_a_finished_run_is_not_run_again(
     for stage in ("imitation", "online"):  # without and with critics
         kept = load_fitting_policy(DUCK_BOWL, finished_run / f"policy_{stage}.pt")
         assert evaluate(DUCK_BOWL, kept, episodes=2, candidates=2) == result.stages[stage]
+
+
+@pytest.mark.usefixtures("short_episodes")
+def test_a_run_that_begins_at_another_ones_offline_stages_ends_as_that_one(
+    two_demonstrations: Path, finished_run: Path, tmp_path: Path, tiny
+) -> None:
+    shown, run = load_episodes([str(two_demonstrations)], []), tiny()
+    options = {"rollouts": 5, "episodes": 2, "start_from": finished_run}
+    trials = Experiment(DUCK_BOWL, run, shown, tmp_path / "same", **options).go()
+    assert trials == load_result(finished_run).stages
+    for stage in STAGES:
+        name = f"policy_{stage}.pt"
+        ours, theirs = (
+            load_policy(folder / name)[0] for folder in (tmp_path / "same", finished_run)
+        )
+        mine = ours.actor.state_dict()
+        assert all(torch.equal(mine[k], v) for k, v in theirs.actor.state_dict().items())
+    other = replace(run, online=replace(run.online, candidates=1))
+    Experiment(DUCK_BOWL, other, shown, tmp_path / "other", **options).go()
+    for wrong, message in (
+        ({"seed": 1}, "seed=0, this run has 1"),
+        ({"warm_up_steps": 7}, "warm_up_steps=2, this run has 7"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            changed = replace(run, **wrong)
+            Experiment(DUCK_BOWL, changed, shown, tmp_path / "wrong", **options)
+    with pytest.raises(ValueError, match="give the same --episodes and --tests"):
+        Experiment(DUCK_BOWL, run, shown, tmp_path / "wrong", **(options | {"episodes": 3}))
+    with pytest.raises(FileNotFoundError, match="holds no finished stages"):
+        options["start_from"] = tmp_path / "nothing"
+        Experiment(DUCK_BOWL, run, shown, tmp_path / "wrong", **options)
 
 
 def test_what_does_not_fit_is_refused(two_demonstrations: Path, tmp_path: Path, tiny) -> None:

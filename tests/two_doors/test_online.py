@@ -8,7 +8,7 @@ from torch import Tensor
 from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.windows import make_batch
 from sernf_isaac.learning.online.rollout import collect
-from sernf_isaac.learning.online.training import OnlineSchedule
+from sernf_isaac.learning.online.training import OnlineSchedule, without_future
 
 LENGTHS = (3, 7, 12)
 """Steps of each environment's episode; the last one is cut off."""
@@ -123,3 +123,18 @@ def test_episodes_longer_than_allowed_are_stopped_and_not_terminated(spec: Chunk
 def test_an_empty_schedule_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         OnlineSchedule(**{name: 0})
+
+
+def test_where_timeouts_fail_nothing_is_earned_after_them(spec: ChunkSpec) -> None:
+    won, lost, late = collect(Counting(), Numbering(4), spec, hold=torch.zeros(3, 1))
+    assert without_future(won) is won and without_future(lost) is lost
+    over = without_future(late)
+    assert over.outcome == "timeout" and over.terminated[-1] and not over.truncated.any()
+    looking_ahead, ending = make_batch(late, spec).discount, make_batch(over, spec).discount
+    assert (looking_ahead > 0).all() and ending[-1] == 0 and (ending[0] > 0)
+
+
+@pytest.mark.parametrize("name", ["frozen_steps", "imitation_weight", "updates_per_step"])
+def test_negative_schedules_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"online\.{name} \(-1\) must be >= 0"):
+        OnlineSchedule(**{name: -1})

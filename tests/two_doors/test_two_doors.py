@@ -29,7 +29,7 @@ from sernf_isaac.learning.online.in_memory import (
     StageSampler,
 )
 from sernf_isaac.learning.online.rollout import collect
-from sernf_isaac.learning.online.training import OnlineSchedule
+from sernf_isaac.learning.online.training import OnlineSchedule, OnlineTraining
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, Stage
 from sernf_isaac.models.architecture import Architecture
 from sernf_isaac.policy import ChunkPolicy
@@ -254,6 +254,25 @@ def test_all_stages_report_and_an_interrupted_run_ends_with_the_same_weights(
         go(tmp_path / "torn", stop_at=online[-1])
     torn = go(tmp_path / "torn")
     assert all(torch.equal(value, torn[name]) for name, value in whole.items())
+
+
+def test_online_updates_wait_for_the_frozen_steps_and_have_a_weight_of_their_own(
+    problem: Problem, tmp_path: Path
+) -> None:
+    run = replace(tiny_run(), imitation_steps=1, warm_up_steps=0, offline_steps=0)
+    schedule = replace(run.online, frozen_steps=100, imitation_weight=7.0, updates_per_step=0.05)
+    stages = FourStages(replace(run, online=schedule), problem, tmp_path, lambda _: None)
+    env = TwoDoors(4, seed=1, max_steps=20)
+    training = OnlineTraining(
+        *(stages.learner, stages.policy, env, stages.replay, schedule),
+        batch_size=8,
+        hold=torch.zeros(ACTION_DIM),
+    )
+    assert stages.learner.leash.weight == 7.0
+    done = [(training.env_steps, training.updates) for _ in training.rounds()]
+    assert all(updates == 0 for steps, updates in done if steps < 100)
+    assert all(updates == int(0.05 * steps) for steps, updates in done if steps >= 100)
+    assert done[0][0] < 100 <= done[-1][0]
 
 
 def test_every_setting_is_used_or_refused(problem: Problem, tmp_path: Path) -> None:

@@ -136,10 +136,11 @@ def _distiller(
     critics = policy.critics or build_critics(policy.layout, policy.actor)
     config = replace(run.learner, policy=policy.layout.policy, critic=policy.layout.critic)
     learner = learner_of(policy.actor, critics, config, seed=run.seed, device=device)
+    acting = policy.with_networks(policy.layout, learner.acting, policy.critics, policy.sigma)
     return Distiller(
         env,
         label_with(teacher.to(device)),
-        policy,
+        acting,
         learner,
         run.distill,
         run_dir,
