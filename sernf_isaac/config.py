@@ -76,18 +76,10 @@ class CriticConfig:
     kind: str = "chunk"
     """"chunk" or, as an ablation, "per_step": judges a chunk by its first action, learns from
     single steps."""
-    veto: float | None = None
-    """Foresee failures too; candidates that are by more than this likelier to fail than the surest
-    one are never preferred. An episode fails when it terminates without the outcome "success".
-    Null: critics of returns alone (paper)."""
 
     def __post_init__(self) -> None:
         if self.kind not in CRITICS:
             raise ValueError(f"critic.kind ({self.kind!r}) must be one of {CRITICS}")
-        if self.veto is not None and not 0.0 <= self.veto < 1.0:
-            raise ValueError(f"critic.veto ({self.veto}) must be in 0..1, or null")
-        if self.veto is not None and self.kind != "chunk":
-            raise ValueError("critic.veto needs critic.kind = 'chunk'")
         if self.support is not None:  # a list, where it comes from a file or a command line
             if len(self.support) != 2:
                 raise ValueError(f"critic.support ({self.support}) must be two numbers")

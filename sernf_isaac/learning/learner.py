@@ -20,7 +20,6 @@ from sernf_isaac.learning.leash import Leash
 from sernf_isaac.learning.losses import Metrics
 from sernf_isaac.learning.workers import Workers, seed_noise, seed_of
 from sernf_isaac.models.actor_critic import Actor, Critics, seen
-from sernf_isaac.models.cautious import CautiousCritic
 from sernf_isaac.models.draws import SharedGenerator, Source
 from sernf_isaac.models.flow import FlowContext
 from sernf_isaac.models.modes import frozen, set_dropout
@@ -29,6 +28,8 @@ from sernf_isaac.models.selection import Choice, choose_by_value, executed
 
 class Learner:
     """Actor, critics, target critics and their optimisers.
+
+    Several processes may learn together, see `join`.
 
     Args:
         actor: The policy.
@@ -109,15 +110,11 @@ class Learner:
     def update_critic(self, batch: ChunkBatch) -> Metrics:
         """One step of the critics towards eq. 7, and of the targets towards the critics."""
         batch = batch.to(self.device)
-        target, of_failure = self._bootstrap(batch)
+        target = self._bootstrap(batch)
         self.critics.train()
-        critic = self.critics.critic
         with self._precision():
             tokens = self.critics.encoder(seen(batch.observation, batch.prefix))
-            loss, metrics = critic.loss(batch.chunk, tokens, target)
-            if isinstance(critic, CautiousCritic):
-                risk_loss, told = critic.risk_loss(batch.chunk, tokens, of_failure)
-                loss, metrics = loss + risk_loss, metrics | told
+            loss, metrics = self.critics.critic.loss(batch.chunk, tokens, target)
         metrics["critic/grad_norm"] = self.critic_optimizer.descend(loss, self.workers)
         move_towards(self.critics, self.target, self.config.improvement.polyak)
         return metrics
@@ -261,11 +258,8 @@ class Learner:
         return choice
 
     @torch.no_grad()
-    def _bootstrap(self, batch: ChunkBatch) -> tuple[Tensor, Tensor]:
-        """Targets (B,) of eq. 7: the policy's next chunk, judged by the target critics (eq. 3).
-
-        Beside them the targets of what foresees failure; 0 where nothing does.
-        """
+    def _bootstrap(self, batch: ChunkBatch) -> Tensor:
+        """Targets (B,) of eq. 7: the policy's next chunk, judged by the target critics (eq. 3)."""
         improvement, actor = self.config.improvement, self.acting.eval()
         with self._precision():
             context = actor.flow.context(
@@ -282,12 +276,7 @@ class Learner:
                 generator=self._draws,
                 members=self._target_members(),
             )
-            risk = torch.zeros_like(batch.reward)
-            if isinstance(self.target.critic, CautiousCritic):
-                chosen = choice.chunk[:, None]
-                next_risk = self.target.critic.risk_of_candidates(chosen, tokens)[:, 0]
-                risk = losses.failure_target(batch.discount, batch.succeeded, next_risk)
-        return losses.bootstrap_target(batch.reward, batch.discount, choice.value), risk
+        return losses.bootstrap_target(batch.reward, batch.discount, choice.value)
 
     def _target_members(self) -> Tensor | None:
         """Numbers of the critics whose least value counts in this update's targets; None: all."""

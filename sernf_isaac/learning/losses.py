@@ -65,20 +65,6 @@ def bootstrap_target(reward: Tensor, discount: Tensor, next_value: Tensor) -> Te
     return reward + discount * next_value
 
 
-def failure_target(discount: Tensor, succeeded: Tensor, next_risk: Tensor) -> Tensor:
-    """How likely an episode fails after a decision: known where it ends, else as after the next.
-
-    Args:
-        discount: (B,) 0 where the episode terminated.
-        succeeded: (B,) bool.
-        next_risk: (B,) of the policy's next chunk.
-
-    Returns:
-        (B,)
-    """
-    return torch.where(discount > 0, next_risk, (~succeeded).to(next_risk))
-
-
 def improvement_loss(
     value: Tensor,
     imitation: Tensor,

@@ -13,8 +13,6 @@ from sernf_isaac.models.baselines.act import ActPolicy
 from sernf_isaac.models.baselines.flow_matching import FlowMatchingPolicy, PrefixApart
 from sernf_isaac.models.baselines.gaussian import GaussianPolicy, width_for
 from sernf_isaac.models.baselines.per_step import critics_of_first_actions, single_steps
-from sernf_isaac.models.cautious import SUPPORT as FAILURE
-from sernf_isaac.models.cautious import with_caution
 from sernf_isaac.models.critic import ChunkCritic
 from sernf_isaac.models.encoders import ObservationEncoder, TokenGroup
 from sernf_isaac.models.eyes import build_eyes, eye_of
@@ -49,8 +47,6 @@ def build_critics(layout: PolicyLayout, lender: Actor | None = None) -> Critics:
     critics = Critics(
         _build_encoder(layout, config.token_dim, lender), _critic(layout, config.support)
     )
-    if config.veto is not None:
-        return with_caution(critics, _critic(layout, FAILURE), config.veto)
     return critics if config.kind == "chunk" else critics_of_first_actions(critics)
 
 

@@ -14,7 +14,7 @@ from sernf_isaac.learning import losses
 from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.stages import IMITATION, OFFLINE, ONLINE, STAGES, WARM_UP, Stage
 from sernf_isaac.models.actor_critic import seen
-from sernf_isaac.models.selection import choose_by_value
+from sernf_isaac.models.selection import choose_by_value, executed
 
 MakeLearner = Callable[..., Learner]
 MakeBatch = Callable[..., ChunkBatch]
@@ -238,7 +238,7 @@ def test_targets_may_take_the_least_of_some_critics_only(
     monkeypatch.setattr(learner.target.critic, "value_of_candidates", judged)
     batch = make_batch()
     for _ in range(12):
-        target, _ = learner._bootstrap(batch)
+        target = learner._bootstrap(batch)
         (value,) = {round(float(v), 4) for v in (target - batch.reward) / batch.discount}
         found.add(value)
     assert found == {1.0, 2.0}, "one critic counts for all rows of an update, then another"
@@ -462,10 +462,10 @@ def test_the_policy_moves_to_where_the_critics_see_value(
 
 
 def test_clipping_does_not_stop_the_gradient(make_learner: MakeLearner) -> None:
-    learner = make_learner()
+    flow = make_learner().actor.flow
     tokens = torch.zeros(3, 2, 16)
     latent = torch.full((3, 4, 2), 9.0, requires_grad=True)  # decodes to beyond the bound
-    chunk, clipped = learner._executed(latent, learner.actor.flow.context(tokens))
+    chunk, clipped = executed(flow, latent, flow.context(tokens))
     chunk.sum().backward()
     assert clipped == 1.0 and (chunk == 1.0).all()
     assert latent.grad is not None
