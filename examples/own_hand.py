@@ -47,7 +47,6 @@ if __name__ == "__main__":
     sernf.create_run(folder := sys.argv[1], {"task": "mine", "control_rate_hz": 20.0})
     setup = sernf.HandSetup(MyDriver, HAND, open_pose=(0.0, 0.0))
     length = sernf.RunnerSettings(max_episode_s=2.0, counts_turns=False)
-    play = sernf.run_episode  # imported now: a hand that is READY waits for signs of life
     with sernf.HandProcess(setup) as hand, sernf.RunWriter(folder, "actor") as writer:
         beside = (sernf.Unattended(hand.clear, print), sernf.MonotonicClock())
         station = sernf.Station(hand, HAND, Wave(), Pose(), Task(), *beside)
@@ -55,6 +54,6 @@ if __name__ == "__main__":
         while hand.state().state is not sernf.State.READY:
             hand.alive()  # a sign of life
             time.sleep(0.02)
-        result = play(station, length, writer, spec=SPEC, policy_name="wave")
+        result = sernf.run_episode(station, length, writer, spec=SPEC, policy_name="wave")
         index = hand.state().joint_pos[1]
         print(f"{result.steps} steps, {result.underruns} late, index {index:.2f}")

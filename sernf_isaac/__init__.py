@@ -120,6 +120,8 @@ _HOMES = {
 }
 _NAMED_OTHERWISE = {"train_offline": "train"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_LOADED_WITH = {"HandProcess": ("run_episode", "Station", "RunWriter")}
+"""Loading takes longer than a hand that is READY waits for signs of life: so it comes first."""
 
 __all__ = [
     "ChunkCritic",
@@ -192,6 +194,8 @@ def __getattr__(name: str) -> object:
     module = import_module(f"{__name__}.{_HOME_OF[name]}")
     value = getattr(module, _NAMED_OTHERWISE.get(name, name))
     globals()[name] = value
+    for other in _LOADED_WITH.get(name, ()):
+        __getattr__(other)
     return value
 
 

@@ -49,6 +49,18 @@ def test_importing_and_acting_load_no_simulator_and_no_plots() -> None:
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
+def test_what_drives_a_hand_is_loaded_before_a_hand_can_wait_for_it() -> None:
+    program = (
+        "import sys\n"
+        "from sernf_isaac import HandProcess\n"
+        "before = set(sys.modules)\n"
+        "from sernf_isaac import RunWriter, Station, run_episode\n"
+        "print(sorted(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
 def test_a_policy_describes_its_inputs_and_takes_its_own_examples() -> None:
     policy, _ = sernf_isaac.load_policy(DEFAULT_STUDENT)
     text = policy.describe()

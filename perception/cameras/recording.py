@@ -35,8 +35,7 @@ class FrameRecorder:
                 f"{folder} holds pictures already ({there[0].name}, ...), perhaps of a recording "
                 "that was interrupted; remove them or choose another folder"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        self._folder = folder  # made with the first picture: without a camera nothing is left
         self._first: Frame | None = None
         self._times_s: list[float] = []
         self._poses: list[list] = []
@@ -56,6 +55,7 @@ class FrameRecorder:
             raise ValueError(
                 f"{self._folder}: an image of {frame.time_s} s after one of {self._times_s[-1]} s"
             )
+        self._folder.mkdir(parents=True, exist_ok=True)
         write_picture(self._folder / f"{len(self._times_s):06d}.png", frame.image)
         self._times_s.append(frame.time_s)
         if pose is not None:

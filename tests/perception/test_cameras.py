@@ -237,6 +237,7 @@ def test_a_camera_that_changes_cannot_be_recorded(frame, tmp_path):
         recorder.write(Frame(frame.image[:100], frame.intrinsics, 0.0))
     with pytest.raises(ValueError, match="nothing"):
         FrameRecorder(tmp_path / "b").close()
+    assert not (tmp_path / "b").exists()  # a camera that never came leaves no folder
 
 
 def test_without_the_driver_an_oak_camera_says_what_to_install(monkeypatch):
