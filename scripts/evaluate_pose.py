@@ -21,9 +21,9 @@ def parse() -> argparse.Namespace:
     parser = ScriptParser(__doc__)
     add = parser.add_argument
     add("--detector", required=True)
-    add("--shards", type=Path, default=None, help="folder of render_keypoints.py")
+    add("--shards", type=Path, nargs="+", help="folders of render_keypoints.py")
     add("--split", choices=("train", "heldout"), default="heldout", help="part of the data set")
-    add("--images", type=count, default=None, help="at most so many; default: all")
+    add("--images", type=count, default=None, help="at most so many per folder; default: all")
     add("--sequence", type=Path, default=None, help="recording with true poses")
     add("--real", type=Path, default=None, help="recording without labels")
     add("--turns", type=float, default=None, help="of --real, counted by you, counter-clockwise")

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.models.detection import MaskRCNN
@@ -32,6 +33,8 @@ class DetectorFile:
     """How it was made: plain values, told and not compared."""
     marked: MarkedObject = CUBE
     """What it was trained to see."""
+    pose_factors: tuple[tuple[float, float], ...] = ()
+    """Factors on the covariance of whole poses, as `PoseConfig.pose_factors`."""
 
 
 def save_detector(path: Path, content: DetectorFile) -> None:
@@ -51,6 +54,7 @@ def save_detector(path: Path, content: DetectorFile) -> None:
             "config": asdict(content.config),
             "image_size": list(content.image_size),
             "covariance_factor": content.covariance_factor,
+            "pose_factors": [list(pair) for pair in content.pose_factors],
             "training": content.training,
             "weights": weights,
         },
@@ -87,7 +91,8 @@ def load_detector(path: Path) -> DetectorFile:
     if factor <= 0.0:
         raise ValueError(f"{path}: covariance_factor ({factor}) must be above 0")
     image_size = checks.picture_size(size, f"{path}: image_size")
-    return DetectorFile(network.eval(), config, image_size, factor, training, marked)
+    pairs = _pose_factors(content.get("pose_factors", []), f"{path}: pose_factors")
+    return DetectorFile(network.eval(), config, image_size, factor, training, marked, pairs)
 
 
 def write_tensors(path: Path, content: object) -> None:
@@ -113,6 +118,18 @@ def read_tensors(path: Path) -> object:
 
 def _not_finite(weights: dict[str, Tensor]) -> list[str]:
     return [name for name, value in weights.items() if not torch.isfinite(value).all()]
+
+
+def _pose_factors(values: object, where: str) -> tuple[tuple[float, float], ...]:
+    """Pairs of a deviation [rad] and a factor, growing; older files have none."""
+    if values == []:
+        return ()
+    if not isinstance(values, list):
+        raise ValueError(f"{where} is no list of pairs, but {values!r:.60}")
+    pairs = checks.numbers(values, (len(values), 2), where)
+    if (pairs <= 0.0).any() or (np.diff(pairs[:, 0]) <= 0.0).any():
+        raise ValueError(f"{where} must be above 0, with growing deviations, got {values!r:.60}")
+    return tuple((float(at), float(factor)) for at, factor in pairs)
 
 
 def _config(values: object, path: Path) -> DetectorConfig:

@@ -105,6 +105,14 @@ class Hypotheses:
             return None
         return self.poses[np.where(near, self.scores, -np.inf).argmax()]
 
+    def unlike_each_other(self, angle_rad: float, most: int) -> list[Array]:
+        """The best poses (4, 4), each turned by more than an angle from all better ones."""
+        left, found = self.scores.copy(), []
+        while len(found) < most and np.isfinite(left).any():
+            found.append(self.poses[left.argmax()])
+            left[self._cosine_to(found[-1]) >= np.cos(angle_rad)] = -np.inf
+        return found
+
     def best_unlike(self, pose: Array, angle_rad: float) -> float:
         """Score of the best pose turned by more than an angle from a given one; 0 without any."""
         unlike = self._cosine_to(pose) < np.cos(angle_rad)

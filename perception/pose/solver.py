@@ -71,11 +71,19 @@ class PoseResult:
     """(8,) bool: corners the pose rests on."""
     residual_px: float = float("nan")
     """Root mean square distance of the inliers from their corners."""
+    rivals: tuple[Self, ...] = ()
+    """Where the corners leave the pose open: poses that explain them about as well, the best
+    first. The picture itself, or a prediction, may settle between them."""
 
     @property
     def ok(self) -> bool:
         """Whether there is a pose."""
         return self.status is PoseStatus.OK
+
+    @property
+    def rotation_sigma_rad(self) -> float:
+        """Standard deviation of the rotation, all axes together; NaN without a pose."""
+        return float("nan") if self.covariance is None else _rotation_sigma(self.covariance)
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,8 @@ class PoseConfig:
     """Inliers that make a pose on their own; four (a face seen from the front) fit two poses."""
     min_lead: float = 7.0
     """Log of how much likelier the pose must be than the best one that is unlike it."""
+    most_rivals: int = 4
+    """Where the corners leave the pose open, at most so many poses are given to choose from."""
     unlike_rad: float = 0.44
     """Poses turned by more than this from each other are unlike."""
     prediction_position_m: float = 0.02
@@ -113,6 +123,10 @@ class PoseConfig:
     vague_mass: float = 0.6
     """A place with this probability or less is vague; between here and 1 the factor is in between.
     """
+    pose_factors: tuple[tuple[float, float], ...] = ()
+    """Factors on the covariance of poses, from their errors on held-out images: pairs of a standard
+    deviation of the rotation [rad] and the factor there, growing, with straight lines over its
+    logarithm in between. None: 1."""
 
 
 def solve_pose(
@@ -142,7 +156,11 @@ def solve_pose(
     if doubt is None and fit is not None:
         return problem.judged(fit)
     if prediction is None:
-        return PoseResult(doubt or PoseStatus.NO_CONSENSUS, inliers=fit.inliers if fit else None)
+        return PoseResult(
+            doubt or PoseStatus.NO_CONSENSUS,
+            inliers=fit.inliers if fit else None,
+            rivals=problem.rivals(guesses) if guesses else (),
+        )
     expected = problem.expected(prediction, guesses)
     if expected is None or (fit and expected.score < fit.score - problem.config.min_lead):
         return PoseResult(PoseStatus.AGAINST_PREDICTION)
@@ -216,6 +234,19 @@ class _Problem:
         rival = guesses.best_unlike(fit.refined.T_camera_cube, self.config.unlike_rad)
         return PoseStatus.AMBIGUOUS if fit.score < rival + self.config.min_lead else None
 
+    def rivals(self, guesses: Hypotheses) -> tuple[PoseResult, ...]:
+        """Judged poses that are unlike each other and explain the corners about as well."""
+        tried: list[_Fit] = []
+        for start in guesses.unlike_each_other(self.config.unlike_rad, self.config.most_rivals):
+            fit = self.fit(start)
+            if fit and not any(_alike(fit, other, self.config.unlike_rad / 2) for other in tried):
+                tried.append(fit)
+        if not tried:
+            return ()
+        least = max(fit.score for fit in tried) - self.config.min_lead
+        results = [self.judged(f) for f in sorted(tried, key=lambda f: -f.score) if f.score > least]
+        return tuple(result for result in results if result.ok)
+
     def judged(self, fit: _Fit) -> PoseResult:
         """The result of a fit that nothing else competes with."""
         refined, status = fit.refined, _judge(fit.refined, self.config)
@@ -224,7 +255,7 @@ class _Problem:
             return PoseResult(status, inliers=fit.inliers, residual_px=residual_px)
         # Where corners are further off than they are told to be, the pose is less certain, too.
         told = refined.squared_errors.sum() / (2 * len(refined.squared_errors) - 6)
-        covariance = refined.covariance * max(1.0, told)
+        covariance = scaled(refined.covariance * max(1.0, told), self.config.pose_factors)
         return PoseResult(status, refined.T_camera_cube, covariance, fit.inliers, residual_px)
 
     def _explained(self, pose: Array) -> tuple[Array, Array, float]:
@@ -242,6 +273,23 @@ class _Problem:
             return None
         uv, covariance = self._places.uv[at, place[at]], self._places.covariance[at, place[at]]
         return refine(start, self._points_m[at], uv, covariance, self._intrinsics)
+
+
+def scaled(covariance: Array, factors: tuple[tuple[float, float], ...]) -> Array:
+    """A pose's covariance (6, 6) times the factor at its rotation's deviation."""
+    if not factors:
+        return covariance
+    at, factor = np.array(factors).T
+    return covariance * np.interp(np.log(_rotation_sigma(covariance)), np.log(at), factor)
+
+
+def _rotation_sigma(covariance: Array) -> float:
+    return float(np.sqrt(covariance.diagonal()[3:].sum()))
+
+
+def _alike(fit: _Fit, other: _Fit, angle_rad: float) -> bool:
+    turn = pose_error(fit.refined.T_camera_cube, other.refined.T_camera_cube)[3:]
+    return bool(np.linalg.norm(turn) <= angle_rad)
 
 
 def _usable(corners: Corners, config: PoseConfig) -> Places:

@@ -1,7 +1,7 @@
 """The whole report of a detector: single images, sequences, speed."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from perception.report.speed import stage_times
 from perception.report.summary import (
     Bin,
     binned,
-    by_condition,
+    by_name,
     false_pose_rate,
     split_by_visibility,
     summarize,
@@ -30,6 +30,7 @@ from perception.report.summary import (
 from perception.report.tables import accuracy_table, binned_table, reasons_table
 from perception.samples import Sample
 from perception.tracking.filter import LOWPASS, FilterConfig
+from perception.tracking.plausible import PlausibleConfig
 from perception.tracking.tracker import CubeTracker, TrackerConfig
 
 IN_SIGHT_EDGES = (0.35, 0.5, 0.65, 0.8, 0.95, 1.3)
@@ -50,7 +51,31 @@ class Report:
 
 def pose_config(detector: DetectorFile) -> PoseConfig:
     """How to solve for poses with a detector's corners."""
-    return PoseConfig(covariance_factor=detector.covariance_factor)
+    return PoseConfig(
+        covariance_factor=detector.covariance_factor, pose_factors=detector.pose_factors
+    )
+
+
+def judged(
+    detector: DetectorFile, samples: Sequence[Sample], device: str, *, scaled: bool = True
+) -> list[FrameRecord]:
+    """Every sample as the tracker would look at it for the first time.
+
+    Args:
+        detector: Finds corners.
+        samples: Labelled pictures of the detector's object.
+        device: Where the network runs.
+        scaled: Whether covariances are scaled by the detector's `pose_factors`.
+    """
+    config = pose_config(detector)
+    return judge_frames(
+        CornerDetector(detector.network, detector.config, device),
+        samples,
+        config if scaled else replace(config, pose_factors=()),
+        detector.marked,
+        PlausibleConfig(),
+        detector.config.box_padding,
+    )
 
 
 def tracker_config(detector: DetectorFile, *, lowpass: bool = False) -> TrackerConfig:
@@ -78,7 +103,7 @@ def evaluate(
     refuse_other_marks(detector_file.marked, shown, "the detector", "the pictures")
     detector = CornerDetector(detector_file.network, detector_file.config, device)
     config, marked = pose_config(detector_file), detector_file.marked
-    seen, hidden = split_by_visibility(judge_frames(detector, samples, config, marked))
+    seen, hidden = split_by_visibility(judged(detector_file, samples, device))
     if not seen:
         raise ValueError("no image shows enough of the cube to be judged")
     accuracy = summarize(seen)
@@ -175,8 +200,8 @@ def _bins(seen: Sequence[FrameRecord]) -> dict[str, list[Bin]]:
         "obliquity [deg]": binned(seen, "obliquity_deg", OBLIQUITY_EDGES),
         "quarter of sharpness, blurred first": binned(seen, "sharpness", quarters, ranks),
     }
-    conditions = by_condition(seen)
-    return bins | ({"condition": conditions} if conditions else {})
+    named = {field: by_name(seen, field) for field in ("renderer", "condition")}
+    return bins | {field: rows for field, rows in named.items() if len(rows) > 1}
 
 
 def _quartiles(values: Sequence[float]) -> list[float]:

@@ -8,12 +8,14 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from perception.cameras.frames import Frame, View
 from perception.cube import FACES
 from perception.detector.detector import Detection, paste_mask
 from perception.marked import CUBE, MarkedObject
 from perception.pose.projection import pose_error
 from perception.pose.solver import PoseConfig, PoseResult, PoseStatus, solve_pose
 from perception.samples import CUBE_ID, Sample
+from perception.tracking.plausible import PlausibleConfig, with_doubts
 
 Array = np.ndarray
 
@@ -43,6 +45,8 @@ class FrameRecord:
     """Mean distance of the corners from where they are."""
     nees: float
     """Squared pose error in units of its covariance; 6 on average if that is right."""
+    rotation_sigma_rad: float
+    """What the pose tells of its rotation: the standard deviation, all axes together."""
     corner_error_px: Array
     """(8,)"""
     corner_nees: Array
@@ -54,6 +58,8 @@ class FrameRecord:
     pose_ms: float
     condition: str = ""
     """What its renderer made difficult, if it says so (`room.CONDITIONS`)."""
+    renderer: str = ""
+    """Who drew it, if its labels say so."""
 
     @property
     def has_pose(self) -> bool:
@@ -66,23 +72,61 @@ def judge_frames(
     samples: Iterable[Sample],
     config: PoseConfig,
     marked: MarkedObject = CUBE,
+    plausible: PlausibleConfig | None = None,
+    box_padding: float = 0.08,
 ) -> list[FrameRecord]:
-    """Run detector and pose solver on every sample of an object."""
-    keypoints = marked.keypoints()
-    return [_judge(detector, sample, config, keypoints) for sample in samples]
+    """Run detector and pose solver on every sample of an object.
+
+    Args:
+        detector: Finds corners.
+        samples: Labelled pictures.
+        config: How to solve for poses.
+        marked: What the pictures show.
+        plausible: What a pose must agree with besides its corners, as while tracking; None:
+            nothing.
+        box_padding: The detector's.
+    """
+    looks = _Looks(detector, config, marked, plausible, box_padding)
+    return [_judge(looks, sample) for sample in samples]
 
 
-def _judge(detector: Detector, sample: Sample, config: PoseConfig, keypoints: Array) -> FrameRecord:
+@dataclass(frozen=True)
+class _Looks:
+    """How pictures are looked at."""
+
+    detector: Detector
+    config: PoseConfig
+    marked: MarkedObject
+    plausible: PlausibleConfig | None
+    box_padding: float
+
+    def pose(self, sample: Sample, detection: Detection) -> PoseResult:
+        """The pose, or why there is none."""
+        keypoints = self.marked.keypoints()
+        result = solve_pose(detection.corners, keypoints, sample.camera, self.config)
+        if self.plausible is None:
+            return result
+        frame, (height, width) = Frame(sample.image, sample.camera, 0.0), sample.image.shape[:2]
+        return with_doubts(
+            *(result, frame, View.of(frame, (0, 0, width, height), (height, width))),
+            *(detection, self.plausible),
+            box_padding=self.box_padding,
+            to_base=np.eye(4),
+            marked=self.marked,
+        )
+
+
+def _judge(looks: _Looks, sample: Sample) -> FrameRecord:
     started = time.perf_counter()
-    detection = detector.detect(sample.image)
+    detection = looks.detector.detect(sample.image)
     detected = time.perf_counter()
     if detection is None:
         result = PoseResult(PoseStatus.NO_CUBE)
     else:
-        result = solve_pose(detection.corners, keypoints, sample.camera, config)
+        result = looks.pose(sample, detection)
     solved = time.perf_counter()
     rotation_deg, position_error_m, add_m, nees = _pose_numbers(
-        result, sample.T_camera_cube, keypoints
+        result, sample.T_camera_cube, looks.marked.keypoints()
     )
     corner_error_px, corner_nees = _corner_numbers(detection, sample)
     return FrameRecord(
@@ -94,6 +138,7 @@ def _judge(detector: Detector, sample: Sample, config: PoseConfig, keypoints: Ar
         position_error_m=position_error_m,
         add_m=add_m,
         nees=nees,
+        rotation_sigma_rad=result.rotation_sigma_rad,
         corner_error_px=corner_error_px,
         corner_nees=corner_nees,
         visibility=sample.visibility,
@@ -101,6 +146,7 @@ def _judge(detector: Detector, sample: Sample, config: PoseConfig, keypoints: Ar
         detect_ms=1e3 * (detected - started),
         pose_ms=1e3 * (solved - detected),
         condition=str(sample.notes.get("condition", "")),
+        renderer=str(sample.notes.get("renderer", "")),
     )
 
 

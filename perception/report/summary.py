@@ -105,12 +105,13 @@ def binned(
     return rows
 
 
-def by_condition(records: Sequence[FrameRecord]) -> list[Bin]:
-    """Summaries of the images of each condition; nothing where a renderer names none."""
-    names = sorted({r.condition for r in records} - {""})
+def by_name(records: Sequence[FrameRecord], field: str) -> list[Bin]:
+    """Summaries of the images that share a text of their record, such as "condition" or "renderer";
+    images without one are left out."""
+    names = sorted({str(getattr(r, field)) for r in records} - {""})
     rows = []
     for number, name in enumerate(names):
-        chosen = summarize([r for r in records if r.condition == name])
+        chosen = summarize([r for r in records if getattr(r, field) == name])
         rows.append({"name": name, "from": number, "to": number + 1} | chosen)
     return rows
 

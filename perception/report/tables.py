@@ -18,6 +18,7 @@ ROWS = (
     ("pck_visible_2px", "visible corners within 2 px"),
     ("pck_occluded_2px", "hidden corners within 2 px"),
     ("mask_iou", "mask, intersection over union"),
+    ("nees_mean", "NEES, mean (ideal 6)"),
     ("nees_median", "NEES, median (ideal 5.35)"),
 )
 OTHERS = (
@@ -34,12 +35,14 @@ def accuracy_table(summary: Summary) -> str:
 
 
 def binned_table(rows: list[Bin], label: str) -> str:
-    """Rotation, translation, missing and turned poses per bin."""
+    """Rotation, translation, missing and turned poses, and NEES per bin."""
     head = f"{label:>36}{'images':>8}{'rot [deg]':>11}{'trans [mm]':>12}{'no pose':>9}{'turned':>9}"
+    head += f"{'NEES':>8}"
     lines = [
         f"{row['name']:>36}{row['frames']:>8}"
         f"{_text(row['rotation_mean_deg']):>11}{_text(row['translation_mean_mm']):>12}"
         f"{_text(row['no_pose_rate']):>9}{_text(row['flip_rate']):>9}"
+        f"{_text(row['nees_mean']):>8}"
         for row in rows
     ]
     return "\n".join([head, *lines])

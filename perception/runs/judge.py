@@ -1,5 +1,6 @@
 """What `evaluate_pose.py` does: judges a detector on pictures, on a film, or on real pictures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +39,20 @@ class Outputs:
 def judge_images(
     detector: DetectorFile,
     name: str,
-    shards: Path,
+    shards: Sequence[Path],
     split: str,
     most: int | None,
     device: str,
     figure: Path | None,
 ) -> dict:
-    """Accuracy on labelled pictures, printed and returned; errors as `evaluate`."""
-    data = ShardDataset(shards, split)
-    samples = [data[i] for i in range(min(len(data), most or len(data)))]
+    """Accuracy on labelled pictures of several data sets, printed and returned.
+
+    `most` is of each data set; errors as `evaluate`.
+    """
+    samples = []
+    for folder in shards:
+        data = ShardDataset(folder, split)
+        samples += [data[i] for i in range(min(len(data), most or len(data)))]
     report = evaluate(detector, samples, device)
     print(report.text)
     if figure:

@@ -36,6 +36,8 @@ class Appearance:
     glyphs: float
     """Correlation of the brightness of the face that fits best, -1 to 1; NaN if no face is in the
     picture. The dark border does not count: every face has it."""
+    everywhere: float
+    """The mean over all faces in sight, each as much as its points in the picture; NaN as above."""
     colours: float
     """How much of the print's red-against-blue there is: about 0.8, 0 if the picture is grey, below
     0 if red and blue are swapped; NaN if the faces in sight have none."""
@@ -63,7 +65,7 @@ def appearance(
     inside = inside.reshape(shape)
     against = ((seen[:, 0] - seen[:, 2]) / (brightness + _DARKEST)).reshape(shape)
     return Appearance(
-        _best_correlation(brightness.reshape(shape), print_.brightness[faces], inside),
+        *_correlations(brightness.reshape(shape), print_.brightness[faces], inside),
         _share_of_colour(against, print_.red_against_blue[faces], inside & print_.coloured[faces]),
     )
 
@@ -133,18 +135,19 @@ def _printed(marked: MarkedObject) -> _Print:
     return _Print(points, brightness, against, coloured, normals, centres, turned)
 
 
-def _best_correlation(seen: Array, known: Array, inside: Array) -> float:
-    """The largest of the faces' correlations; arrays are (F, P)."""
+def _correlations(seen: Array, known: Array, inside: Array) -> tuple[float, float]:
+    """The largest of the faces' correlations, and their mean; arrays are (F, P)."""
     count = inside.sum(axis=1)
     enough = count >= ENOUGH * _PER_FACE
     if not enough.any():
-        return float("nan")
+        return float("nan"), float("nan")
     share = inside / np.maximum(count, 1)[:, None]
     a = seen - (seen * share).sum(axis=1)[:, None]
     b = known - (known * share).sum(axis=1)[:, None]
     spread = (share * a * a).sum(axis=1) * (share * b * b).sum(axis=1)
     correlation = (share * a * b).sum(axis=1) / np.sqrt(spread + 1e-12)
-    return float(correlation[enough].max())
+    of_each = correlation[enough]
+    return float(of_each.max()), float(np.average(of_each, weights=count[enough]))
 
 
 def _share_of_colour(seen: Array, known: Array, counts: Array) -> float:

@@ -9,7 +9,7 @@ from perception.cameras.frames import Frame, View, undistort
 from perception.detector.detector import Detection, padded_box
 from perception.marked import CUBE, MarkedObject
 from perception.pose.solver import PoseResult, PoseStatus
-from perception.tracking.appearance import appearance, points_in_sight
+from perception.tracking.appearance import Appearance, appearance, points_in_sight
 
 Array = np.ndarray
 
@@ -39,9 +39,12 @@ class PlausibleConfig:
     min_glyphs: float | None = 0.5
     """Correlation of the brightness with the print; good poses have 0.8, other faces up to 0.6.
     None: not looked at."""
-    min_colours: float | None = 0.2
-    """Share of the print's red-against-blue; good poses have 0.36 or more, a grey picture 0 and one
-    whose red and blue are swapped less than that. None: not looked at."""
+    min_colours: float | None = 0.05
+    """Share of the print's red-against-blue; a fresh print has 0.36 or more and a bleached one 0.06,
+    a grey picture 0 and one whose red and blue are swapped less than that. None: not looked at."""
+    min_lead: float = 0.25
+    """Where the corners leave the pose open: how much better the print must fit one of the poses
+    than each of the others, as a correlation over all faces in sight."""
     workspace: Workspace | None = None
     """Where the cube can be; None: anywhere."""
 
@@ -59,6 +62,8 @@ def with_doubts(
 ) -> PoseResult:
     """The result, without its pose if that agrees with too little.
 
+    Where the corners leave the pose open, it is the rival that the picture shows, if it shows one.
+
     Args:
         result: Of `solve_pose`.
         frame: The picture.
@@ -69,41 +74,69 @@ def with_doubts(
         to_base: (4, 4) camera to the frame of the workspace.
         marked: What is seen.
     """
+    judge = _Judge(frame, view, detection, config, box_padding, to_base, marked)
     pose = result.T_camera_cube
     if pose is None:
-        return result
-    status = _doubt(pose, frame, view, detection, config, box_padding, to_base, marked)
+        return _settled(result, judge) if result.rivals else result
+    status = judge.doubt(pose)
     if status is None:
         return result
     return replace(result, status=status, T_camera_cube=None, covariance=None)
 
 
-def _doubt(
-    pose: Array,
-    frame: Frame,
-    view: View,
-    detection: Detection,
-    config: PlausibleConfig,
-    box_padding: float,
-    to_base: Array,
-    marked: MarkedObject,
-) -> PoseStatus | None:
-    if config.workspace is not None:
-        position_m = to_base[:3, :3] @ pose[:3, 3] + to_base[:3, 3]
-        if config.workspace.distance_m(position_m) > config.workspace.radius_m:
-            return PoseStatus.OUTSIDE_WORKSPACE
-    keypoints = marked.keypoints() @ pose[:3, :3].T + pose[:3, 3]
-    if not _overlap(keypoints, frame, view, detection, box_padding) >= config.min_overlap:
-        return PoseStatus.NOT_IN_BOX
-    if config.min_glyphs is None and config.min_colours is None:
+def _settled(result: PoseResult, judge: "_Judge") -> PoseResult:
+    """The rival whose print is in the picture; the result as it is if none or several are."""
+    fits = np.array([judge.everywhere(rival.T_camera_cube) for rival in result.rivals])
+    fits = np.where(np.isfinite(fits), fits, -1.0)
+    best = int(fits.argmax())
+    least, lead = judge.config.min_glyphs, judge.config.min_lead
+    if least is None or fits[best] < least or (np.delete(fits, best) > fits[best] - lead).any():
+        return result
+    rival = result.rivals[best]
+    assert rival.T_camera_cube is not None, "rivals are poses"
+    return rival if judge.doubt(rival.T_camera_cube) is None else result
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """What poses of one picture are held against; fields as the arguments of `with_doubts`."""
+
+    frame: Frame
+    view: View
+    detection: Detection
+    config: PlausibleConfig
+    box_padding: float
+    to_base: Array
+    marked: MarkedObject
+
+    def doubt(self, pose: Array) -> PoseStatus | None:
+        """Why a pose is not believed; None if it is."""
+        config = self.config
+        if config.workspace is not None:
+            position_m = self.to_base[:3, :3] @ pose[:3, 3] + self.to_base[:3, 3]
+            if config.workspace.distance_m(position_m) > config.workspace.radius_m:
+                return PoseStatus.OUTSIDE_WORKSPACE
+        keypoints = self.marked.keypoints() @ pose[:3, :3].T + pose[:3, 3]
+        overlap = _overlap(keypoints, self.frame, self.view, self.detection, self.box_padding)
+        if not overlap >= config.min_overlap:
+            return PoseStatus.NOT_IN_BOX
+        if config.min_glyphs is None and config.min_colours is None:
+            return None
+        shown = self._shown(pose)
+        if config.min_glyphs is not None and shown.glyphs < config.min_glyphs:
+            return PoseStatus.OTHER_PRINT
+        if config.min_colours is not None and shown.colours < config.min_colours:
+            return PoseStatus.OTHER_COLOURS
         return None
-    points, faces = points_in_sight(pose, marked)
-    shown = appearance(view.image, view.to_view(_pixels(points, frame)), faces, marked)
-    if config.min_glyphs is not None and shown.glyphs < config.min_glyphs:
-        return PoseStatus.OTHER_PRINT
-    if config.min_colours is not None and shown.colours < config.min_colours:
-        return PoseStatus.OTHER_COLOURS
-    return None
+
+    def everywhere(self, pose: Array | None) -> float:
+        """How well the print of all faces in sight is seen where a pose puts it."""
+        return float("nan") if pose is None else self._shown(pose).everywhere
+
+    def _shown(self, pose: Array) -> Appearance:
+        points, faces = points_in_sight(pose, self.marked)
+        pixels = self.view.to_view(_pixels(points, self.frame))
+        return appearance(self.view.image, pixels, faces, self.marked)
 
 
 def _overlap(

@@ -42,13 +42,16 @@ def drawn(pose, *, printed=True):
     return Frame(image, LENS, 0.0)
 
 
-def judged(frame, pose, box_of=None, config=None, to_base=None):
-    """What becomes of a pose, with the box of another one if wanted."""
+def judged(frame, pose, box_of=None, config=None, to_base=None, rivals=()):
+    """What becomes of a pose, with the box of another one if wanted; or of rivals, without it."""
     uv, _ = project(cube_corners(), LENS, pose if box_of is None else box_of)
     corners = Corners.certain(uv, np.tile(np.eye(2), (8, 1, 1)))
     detection = Detection(0.9, padded_box(uv, 0.08), corners, np.zeros((28, 28)))
     view = View.of(frame, (0, 0, 320, 240), (240, 320))
     result = PoseResult(PoseStatus.OK, pose, np.eye(6), np.ones(8, dtype=bool), 0.3)
+    if rivals:
+        others = tuple(replace(result, T_camera_cube=rival) for rival in rivals)
+        result = PoseResult(PoseStatus.AMBIGUOUS, rivals=others)
     config = config or PlausibleConfig(workspace=HERE)
     base = np.eye(4) if to_base is None else to_base
     return with_doubts(result, frame, view, detection, config, box_padding=0.08, to_base=base)
@@ -96,6 +99,35 @@ def test_swapped_and_missing_colours_give_no_pose(poses, swapped):
         kept += result.ok
         assert result.ok or result.status in (PoseStatus.OTHER_COLOURS, PoseStatus.OTHER_PRINT)
     assert kept <= 4  # those that show green and white alone look alike
+
+
+def test_a_bleached_print_keeps_its_pose(poses):
+    kept = 0
+    for pose in poses:
+        image = drawn(pose).image.astype(float)
+        bleached = (image + 0.65 * (235.0 - image)).astype(np.uint8)
+        kept += judged(Frame(bleached, LENS, 0.0), pose).ok
+    assert kept == len(poses)
+
+
+def test_of_poses_that_fit_the_corners_the_one_in_the_picture_is_taken(poses):
+    settled = 0
+    for number, pose in enumerate(poses):
+        wrong = pose.copy()
+        wrong[:3, :3] = pose[:3, :3] @ OTHER_FACES[number % len(OTHER_FACES)]
+        result = judged(drawn(pose), pose, rivals=(wrong, pose))
+        assert result.status in (PoseStatus.OK, PoseStatus.AMBIGUOUS)
+        assert result.T_camera_cube is (pose if result.ok else None)
+        settled += result.ok
+    assert settled >= 20
+
+
+def test_of_poses_that_the_picture_shows_alike_none_is_taken(poses):
+    pose = poses[0]
+    near = move(pose, np.array([0.0, 0.0, 0.0, 0.02, 0.0, 0.0]))
+    assert judged(drawn(pose), pose, rivals=(pose, near)).status is PoseStatus.AMBIGUOUS
+    blank = drawn(pose, printed=False)
+    assert judged(blank, pose, rivals=(pose, poses[3])).status is PoseStatus.AMBIGUOUS
 
 
 def test_a_pose_must_fill_the_box_and_lie_in_the_workspace(poses):

@@ -245,6 +245,34 @@ def test_between_two_poses_only_a_prediction_decides(rng):
     assert refused.status is PoseStatus.AGAINST_PREDICTION
 
 
+def test_where_the_pose_is_open_all_that_fit_are_given(rng):
+    pose = random_pose(rng)
+    other = move(pose, np.array([0.004, 0.0, 0.0, 0.0, 0.0, np.pi / 2]))
+    result = solve_pose(
+        doubtful(measured(pose, rng, 0.3), measured(other, rng, 0.3)), POINTS, CAMERA
+    )
+    assert not result.ok and all(rival.ok for rival in result.rivals)
+    for truth in (pose, other):
+        apart = [
+            np.linalg.norm(pose_error(rival.T_camera_cube, truth)[3:]) for rival in result.rivals
+        ]
+        assert min(apart) < 0.1
+
+
+def test_the_covariance_of_a_pose_is_scaled_by_what_it_tells(rng):
+    corners = measured(random_pose(rng), rng, 0.4)
+    plain = solve_pose(corners, POINTS, CAMERA)
+    told = plain.rotation_sigma_rad
+    for factors, expected in (
+        (((told / 2, 3.0), (told * 2, 5.0)), 4.0),
+        (((told * 2, 3.0), (told * 4, 5.0)), 3.0),
+        (((told / 4, 3.0), (told / 2, 5.0)), 5.0),
+    ):
+        result = solve_pose(corners, POINTS, CAMERA, PoseConfig(pose_factors=factors))
+        np.testing.assert_allclose(result.covariance, expected * plain.covariance, rtol=1e-9)
+        np.testing.assert_array_equal(result.T_camera_cube, plain.T_camera_cube)
+
+
 @pytest.mark.parametrize("turn_rad", [0.03, np.pi / 2, 3.0])
 def test_where_the_corners_are_clear_a_prediction_changes_nothing(rng, turn_rad):
     for _ in range(10):
