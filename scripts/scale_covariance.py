@@ -1,7 +1,7 @@
 """Scale the covariances of a detector's poses, so that errors are as large as they tell.
 
-    python scripts/scale_covariance.py --detector assets/detector.pt --out runs/detector/scaled.pt \\
-      --shards runs/keypoints/twin runs/keypoints/path
+    python scripts/scale_covariance.py --detector assets/detector.pt \\
+      --shards runs/keypoints/twin runs/keypoints/path --out runs/detector/scaled.pt
 
 The pictures must be held out from training and from any later judging. Each folder counts alike.
 The detector's weights stay as they are; its file gets four factors more.
@@ -21,7 +21,7 @@ def parse() -> argparse.Namespace:
     add("--shards", type=Path, nargs="+", required=True, help="folders of render_keypoints.py")
     add("--split", choices=("train", "heldout"), default="heldout", help="part of the data sets")
     add("--images", type=count, default=None, help="at most so many per folder; default: all")
-    add("--out", required=True, help="detector file to write")
+    add("--out", required=True, help="file to write: the detector, with factors")
     add("--device", default="cpu")
     add("--threads", default=2, help="threads of torch, on a CPU")
     return parser.parse()

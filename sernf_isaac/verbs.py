@@ -43,6 +43,7 @@ GROUPS = {
         "render-keypoints": "renders labelled pictures of the cube in a hand (--on: on a cluster)",
         "train-detector": "trains the corner detector",
         "evaluate-pose": "measures a detector on labelled, filmed or real pictures",
+        "scale-covariance": "makes a detector's poses as uncertain as their errors are large",
         "export-detector": "writes the tracking part of a detector as ONNX",
         "record-camera": "films the spinning teacher or a stored episode, with true poses",
         "calibrate-camera": "calibrates a real camera below the hand",

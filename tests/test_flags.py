@@ -129,6 +129,7 @@ def test_a_misspelt_flag_is_named_before_anything_slow_is_imported() -> None:
         "record_camera.py": ["--out", "x"],
         "robomimic.py": ["check"],
         "run_arm.py": ["--run", "x"],
+        "scale_covariance.py": ["--detector", "x.pt", "--shards", "x", "--out", "x.pt"],
         "run_hand.py": ["--run", "x"],
         "sync_run.py": ["--run", "x", "--side", "robot", "--remote", "y"],
         "watch.py": ["--run", "x"],

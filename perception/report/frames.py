@@ -120,10 +120,7 @@ def _judge(looks: _Looks, sample: Sample) -> FrameRecord:
     started = time.perf_counter()
     detection = looks.detector.detect(sample.image)
     detected = time.perf_counter()
-    if detection is None:
-        result = PoseResult(PoseStatus.NO_CUBE)
-    else:
-        result = looks.pose(sample, detection)
+    result = looks.pose(sample, detection) if detection else PoseResult(PoseStatus.NO_CUBE)
     solved = time.perf_counter()
     rotation_deg, position_error_m, add_m, nees = _pose_numbers(
         result, sample.T_camera_cube, looks.marked.keypoints()

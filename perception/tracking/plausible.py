@@ -40,8 +40,8 @@ class PlausibleConfig:
     """Correlation of the brightness with the print; good poses have 0.8, other faces up to 0.6.
     None: not looked at."""
     min_colours: float | None = 0.05
-    """Share of the print's red-against-blue; a fresh print has 0.36 or more and a bleached one 0.06,
-    a grey picture 0 and one whose red and blue are swapped less than that. None: not looked at."""
+    """Share of the print's red-against-blue; fresh prints have 0.36 or more, bleached ones 0.06, a
+    grey picture 0 and one whose red and blue are swapped less than that. None: not looked at."""
     min_lead: float = 0.25
     """Where the corners leave the pose open: how much better the print must fit one of the poses
     than each of the others, as a correlation over all faces in sight."""

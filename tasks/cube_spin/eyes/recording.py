@@ -10,6 +10,7 @@ import torch
 from perception.cameras.recording import FrameRecorder
 from perception.cameras.rendered import record_states
 from perception.synthetic.mujoco_renderer import MujocoRenderer, SceneState
+from perception.synthetic.pictures import PictureConfig
 from sernf_isaac.data.episode import Episode
 from sernf_isaac.data.store.reader import RunReader
 from sernf_isaac.deploy.actor.recorder import POSE
@@ -34,6 +35,8 @@ def record(
     *,
     seed: int,
     held: HeldObject | None = None,
+    config: PictureConfig | None = None,
+    path_traced: bool = False,
 ) -> int:
     """Film states with a camera that was placed at random; returns the number of frames.
 
@@ -44,14 +47,26 @@ def record(
         size: Width and height in pixels.
         seed: Of the camera's place, light and background.
         held: What the hand holds; the paper's cube by default.
+        config: What the film looks like.
+        path_traced: Drawn by the path tracer: about four seconds of one core for each picture.
+
+    Raises:
+        ImportError: If the path tracer is not installed.
+        ValueError: As `Rig`.
     """
     os.environ.setdefault("LP_NUM_THREADS", "0")  # software rendering without threads of its own
     choose_gl_backend()
     recorder = FrameRecorder(out)
     held = held or HeldObject()
-    renderer = MujocoRenderer(marked_model(hand, held), size, marks_of(held))
+    model, config = marked_model(hand, held), config or PictureConfig()
+    if path_traced:
+        from perception.synthetic.path_renderer import PathRenderer
+
+        renderer = PathRenderer(model, size, config.room.samples, marks_of(held))
+    else:
+        renderer = MujocoRenderer(model, size, marks_of(held))
     try:
-        return record_states(renderer, states, recorder, seed=seed)
+        return record_states(renderer, states, recorder, seed=seed, config=config)
     finally:
         renderer.close()
 
