@@ -36,6 +36,7 @@ class PolicyLayout:
         spec = values["spec"] | {"history_keys": tuple(values["spec"]["history_keys"])}
         spec.pop("pad_with_plan", None)  # files of version 0.1 have it; it was for training only
         critic = values["critic"] | {"support": tuple(values["critic"]["support"])}
+        critic.pop("veto", None)  # files of an unfinished 0.2 have it; it was null
         return cls(
             features=values["features"],
             action_dim=values["action_dim"],
