@@ -29,7 +29,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser = ScriptParser(__doc__, settings=True)
     add = parser.add_argument
     add("--sim", choices=("auto", "twin", "isaac"), default="auto", help="the simulator")
-    presets = ("wide", "reflex", "small", "paper")
+    presets = ("wide", "reflex", "blind", "small", "paper")
     add("--preset", choices=presets, default="wide", help="settings to begin from")
     add("--teacher", default=None, help="policy file of the teacher; default: the preset's")
     add("--description")

@@ -21,14 +21,21 @@ CRITIC = CriticConfig(token_dim=16, num_heads=2, num_layers=1, feedforward=16)
 
 
 def save_tiny_student(
-    path: Path, *, with_critics: bool = True, hand: Hand = V1, held: HeldObject | None = None
+    path: Path,
+    *,
+    with_critics: bool = True,
+    hand: Hand = V1,
+    held: HeldObject | None = None,
+    camera: bool = True,
+    history: int = 4,
 ) -> Path:
     """Write it."""
-    layout = student_layout(hand, ChunkSpec(), POLICY, CRITIC, 0)
+    spec = ChunkSpec(history=history)
+    layout = student_layout(hand, spec, POLICY, CRITIC, 0, camera=camera)
     torch.manual_seed(0)
     actor = build_actor(layout)
     critics = build_critics(layout) if with_critics else None
-    tiny = ChunkPolicy(layout, actor, critics, student_normalizer(hand))
+    tiny = ChunkPolicy(layout, actor, critics, student_normalizer(hand, camera=camera))
     task = replace(tuned_task(), hand=hand.key, object=held or HeldObject())
-    save_student(path, tiny, task, StudentObservationConfig(), {})
+    save_student(path, tiny, task, StudentObservationConfig(camera=camera), {})
     return path

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from sernf_isaac.deploy.actor.fallback import FallbackRule
 from sernf_isaac.deploy.loop.states import Reason
 
 MOST_PATIENT_S = 5.0
@@ -37,7 +38,10 @@ class RunnerSettings:
     max_episode_s: float = 60.0
     """An episode is ended after this, at the latest."""
     blind_s: float = 1.0
-    """Without a pose for this long the object counts as dropped."""
+    """Without a pose for this long the object counts as dropped; `fallback.longest_s` where there
+    is a fallback."""
+    fallback: FallbackRule = field(default_factory=FallbackRule)
+    """When a policy without a camera takes over, where one was given."""
     supported_s: float = 0.0
     """Something else holds the object for so long after it was placed (paper F.4a: 6 s in
     simulation): it is recorded and learned from, but not counted as time or turns in the hand.
@@ -86,9 +90,14 @@ class EpisodeResult:
     max_lateness_s: float = 0.0
     undecided: int = 0
     """Steps at the end for which no decision came; they are not learned from."""
+    fallback_steps: int = 0
+    """Steps that the fallback drove; they are not learned from either."""
+    ended_by_fallback: bool = False
+    """It drove when the episode ended."""
 
     @property
     def judges_policy(self) -> bool:
         """Whether the episode says anything for or against the policy that drove."""
         machine = self.end is End.SAFETY and self.reason in NOT_THE_POLICY
-        return not (machine or self.undecided or self.end is End.POLICY)
+        other = self.undecided or self.ended_by_fallback
+        return not (machine or other or self.end is End.POLICY)

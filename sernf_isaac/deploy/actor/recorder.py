@@ -58,6 +58,8 @@ class Moment:
     """Time since a machine placed the object; since the start if a person did."""
     sensors: Mapping[str, Array] = field(default_factory=dict)
     """What the hand measured beside its joints, by name."""
+    by_fallback: bool = False
+    """The fallback drives in this step."""
 
 
 def log_layout(

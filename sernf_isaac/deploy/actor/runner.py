@@ -11,19 +11,18 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 
-from sernf_isaac.chunk_queue import ChunkQueue
 from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.store.writer import RunWriter
+from sernf_isaac.deploy.actor.driving import Driver, Drives
 from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
+from sernf_isaac.deploy.actor.fallback import FALLBACK, EyesWatch
 from sernf_isaac.deploy.actor.recorder import Moment, StepRecorder, log_layout
 from sernf_isaac.deploy.actor.rewards import DropDetector, QuarterCounter
 from sernf_isaac.deploy.actor.station import Station
 from sernf_isaac.deploy.actor.witness import Glimpse
 from sernf_isaac.deploy.loop.messages import HandState
 from sernf_isaac.deploy.loop.states import Reason, Request, State
-from sernf_isaac.deploy.policy.local import Scoring
 from sernf_isaac.deploy.policy.reflex import Correct
 from sernf_isaac.deploy.protocols import Array, PoseReading
 
@@ -43,6 +42,7 @@ def run_episode(
     is_offline: bool = False,
     placed_s: float | None = None,
     correct: Correct | None = None,
+    fallback: Drives | None = None,
 ) -> EpisodeResult:
     """One episode, from READY to its commit; the hand holds when this returns.
 
@@ -56,6 +56,8 @@ def run_episode(
         placed_s: When a machine placed the object, on the station's clock.
         correct: The reflex of the loaded policy, if it has one; what it makes of an action is
             clipped to the hand's limits, sent and recorded.
+        fallback: Drives while there are no new poses, by `settings.fallback`. Its steps are marked
+            as overridden, and logged as its own.
 
     Raises:
         RuntimeError: If there is no pose or one of the future, the hand is not READY, the stop key
@@ -67,16 +69,18 @@ def run_episode(
         raise RuntimeError(f"the hand is {state.state.name} ({state.reason.name}), not READY")
     if station.pose_source.latest() is None:
         raise RuntimeError("no pose of the object; look at the camera")
+    sensors = {name: len(values) for name, values in state.sensors.items()}
     layout = log_layout(
         dict(station.task.features),
         station.description.num_joints,
         policy_name,
         is_offline=is_offline,
-        sensors={name: len(values) for name, values in state.sensors.items()},
+        sensors=sensors if fallback is None else sensors | {FALLBACK: 1},
     )
+    drives = Drives(station.policy, spec, correct)
     station.operator.ends_episode()  # a key from before says nothing about this episode
     with StepRecorder(writer, layout) as recorder:
-        episode = _Episode(station, settings, recorder, spec, state.sent, placed_s, correct)
+        episode = _Episode(station, settings, recorder, state.sent, placed_s, drives, fallback)
         try:
             episode.play()
         finally:
@@ -92,24 +96,29 @@ class _Episode:
         station: Station,
         settings: RunnerSettings,
         recorder: StepRecorder,
-        spec: ChunkSpec,
         hold: Array,
         placed_s: float | None,
-        correct: Correct | None,
+        drives: Drives,
+        fallback: Drives | None,
     ) -> None:
-        self._correct = correct
-        self._at, self._settings, self._recorder, self._spec = station, settings, recorder, spec
-        self._lower = np.array(station.description.lower_rad)
-        self._upper = np.array(station.description.upper_rad)
-        self._queue = ChunkQueue(spec, torch.from_numpy(hold)[None])
+        self._at, self._settings, self._recorder = station, settings, recorder
+        description = station.description
+        limits = np.array(description.lower_rad), np.array(description.upper_rad)
+        both = [policy for policy in (drives, fallback) if policy is not None]
+        self._drivers = [Driver(policy, hold, limits, station.clock.now) for policy in both]
+        self._driver = self._drivers[0]
+        self._watch = None if fallback is None else EyesWatch(settings.fallback)
+        self._longest = {
+            key: _longest(key, both) for policy in both for key in policy.spec.history_keys
+        }
         self._counter = QuarterCounter(settings.goal)
         self._turned_supported_rad = 0.0
-        self._drops = DropDetector(blind_s=settings.blind_s)
+        blind_s = settings.blind_s if fallback is None else settings.fallback.longest_s
+        self._drops = DropDetector(blind_s=blind_s)
         self._history: dict[str, deque[Array]] = {}
         self._action = hold
         self._seen_s = -np.inf  # capture time of the newest pose
         self._pending: tuple[Moment, Array, bool] | None = None  # a step whose outcome is not known
-        self._asked_s: float | None = None  # when the decision was asked for that has not come
         self._undecided: list[Callable[..., None]] = []  # steps that wait for it to be recorded
         self._period_s = 1.0 / settings.control_rate_hz
         self._start_s = station.clock.now()
@@ -136,7 +145,9 @@ class _Episode:
         result.turned_rad = self._counter.progress_rad - self._turned_supported_rad
         result.limited = hand.limited - self._before.limited
         assert self._pending is not None, "the first step cannot end an episode"
-        planned = self._queue.planned(0).numpy()
+        result.latencies_s = [s for driver in self._drivers for s in driver.latencies_s]
+        result.ended_by_fallback = self._pending[0].by_fallback
+        planned = self._driver.planned
         recorded = self._recorder.finish(result.outcome, self._pending[0], planned)
         assert recorded == result.eid
         return result
@@ -146,7 +157,7 @@ class _Episode:
         at, result = self._at, self._result
         at.hand.check()
         at.operator.quits()  # an error where nobody could stop the machine any more
-        self._receive()
+        self._driver.receive()
         state, pose = at.hand.state(), at.pose_source.latest()
         assert pose is not None, "checked at the start; a pose stays until the next episode"
         new, now_s = pose.time_s > self._seen_s, at.clock.now()
@@ -160,7 +171,8 @@ class _Episode:
         reward = float(self._counter.update(pose.quaternion)) if counts else 0.0
         if now_s - self._placed_s < self._settings.supported_s:
             self._turned_supported_rad = self._counter.progress_rad
-        moment = self._moment(state, pose, now_s, lateness_s)
+        blind = self._watch is not None and self._watch.update(new=new, age_s=now_s - pose.time_s)
+        moment = self._moment(state, pose, now_s, lateness_s, blind)
         result.max_lateness_s = max(result.max_lateness_s, lateness_s)
         lost = self._drops.update(new=new, lost=at.task.lost(pose), age_s=now_s - pose.time_s)
         end = self._end(state, lost, now_s)
@@ -171,10 +183,12 @@ class _Episode:
             result.in_hand_s = max(0.0, now_s - alone_s)
             self._pending = (moment, self._action, False)
             return True
-        decides = self._decide(moment)
-        late = bool(self._queue.starved[0])
+        self._change_driver(blind, state.sent)
+        seen = partial(self._seen, moment, self._driver.spec)
+        decides = self._driver.decide(seen)
+        self._action, late = self._driver.act(seen)
         result.underruns += late
-        self._action = self._corrected(moment, self._queue.pop()[0].numpy())
+        result.fallback_steps += blind
         self._pending = (replace(moment, underrun=late), self._action, decides)
         at.hand.send(Request.FOLLOW, self._action)
         at.witness.see(self._glimpse(state, moment))
@@ -182,7 +196,6 @@ class _Episode:
         return False
 
     def _glimpse(self, state: HandState, moment: Moment) -> Glimpse:
-        policy = self._at.policy
         return Glimpse(
             moment.time_s,
             state,
@@ -190,19 +203,19 @@ class _Episode:
             since_start_s=moment.since_start_s,
             pose=moment.pose,
             action=self._action,
-            planned=self._queue.planned(0).numpy(),
-            scores=policy.last_scores if isinstance(policy, Scoring) else np.zeros(0),
+            planned=self._driver.planned,
+            scores=self._driver.scores,
             turned_rad=self._counter.progress_rad,
         )
 
     def _moment(
-        self, state: HandState, pose: PoseReading, now_s: float, lateness_s: float
+        self, state: HandState, pose: PoseReading, now_s: float, lateness_s: float, blind: bool
     ) -> Moment:
         """What is seen now, with the history it brings along."""
         settings = self._settings
         row = self._at.task.observe(state.joint_pos, state.sent, self._action, pose, settings.goal)
-        for key in self._spec.history_keys:
-            past = self._history.setdefault(key, deque([row[key]] * self._spec.history))
+        for key, steps in self._longest.items():
+            past = self._history.setdefault(key, deque([row[key]] * steps))
             past.append(row[key])
             past.popleft()
         return Moment(
@@ -211,12 +224,15 @@ class _Episode:
             np.concatenate([pose.position_m, pose.quaternion]),
             state.sent,
             pose_age_s=now_s - pose.time_s,
-            latency_s=self._at.policy.last_latency_s,
+            latency_s=self._driver.latency_s,
             lateness_s=lateness_s,
             limited=state.limited - self._before.limited,
             since_start_s=now_s - self._start_s,
             since_placed_s=now_s - self._placed_s,
-            sensors=state.sensors,
+            sensors=state.sensors
+            if self._watch is None
+            else {**state.sensors, FALLBACK: np.array([float(blind)], np.float32)},
+            by_fallback=blind,
         )
 
     def _end(self, state: HandState, lost: bool, now_s: float) -> End | None:
@@ -226,7 +242,9 @@ class _Episode:
             return None
         if state.state not in (State.FOLLOW, State.READY):
             result.end, result.outcome, result.reason = End.SAFETY, "stopped", state.reason
-        elif self._asked_s is not None and now_s - self._asked_s > settings.decision_deadline_s:
+        elif (asked_s := self._driver.asked_s) is not None and (
+            now_s - asked_s > settings.decision_deadline_s
+        ):
             result.end, result.outcome = End.POLICY, "stopped"
         elif lost:
             result.end, result.outcome = End.DROPPED, "failure"
@@ -260,11 +278,11 @@ class _Episode:
             terminated=over,
             truncated=end is not None and not over,
         )
-        if moment.underrun and self._asked_s is not None:
+        if moment.underrun and self._driver.asked_s is not None:
             self._undecided.append(step)
         else:
-            self._record_undecided(overridden=False)
-            step(overridden=end is End.SAFETY)
+            self._record_undecided(overridden=moment.by_fallback)
+            step(overridden=end is End.SAFETY or moment.by_fallback)
         if end is not None:
             self._result.undecided = len(self._undecided)
             self._record_undecided(overridden=True)
@@ -274,36 +292,29 @@ class _Episode:
             step(overridden=overridden)
         self._undecided = []
 
-    def _decide(self, moment: Moment) -> bool:
-        """Begin a decision if one is due, and queue a chunk if one has come."""
-        queue, policy = self._queue, self._at.policy
-        decides = bool(queue.due[0])
-        if decides:
-            prefix = queue.begin()[0].numpy()
-            policy.request(self._seen(moment), prefix)
-            self._asked_s = self._at.clock.now()
-            self._receive()
-        return decides
+    def _change_driver(self, blind: bool, hold: Array) -> None:
+        """Let the other policy drive from here, if the eyes say so; it begins from `hold` (A,).
 
-    def _corrected(self, moment: Moment, action: Array) -> Array:
-        """The action to send now; what the policy planned stays as it is queued."""
-        if self._correct is None:
-            return action
-        moved = self._correct(self._seen(moment), action)
-        return np.clip(moved, self._lower, self._upper)
+        Whatever was queued or asked before is forgotten. Steps that still waited for a decision
+        are marked: it does not come any more.
+        """
+        driver = self._drivers[blind]
+        if driver is self._driver:
+            return
+        self._record_undecided(overridden=True)
+        self._driver = driver
+        driver.restart(hold)
 
-    def _seen(self, moment: Moment) -> dict[str, Array]:
-        """What a policy sees: groups (O, F) with a history, (F,) without."""
+    def _seen(self, moment: Moment, spec: ChunkSpec) -> dict[str, Array]:
+        """What there is to see: groups (O, F) with a history, (F,) without."""
         return {
-            key: np.stack(list(self._history[key])) if key in self._history else value
+            key: np.stack(list(self._history[key])[-spec.history :])
+            if key in spec.history_keys
+            else value
             for key, value in moment.observation.items()
         }
 
-    def _receive(self) -> None:
-        """Queue the chunk that was asked for, if it has come."""
-        if self._asked_s is None or (chunk := self._at.policy.poll()) is None:
-            return
-        self._asked_s = None
-        self._result.latencies_s.append(self._at.policy.last_latency_s)
-        within = np.clip(chunk, self._lower, self._upper)
-        self._queue.push(torch.from_numpy(within)[None])
+
+def _longest(key: str, policies: list[Drives]) -> int:
+    """Steps of history of a group that any of the policies sees."""
+    return max(policy.spec.history for policy in policies if key in policy.spec.history_keys)

@@ -15,6 +15,7 @@ import numpy as np
 from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.data.store.channel import beat
 from sernf_isaac.data.store.writer import RunWriter
+from sernf_isaac.deploy.actor.driving import Drives
 from sernf_isaac.deploy.actor.episode import End, EpisodeResult, RunnerSettings
 from sernf_isaac.deploy.actor.runner import run_episode
 from sernf_isaac.deploy.actor.station import Station
@@ -109,6 +110,7 @@ class Session:
         reflex_of: Its reflex, if it has one.
         actor: Name under which signs of life are left.
         questions: What the person is asked.
+        fallback: Drives while there are no poses; see `RunnerSettings.fallback`.
     """
 
     def __init__(
@@ -123,12 +125,13 @@ class Session:
         reflex_of: Callable[[], Correct | None] = lambda: None,
         actor: str = "actor",
         questions: Questions | None = None,
+        fallback: Drives | None = None,
     ) -> None:
         self.station = station
         self._questions = questions or Questions()
         self._settings, self._poses = settings, poses
         self._writer, self._follower, self._spec_of = writer, follower, spec_of
-        self._reflex_of = reflex_of
+        self._reflex_of, self._fallback = reflex_of, fallback
         self._actor, self._heard = actor, ""
         self._placed_s: float | None = None
         self.totals = Totals()
@@ -165,6 +168,7 @@ class Session:
                 is_offline=self._follower.step == 0,
                 placed_s=self._placed_s,
                 correct=self._reflex_of(),
+                fallback=self._fallback,
             )
             totals.add(result)
             totals.wall_s = self.station.clock.now() - began_s

@@ -17,7 +17,6 @@ from sernf_isaac.deploy.actor.recorder import POSE
 from tasks.cube_spin.config import CONTROL_DT_S, CommandConfig, evaluation_task
 from tasks.cube_spin.eyes.marks import marked_model, marks_of
 from tasks.cube_spin.held_object import HeldObject
-from tasks.cube_spin.observations import POSE_SIZE
 from tasks.cube_spin.teacher.policy import load_teacher
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 from tasks.orca.description import Hand
@@ -125,6 +124,6 @@ def episode_states(episode: Episode, seconds: float) -> Iterator[tuple[float, Sc
     if missing := [name for name in (POSE, "history") if name not in episode.observation]:
         raise ValueError(f"nothing to film: the episode lacks {missing}")
     for step in range(min(len(episode), round(seconds / CONTROL_DT_S))):
-        joints = episode.observation["history"][step, :-POSE_SIZE]
+        joints = episode.observation["history"][step, : episode.action_dim]
         pose = episode.observation[POSE][step]
         yield step * CONTROL_DT_S, SceneState(joints, pose[:3], pose[3:])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sernf_isaac.checkpoint import load_checkpoint
-from sernf_isaac.data.store.channel import publish_first, wanted_checkpoint
+from sernf_isaac.data.store.channel import first_checkpoint, publish_first, wanted_checkpoint
 from sernf_isaac.data.store.files import sha256_of
 from sernf_isaac.data.store.writer import RunWriter, create_run
 from sernf_isaac.deploy.actor.clock import MonotonicClock
@@ -33,11 +33,18 @@ from sernf_isaac.deploy.policy.local import (
 from sernf_isaac.deploy.policy.reflex import Correct, load_reflex
 from sernf_isaac.deploy.policy.worker import WorkerPolicy
 from sernf_isaac.deploy.protocols import Clock, HandDriver, Operator, PoseSource
+from tasks.cube_spin.hand.fallback import fallback_check, load_fallback, refuse_fallback
 from tasks.cube_spin.hand.onlookers import onlookers
 from tasks.cube_spin.hand.pose_sources import StillPose, TwinCamera
 from tasks.cube_spin.hand.senses import say_measured, sensor_info, sensors_of
 from tasks.cube_spin.hand.settings import HandRun
-from tasks.cube_spin.hand.task import CubeSpin, check_student, grasp_pose, sees_symmetric
+from tasks.cube_spin.hand.task import (
+    CubeSpin,
+    check_student,
+    grasp_pose,
+    sees_camera,
+    sees_symmetric,
+)
 from tasks.cube_spin.hand.twin_world import twin_driver, twin_settings
 from tasks.cube_spin.hand.which_hand import with_model
 from tasks.cube_spin.physics_file import load_physics
@@ -52,7 +59,7 @@ def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
 
     Raises:
         ValueError: If it is another run's folder, it began with another policy, there is none to
-            drive with, or it is for another hand.
+            drive with, or it or the fallback is for another hand.
         FileNotFoundError: If the policy file does not exist.
     """
     run = with_model(run, folder, policy)
@@ -68,6 +75,10 @@ def prepare(run: HandRun, folder: Path, policy: Path | None) -> None:
     }
     if not run.object.is_first:
         info["object"] = run.object.label
+    if run.fallback:
+        begun = first_checkpoint(folder) if policy is None else None
+        drives = policy if begun is None else begun.file.check(folder)
+        refuse_fallback(run, load_checkpoint(drives or "").contract)
     create_run(folder, info)
     publish_first(folder, policy)
 
@@ -98,12 +109,13 @@ def open_session(
         RunWriter(folder, run.actor) as writer,
         HandProcess(_setup(run, folder)) as hand,
         WorkerPolicy(run.decisions, check, rate_hz, _limits(run)) as policy,
+        _fallback_worker(run) as fallback,
         pose_source(run, hand, clock, camera) as source,
         onlookers(run, folder, hand, tell) as witness,
     ):
         operator = _operator(run, hand, tell)
         parts = (writer, hand, policy, source, operator, clock)
-        yield session_at(run, folder, *parts, witness)
+        yield session_at(run, folder, *parts, witness, fallback)
 
 
 def session_at(
@@ -116,8 +128,9 @@ def session_at(
     operator: Operator,
     clock: Clock,
     witness: Witness | None = None,
+    fallback: PolicyLink | None = None,
 ) -> Session:
-    """A session with these parts, with episodes recovered and the run's policy loaded.
+    """A session with these parts, with episodes recovered, policy and fallback loaded.
 
     Raises:
         ValueError: If no policy passes its tests.
@@ -125,7 +138,7 @@ def session_at(
     if recovered := writer.recover(operator.tell):
         operator.tell(f"recovered {len(recovered)} episodes that were cut off")
     description = load_hand(run.model)
-    task = CubeSpin(description, symmetric_rotation=_symmetric(folder), held=run.object)
+    task = CubeSpin(description, held=run.object, **_sees(folder))
     looks_on = witness or Nobody()
     station = Station(hand, description.driver, policy, source, task, operator, clock, looks_on)
     loaded: list[tuple[LoadReport, Correct | None]] = []
@@ -139,6 +152,10 @@ def session_at(
     if message := say_measured(run, hand.state()):
         operator.tell(message)
     operator.tell(f"{message}; a decision takes {1e3 * loaded[-1][0].p99_s:.0f} ms (p99)")
+    drives = None
+    if fallback is not None:
+        drives, message = load_fallback(run, fallback)
+        operator.tell(message)
     poses = Poses(np.array(description.rest_rad), grasp_pose(description, held=run.object))
     return Session(
         station,
@@ -149,7 +166,16 @@ def session_at(
         lambda: loaded[-1][0].spec,
         reflex_of=lambda: loaded[-1][1],
         actor=run.actor,
+        fallback=drives,
     )
+
+
+def _fallback_worker(run: HandRun) -> AbstractContextManager[WorkerPolicy | None]:
+    """The process that decides for the fallback, if there is one."""
+    if not run.fallback:
+        return nullcontext()
+    rate_hz = run.runner.control_rate_hz
+    return WorkerPolicy(run.decisions, fallback_check(run), rate_hz, _limits(run))
 
 
 def student_check(run: HandRun, folder: Path) -> Check:
@@ -157,16 +183,19 @@ def student_check(run: HandRun, folder: Path) -> Check:
     return partial(
         check_student,
         hand=load_hand(run.model),
-        symmetric_rotation=_symmetric(folder),
         smoothing=run.guard.smoothing,
         held=run.object,
+        **_sees(folder),
     )
 
 
-def _symmetric(folder: Path) -> bool:
+def _sees(folder: Path) -> dict[str, bool]:
+    """How the run's policy sees the object, in the words of `CubeSpin`."""
     wanted = wanted_checkpoint(folder)
     assert wanted is not None, "prepared before"
-    return sees_symmetric(load_checkpoint(wanted.file.check(folder)).contract)
+    contract = load_checkpoint(wanted.file.check(folder)).contract
+    camera = sees_camera(contract)
+    return {"symmetric_rotation": sees_symmetric(contract) or not camera, "camera": camera}
 
 
 def _limits(run: HandRun) -> tuple[np.ndarray, np.ndarray]:
@@ -284,9 +313,14 @@ def open_virtual_session(
         hand = InProcessHand(server, clock)
         local = LocalPolicy(run.decisions, student_check(run, folder), limits=_limits(run))
         policy = InstantPolicy(local, clock.now, latency_s)
+        fallback = None
+        if run.fallback:
+            other = LocalPolicy(run.decisions, fallback_check(run), limits=_limits(run))
+            fallback = InstantPolicy(other, clock.now, latency_s)
         operator = Unattended(hand.clear, tell)
         try:
             with pose_source(run, hand, clock, camera) as source:
-                yield session_at(run, folder, writer, hand, policy, source, operator, clock)
+                parts = (writer, hand, policy, source, operator, clock)
+                yield session_at(run, folder, *parts, fallback=fallback)
         finally:
             hand.close()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from sernf_isaac.deploy.actor.episode import RunnerSettings
+from sernf_isaac.deploy.actor.fallback import FallbackRule
 from sernf_isaac.deploy.hand.guard import GuardLimits
 from sernf_isaac.deploy.hand.health import HealthLimits
 from sernf_isaac.deploy.hand.own_driver import is_place
@@ -77,6 +78,9 @@ class HandRun:
     else the one of the policy."""
     object: HeldObject = field(default_factory=HeldObject)
     """What the hand is given to spin; a policy for another object is refused."""
+    fallback: str = ""
+    """Policy file of a student without a camera, which drives while the eyes have lost the object;
+    see `runner.fallback`. Empty: the episode ends after `runner.blind_s`."""
     seed: int = 0
     """Of decisions and of the twin's draws."""
     actor: str = "actor"
@@ -116,6 +120,7 @@ class HandRun:
         if self.pose == "camera" and self.hand != "twin" and not self.calibration:
             raise ValueError("a real camera needs calibration=FILE (scripts/calibrate_camera.py)")
         self._check_second_camera()
+        self._check_fallback()
         for name, unused in (("sensors", SensorOptions()), ("health", HealthLimits())):
             if self.hand in ("mock", "orca") or getattr(self, name) == unused:
                 continue
@@ -125,6 +130,12 @@ class HandRun:
             )
         if self.hand != "twin" and self.twin.encoders:
             raise ValueError("twin.encoders would have no effect: it is for hand=twin")
+
+    def _check_fallback(self) -> None:
+        if not self.fallback and self.runner.fallback != FallbackRule():
+            raise ValueError("runner.fallback.* would have no effect: give fallback=FILE")
+        if self.fallback and self.pose == "still":
+            raise ValueError("fallback would have no effect: with pose=still no pose is ever lost")
 
     def _check_second_camera(self) -> None:
         for name, given, right in (

@@ -26,12 +26,18 @@ class CubeSpin:
         symmetric_rotation: Whether the policy was distilled with the rotation reduced by the
             object's symmetries; its contract says so.
         held: The object; the paper's cube by default.
+        camera: Whether the policy sees the object's pose; its contract says so.
     """
 
     def __init__(
-        self, hand: Hand, *, symmetric_rotation: bool = True, held: HeldObject | None = None
+        self,
+        hand: Hand,
+        *,
+        symmetric_rotation: bool = True,
+        held: HeldObject | None = None,
+        camera: bool = True,
     ) -> None:
-        self.features: Mapping[str, int] = student_features(hand)
+        self.features: Mapping[str, int] = student_features(hand, camera=camera)
         self.symmetric_rotation, self._held = symmetric_rotation, held or HeldObject()
         self._origin = np.array(hand.grasp_point_m)
         self._limits = EpisodeConfig()
@@ -45,7 +51,9 @@ class CubeSpin:
             quat = reduced_rotation(torch.from_numpy(quat)[None], self._held.shape)[0].numpy()
         quat = -quat if quat[3] < 0.0 else quat
         groups = {
-            "history": np.concatenate([joint_pos, pose.position_m - self._origin, quat]),
+            "history": np.concatenate([joint_pos, pose.position_m - self._origin, quat])[
+                : self.features["history"]
+            ],
             "command": np.concatenate([previous_action, sent]),
             "goal": np.array([goal]),
         }
@@ -67,6 +75,11 @@ def sees_symmetric(contract: Contract) -> bool:
     return any(f"history.{name}" in contract.observations for name in SYMMETRIC_ROTATIONS.values())
 
 
+def sees_camera(contract: Contract) -> bool:
+    """Whether a student sees the object's pose."""
+    return "history.cube_pos" in contract.observations
+
+
 def check_student(
     policy: ChunkPolicy,
     contract: Contract,
@@ -75,6 +88,7 @@ def check_student(
     symmetric_rotation: bool,
     smoothing: float,
     held: HeldObject | None = None,
+    camera: bool = True,
 ) -> None:
     """Nothing if the policy may drive this hand.
 
@@ -94,6 +108,7 @@ def check_student(
         ActionConfig(smoothing=smoothing),
         symmetric_rotation=symmetric_rotation,
         held=held,
+        camera=camera,
     )
     if differences := with_hand(contract).differences(expected):
         raise ValueError(f"the policy does not fit this hand: {'; '.join(differences)}")

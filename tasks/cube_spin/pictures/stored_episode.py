@@ -11,7 +11,6 @@ from sernf_isaac.data.episode import Episode
 from sernf_isaac.deploy.actor.recorder import POSE
 from tasks.cube_spin.config import PLATFORM_GONE_M
 from tasks.cube_spin.hand.which_hand import object_of_run
-from tasks.cube_spin.observations import POSE_SIZE
 from tasks.cube_spin.twin.scene import PALM_CAMERA, SIDE_CAMERA, twin_model
 from tasks.orca.hands import hand_of_run
 from tasks.rendering import choose_gl_backend
@@ -42,7 +41,7 @@ class EpisodeView:
         if self._renderer is None:
             self._open()
         assert self._renderer is not None
-        joints = episode.observation["history"][step, :-POSE_SIZE]
+        joints = episode.observation["history"][step, : episode.action_dim]
         pose = episode.observation[POSE][step]
         self._data.qpos[:] = np.concatenate([joints, pose[:3], pose[3:][_WXYZ]])
         mujoco.mj_forward(self._model, self._data)

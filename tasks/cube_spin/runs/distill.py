@@ -21,6 +21,7 @@ from tasks.cube_spin.held_object import HeldObject, refuse_other_object
 from tasks.cube_spin.physics_file import load_physics
 from tasks.cube_spin.runs.evaluate import EvaluationRequest, evaluate
 from tasks.cube_spin.runs.simulators import student_simulator
+from tasks.cube_spin.student.blind import without_camera
 from tasks.cube_spin.student.environment import StudentEnv, radian_constants
 from tasks.cube_spin.student.labels import label_with
 from tasks.cube_spin.student.policy import (
@@ -120,7 +121,8 @@ def make_env(
     passed = torch.randint(int(inner.max_episode_length), (run.num_envs,), generator=draw)
     inner.episode_length_buf = passed.to(device)
     shape = teacher.task.object.shape
-    return StudentEnv(inner, run.observation, seed=seed, device=device, shape=shape)
+    steps = run.spec.history
+    return StudentEnv(inner, run.observation, seed=seed, device=device, shape=shape, history=steps)
 
 
 def _distiller(
@@ -155,7 +157,8 @@ def _first_policy(run: StudentRun, hand: Hand, held: HeldObject, device: str) ->
     """The student that the run begins with, with a reflex if one is asked for.
 
     Raises:
-        ValueError: If the first student is of another hand or object, or its reflex differs.
+        ValueError: If the first student is of another hand or object, its reflex differs, or it
+            lacks the camera that the run has.
     """
     torch.manual_seed(run.seed)
     if run.distill.learns == "reflex" and not run.start_from:
@@ -171,6 +174,18 @@ def _first_policy(run: StudentRun, hand: Hand, held: HeldObject, device: str) ->
         remedy = f"give a teacher for it, or a student for the {held.label}"
         refuse_other_object(student.task.object.label, held, run.start_from, remedy)
         first = student.policy
+        if run.observation.camera and not student.observation.camera:
+            raise ValueError(
+                f"{run.start_from} has no camera: give observation.camera=false spec.history="
+                f"{student.history}, or a student with a camera"
+            )
+        if student.observation.camera and not run.observation.camera:
+            return without_camera(first, hand, run.spec.history, run.reflex)
+        if first.layout.spec.history != run.spec.history:
+            raise ValueError(
+                f"spec.history ({run.spec.history}) must be {student.history}, as in "
+                f"{run.start_from}"
+            )
         reflex = first.reflex
         if reflex is not None and first.layout.reflex != run.reflex:
             raise ValueError(
@@ -183,14 +198,14 @@ def _first_policy(run: StudentRun, hand: Hand, held: HeldObject, device: str) ->
         return ChunkPolicy(
             layout, first.actor, first.critics, first.normalizer, sigma=first.sigma, reflex=moved
         )
-    layout = student_layout(
-        hand, run.spec, run.learner.policy, run.learner.critic, run.seed, run.kind
-    )
+    camera = run.observation.camera
+    sizes = run.learner.policy, run.learner.critic
+    layout = student_layout(hand, run.spec, *sizes, run.seed, run.kind, camera=camera)
     layout = replace(layout, reflex=run.reflex)
     actor, reflex = build_actor(layout).to(device), build_reflex(layout)
     sigma = given(run.learner.improvement.sigma, "learner.improvement.sigma")
     symmetric = run.observation.symmetric_rotation
-    normalizer = student_normalizer(hand, symmetric_rotation=symmetric).to(device)
+    normalizer = student_normalizer(hand, symmetric_rotation=symmetric, camera=camera).to(device)
     moved = None if reflex is None else reflex.to(device)
     return ChunkPolicy(layout, actor, None, normalizer, sigma=sigma, reflex=moved)
 

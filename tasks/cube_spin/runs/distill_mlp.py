@@ -19,7 +19,7 @@ from tqdm import tqdm
 from sernf_isaac.config import refuse_unused
 from sernf_isaac.data.normalizer import ACTION, Normalizer
 from sernf_isaac.learning.distill.config import DistillConfig
-from tasks.cube_spin.config import TaskConfig
+from tasks.cube_spin.config import HISTORY, TaskConfig
 from tasks.cube_spin.runs.distill import make_env
 from tasks.cube_spin.student.environment import GROUPS, StudentObservationConfig
 from tasks.cube_spin.student.labels import label_with
@@ -40,6 +40,8 @@ class MlpStudent:
         network: Scaled numbers (N, 131) to scaled joint targets (N, 17).
         task, observation: As for `Student`.
     """
+
+    history = HISTORY
 
     def __init__(
         self, network: nn.Module, task: TaskConfig, observation: StudentObservationConfig
@@ -65,6 +67,7 @@ def refuse_unused_settings(run: StudentRun, default: StudentRun) -> None:
     """
     of_distill = {field.name for field in fields(DistillConfig)} - {"iterations", "rollout_steps"}
     names = ["kind", "batch_size", "max_minutes", "eval_every", "eval_episodes", "spec", "learner"]
+    names += ["observation.camera"]
     names += [f"distill.{name}" for name in sorted(of_distill)]
     why = "RSL-RL's distillation of an MLP does not use it"
     refuse_unused(run, names, why, group="", default=default)

@@ -32,6 +32,11 @@ class ActsAsStudent(Protocol):
     task: TaskConfig
     observation: StudentObservationConfig
 
+    @property
+    def history(self) -> int:
+        """O, steps of the history it sees."""
+        ...
+
     def __call__(self, observations: TensorDict, /) -> Tensor: ...
 
 
@@ -133,7 +138,14 @@ def _environment(
     camera = policy.observation.pose_noise if request.pose_noise else PoseNoiseConfig.none()
     observation = replace(policy.observation, pose_noise=camera)
     there, shape = _device_of(request), task.object.shape
-    return StudentEnv(inner, observation, seed=request.seed, device=there, shape=shape)
+    return StudentEnv(
+        inner,
+        observation,
+        seed=request.seed,
+        device=there,
+        shape=shape,
+        history=policy.history,
+    )
 
 
 def _device_of(request: EvaluationRequest) -> str:

@@ -157,7 +157,8 @@ def _stage(
         return twin, twin
     constants = radian_constants(task_constants(task))
     twin = CubeSpinTwin(1, task, world, seed=seed, threads=1, student=True, constants=constants)
-    return twin, StudentEnv(twin, policy.observation, seed=seed, shape=task.object.shape)
+    shape, steps = task.object.shape, policy.history
+    return twin, StudentEnv(twin, policy.observation, seed=seed, shape=shape, history=steps)
 
 
 def captioned(picture: np.ndarray, views: tuple[str, ...], row: tuple[float, ...]) -> np.ndarray:

@@ -31,11 +31,28 @@ CAMERA_SEED = 500_009
 class StudentObservationConfig:
     """How the student's observations are made of what the sensors report."""
 
+    camera: bool = True
+    """Whether a camera tells the object's pose. False: joint angles, commands and goal alone; the
+    history has no pose, and may be longer (`spec.history`)."""
     symmetric_rotation: bool = True
     """Report the smallest of the rotations that look alike on an unmarked object, 24 on a cube.
     Off: the full rotation (paper F.3)."""
     pose_noise: PoseNoiseConfig = field(default_factory=PoseNoiseConfig)
     """What the camera does to the pose, beside the noise of the physics preset."""
+
+    def __post_init__(self) -> None:
+        usual = [_values(PoseNoiseConfig()), _values(PoseNoiseConfig.none())]
+        changed = not self.symmetric_rotation or _values(self.pose_noise) not in usual
+        if not self.camera and changed:
+            raise ValueError(
+                "observation.symmetric_rotation and observation.pose_noise would have no effect: "
+                "with observation.camera=false no pose is seen"
+            )
+
+
+def _values(noise: PoseNoiseConfig) -> list[object]:
+    """Comparable ones: a file has lists for tuples."""
+    return [tuple(v) if isinstance(v, list) else v for v in vars(noise).values()]
 
 
 class StudentEnv:
@@ -48,6 +65,7 @@ class StudentEnv:
         seed: Seed of the camera's draws.
         device: Of the simulator.
         shape: Of the object, whose symmetries count.
+        history: O, steps of the history; the policy's.
     """
 
     def __init__(
@@ -58,13 +76,15 @@ class StudentEnv:
         seed: int = 0,
         device: torch.device | str = "cpu",
         shape: str = "cube",
+        history: int = HISTORY,
     ) -> None:
         self.inner, self.config, self._shape = inner, config, shape
         self.num_envs = inner.num_envs
         self._joints = inner.get_observations()["student_history"].shape[-1] - POSE_SIZE
         self._generator = torch.Generator(device).manual_seed(seed + CAMERA_SEED)
         self._camera = PoseNoise(self.num_envs, config.pose_noise, self._generator)
-        self._history = torch.zeros(self.num_envs, HISTORY, self._joints + POSE_SIZE, device=device)
+        row = self._joints + (POSE_SIZE if config.camera else 0)
+        self._history = torch.zeros(self.num_envs, history, row, device=device)
         self._begin()
 
     @property
@@ -144,10 +164,7 @@ class StudentEnv:
     def _observe(self, seen: Mapping[str, Tensor], fresh: Tensor) -> TensorDict:
         row, current = seen["student_history"][:, -1], seen["student_current"]
         joints = self._joints
-        if fresh.any():
-            self._camera.reset(fresh.nonzero()[:, 0])
-        pose = self._camera.see(row[:, joints:])
-        row = torch.cat([row[:, :joints], pose[:, :3], self._turn(pose)], dim=1)
+        row = self._row(row, fresh) if self.config.camera else row[:, :joints]
         self._history = torch.cat([self._history[:, 1:], row[:, None]], dim=1)
         self._history[fresh] = row[fresh, None]
         target = current[:, joints : 2 * joints]
@@ -163,6 +180,14 @@ class StudentEnv:
         }
         return TensorDict(groups, batch_size=[self.num_envs])
 
+    def _row(self, row: Tensor, fresh: Tensor) -> Tensor:
+        """Joints and pose (N, A + 7) with the pose as a camera tells it."""
+        joints = self._joints
+        if fresh.any():
+            self._camera.reset(fresh.nonzero()[:, 0])
+        pose = self._camera.see(row[:, joints:])
+        return torch.cat([row[:, :joints], pose[:, :3], self._turn(pose)], dim=1)
+
     def _turn(self, pose: Tensor) -> Tensor:
         """Rotations (N, 4), w >= 0, of poses (N, 7)."""
         quat = pose[:, 3:]
@@ -171,15 +196,16 @@ class StudentEnv:
         return quat * torch.where(quat[:, 3:] < 0, -1.0, 1.0)
 
 
-def student_features(hand: Hand) -> dict[str, int]:
+def student_features(hand: Hand, *, camera: bool = True) -> dict[str, int]:
     """Numbers per step of the student's groups (paper F.3, Fig. 7).
 
     `history` (N, 4, A + 7), oldest first: joint angles [rad] A, cube position relative to its
-    origin [m] 3, its rotation (xyzw, w >= 0) 4. `command` (N, 2 A): the last action [rad] A, the
-    smoothed target the servos follow [rad] A. `goal` (N, 1): commanded spin [rad/s].
+    origin [m] 3, its rotation (xyzw, w >= 0) 4; without a camera (N, O, A). `command` (N, 2 A):
+    the last action [rad] A, the smoothed target the servos follow [rad] A. `goal` (N, 1):
+    commanded spin [rad/s].
     """
     joints = hand.num_joints
-    return {"history": joints + POSE_SIZE, "command": 2 * joints, "goal": 1}
+    return {"history": joints + (POSE_SIZE if camera else 0), "command": 2 * joints, "goal": 1}
 
 
 def radian_constants(constants: TaskConstants) -> TaskConstants:

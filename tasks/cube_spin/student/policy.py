@@ -21,7 +21,7 @@ from sernf_isaac.models.layout import PolicyLayout
 from sernf_isaac.policy import KIND, ChunkPolicy, load_policy
 from sernf_isaac.spec import Contract
 from tasks.assets import DEFAULT_STUDENT
-from tasks.cube_spin.config import CONTROL_DT_S, ActionConfig, TaskConfig
+from tasks.cube_spin.config import CONTROL_DT_S, HISTORY, ActionConfig, TaskConfig
 from tasks.cube_spin.held_object import HeldObject
 from tasks.cube_spin.student.environment import StudentObservationConfig, student_features
 from tasks.orca.description import Hand
@@ -38,7 +38,9 @@ SYMMETRIC_ROTATION = (0.0, 0.0, 0.0, 0.95), (0.15, 0.15, 0.45, 0.05)
 """Centre and range (xyzw) of the smallest of the 24 rotations that look alike."""
 
 
-def student_normalizer(hand: Hand, *, symmetric_rotation: bool = True) -> Normalizer:
+def student_normalizer(
+    hand: Hand, *, symmetric_rotation: bool = True, camera: bool = True
+) -> Normalizer:
     """Scaling of the student's groups and actions; from known ranges, so that no data are needed.
 
     Observations are scaled by about two standard deviations of a spinning hand: within its joint
@@ -47,6 +49,7 @@ def student_normalizer(hand: Hand, *, symmetric_rotation: bool = True) -> Normal
     Args:
         hand: Which hand.
         symmetric_rotation: Of the 24 rotations that look alike the smallest is observed.
+        camera: Whether the history holds the object's pose.
     """
     joints = np.array(hand.typical_rad)
     rotation = SYMMETRIC_ROTATION if symmetric_rotation else (0.0, 1.0)
@@ -54,6 +57,8 @@ def student_normalizer(hand: Hand, *, symmetric_rotation: bool = True) -> Normal
     centre = np.concatenate([joints, np.zeros(3), turned])
     measured, told, smoothed = (np.full(hand.num_joints, spread) for spread in JOINT_RANGES_RAD)
     spread = np.concatenate([measured, np.full(3, POSITION_RANGE_M), turn])
+    seen = student_features(hand, camera=camera)["history"]
+    centre, spread = centre[:seen], spread[:seen]
     commands, spin = np.concatenate([told, smoothed]), np.full(1, SPIN_RANGE_RAD_S)
     return Normalizer(
         {
@@ -73,6 +78,8 @@ def student_layout(
     critic: CriticConfig,
     seed: int,
     kind: str = "flow",
+    *,
+    camera: bool = True,
 ) -> PolicyLayout:
     """Sizes of a student for a hand.
 
@@ -80,10 +87,13 @@ def student_layout(
         ValueError: If the history is not the environments'.
     """
     steps = spec.history, tuple(spec.history_keys)
-    if steps != (4, ("history",)):
-        raise ValueError(f"the student's history is 4 steps of 'history', not {steps}")
+    if steps != (HISTORY if camera else spec.history, ("history",)):
+        raise ValueError(
+            f"the student's history is {HISTORY} steps of 'history', not {steps}; a student "
+            "without a camera (observation.camera=false) may have more steps"
+        )
     architecture = Architecture(kind)
-    features, joints = student_features(hand), hand.num_joints
+    features, joints = student_features(hand, camera=camera), hand.num_joints
     return PolicyLayout(features, joints, spec, policy, critic, seed, architecture)
 
 
@@ -102,10 +112,12 @@ def student_contract(
     *,
     symmetric_rotation: bool,
     held: HeldObject | None = None,
+    camera: bool = True,
 ) -> Contract:
     """What a student's file promises and a hand must offer."""
     held = held or HeldObject()
     rotation = SYMMETRIC_ROTATIONS[held.shape] if symmetric_rotation else "cube_rotation"
+    pose = {"history.cube_pos": 3, f"history.{rotation}": 4} if camera else {}
     return Contract(
         kind=KIND,
         task="cube_spin",
@@ -116,8 +128,7 @@ def student_contract(
         quaternion_order="xyzw",
         observations={
             "history.joint_pos": hand.num_joints,
-            "history.cube_pos": 3,
-            f"history.{rotation}": 4,
+            **pose,
             "command.previous_action": hand.num_joints,
             "command.joint_target": hand.num_joints,
             "goal.spin": 1,
@@ -170,6 +181,11 @@ class Student:
         generator = torch.Generator(policy.device).manual_seed(seed)
         decide = partial(policy.decide, candidates=candidates, rank=rank, generator=generator)
         self._act = ChunkActor(decide, policy.layout.spec, policy.correct)
+
+    @property
+    def history(self) -> int:
+        """O, steps of the history it sees."""
+        return self.policy.layout.spec.history
 
     def __call__(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Joint targets (N, A) [rad] before smoothing."""
@@ -225,7 +241,14 @@ def _contract_of(
 ) -> Contract:
     symmetric = observation.symmetric_rotation
     hand, spec = load_hand(task.hand), policy.layout.spec
-    return student_contract(hand, spec, task.action, symmetric_rotation=symmetric, held=task.object)
+    return student_contract(
+        hand,
+        spec,
+        task.action,
+        symmetric_rotation=symmetric,
+        held=task.object,
+        camera=observation.camera,
+    )
 
 
 def _merged[Config](path: Path | str, kind: type[Config], values: dict) -> Config:

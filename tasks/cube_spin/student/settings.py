@@ -15,7 +15,7 @@ from sernf_isaac.data.chunks import ChunkSpec
 from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.models.reflex import ReflexConfig
 from sernf_isaac.run_folder import load_settings
-from tasks.assets import DEFAULT_TEACHER, SMOOTH_TEACHER
+from tasks.assets import DEFAULT_STUDENT, DEFAULT_TEACHER, SMOOTH_TEACHER
 from tasks.cube_spin.config import CommandConfig, EpisodeConfig, TaskConfig
 from tasks.cube_spin.student.environment import StudentObservationConfig
 from tasks.cube_spin.student.pose_noise import PoseNoiseConfig
@@ -87,19 +87,23 @@ class StudentRun:
         refuse_unused(self.spec, windows, why, group="spec")
 
 
-PRESETS = ("wide", "reflex", "small", "paper")
+PRESETS = ("wide", "reflex", "blind", "small", "paper")
+BLIND_HISTORY = 16
+"""Steps that a student without a camera sees, 0.8 s: what the object does shows in how the joints
+give way, over a while."""
 
 
 def preset(name: str) -> StudentRun:
     """Settings to begin from.
 
     "wide": the shipped student's chunks, on a CPU; "reflex": the reflex behind them, which needs
-    `start_from`; "small": one direction, from a steady teacher; "paper": F.5 and G, for a GPU.
+    `start_from`; "blind": without a camera, from the shipped student; "small": one direction, from
+    a steady teacher; "paper": F.5 and G, for a GPU.
 
     Raises:
         ValueError: For another name.
     """
-    if name in ("wide", "reflex"):
+    if name in ("wide", "reflex", "blind"):
         small = preset("small")
         wide = replace(
             small,
@@ -114,7 +118,7 @@ def preset(name: str) -> StudentRun:
                 kept_rollouts=16,
             ),
         )
-        return wide if name == "wide" else _reflex_of(wide)
+        return {"wide": lambda run: run, "reflex": _reflex_of, "blind": _blind_of}[name](wide)
     if name == "small":
         return StudentRun(
             teacher=str(SMOOTH_TEACHER),
@@ -170,6 +174,25 @@ def _reflex_of(wide: StudentRun) -> StudentRun:
             kept_rollouts=10,
             updates_per_iteration=100,
             sigmas=[],
+        ),
+    )
+
+
+def _blind_of(wide: StudentRun) -> StudentRun:
+    """The shipped student without its camera; chunks and reflex learn together."""
+    return replace(
+        wide,
+        start_from=str(DEFAULT_STUDENT),
+        num_envs=128,
+        observation=StudentObservationConfig(camera=False),
+        spec=ChunkSpec(history=BLIND_HISTORY),
+        reflex=ReflexConfig(bound=0.15),
+        distill=replace(
+            wide.distill,
+            iterations=40,
+            teacher_share=0.6,
+            teacher_decay=0.85,
+            kept_rollouts=20,
         ),
     )
 

@@ -260,6 +260,7 @@ def test_the_script_says_what_is_wrong(
     [
         ("wide", lambda run: run.command.both_directions and run.distill.learns == "all"),
         ("reflex", lambda run: run.reflex.bound > 0.0 and run.distill.teacher_share == 0.0),
+        ("blind", lambda run: not run.observation.camera and run.spec.history > 4),
         ("small", lambda run: run.distill.teacher_decay < 0.95 and run.num_envs < 1024),
         ("paper", lambda run: (run.num_envs, run.distill.teacher_decay) == (1024, 0.999)),
     ],
