@@ -1,5 +1,6 @@
 """A session on the twin whose eyes lose the cube: a student without a camera goes on."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ class Winking:
     """A camera that sees nothing for a while, counted from the episode's beginning."""
 
     camera: TwinCamera
-    now: object
+    now: Callable[[], float]
     back_s: float
     start_s: float = 0.0
     seen: PoseReading | None = None

@@ -45,7 +45,10 @@ def seeing(tmp_path_factory) -> Path:
     first = student.policy
     layout = replace(first.layout, reflex=ReflexConfig(0.1, width=8))
     reflex = build_reflex(layout)
-    torch.nn.init.normal_(reflex.layers[-1].weight)
+    assert reflex is not None
+    with torch.no_grad():
+        for weight in reflex.parameters():
+            weight.normal_(std=0.3)
     both = ChunkPolicy(layout, first.actor, None, first.normalizer, reflex=reflex)
     content = load_checkpoint(path)
     both.save(path, content.contract, content.config["notes"])
@@ -88,9 +91,7 @@ def test_it_begins_as_the_student_to_whom_the_cube_never_moves(seeing):
     assert (moved - chunks[0][:, 0]).abs().max() > 0.01, "the reflex is there"
     longer = without_camera(first, V1, 6, first.layout.reflex)
     before = torch.cat([torch.randn(3, 2, 17), joints["history"]], dim=1)
-    torch.testing.assert_close(
-        longer.correct(joints | {"history": before}, chunks[0][:, 0]), moved
-    )
+    torch.testing.assert_close(longer.correct(joints | {"history": before}, chunks[0][:, 0]), moved)
     with pytest.raises(ValueError, match=r"spec.history \(3\) must be at least the 4 steps"):
         without_camera(first, V1, 3, first.layout.reflex)
 
