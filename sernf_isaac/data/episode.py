@@ -48,7 +48,7 @@ class Episode:
     intervened: Array = field(default_factory=_empty)
     """(T,) bool: a human chose this action. Default: never."""
     overridden: Array = field(default_factory=_empty)
-    """(T,) bool: safety replaced this action. Default: never."""
+    """(T,) bool: safety, or a policy that stood in, replaced this action. Default: never."""
     final_observation: dict[str, Array] = field(default_factory=dict)
     """Groups by name, each (...): what was seen after the last step. Default: not recorded."""
     planned: Array = field(default_factory=_empty)

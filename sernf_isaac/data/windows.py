@@ -51,7 +51,7 @@ def find_starts(episode: Episode, spec: ChunkSpec) -> Array:
     | terminates                | kept (see `drop_early_terminals`); the next counts 0          |
     | stopped before t+H        | dropped: nobody saw what the rest was worth                   |
     | stopped exactly at t+H    | kept if the final observation is known: bootstraps from there |
-    | safety replaces an action | dropped; this counts as a stop before that action             |
+    | an action is overridden   | dropped; this counts as a stop before that action             |
 
     No window reaches into another episode, because episodes are cut one by one. The first decision
     of an episode needs no rule of its own: the actions executed while it was computed (holding

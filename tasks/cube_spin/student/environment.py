@@ -31,14 +31,14 @@ CAMERA_SEED = 500_009
 class StudentObservationConfig:
     """How the student's observations are made of what the sensors report."""
 
-    camera: bool = True
-    """Whether a camera tells the object's pose. False: joint angles, commands and goal alone; the
-    history has no pose, and may be longer (`spec.history`)."""
     symmetric_rotation: bool = True
     """Report the smallest of the rotations that look alike on an unmarked object, 24 on a cube.
     Off: the full rotation (paper F.3)."""
     pose_noise: PoseNoiseConfig = field(default_factory=PoseNoiseConfig)
     """What the camera does to the pose, beside the noise of the physics preset."""
+    camera: bool = True
+    """Whether a camera tells the object's pose. False: joint angles, commands and goal alone; the
+    history has no pose, and may be longer (`spec.history`)."""
 
     def __post_init__(self) -> None:
         usual = [_values(PoseNoiseConfig()), _values(PoseNoiseConfig.none())]
