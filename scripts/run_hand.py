@@ -3,21 +3,18 @@
     python scripts/run_hand.py --run runs/hand/first --policy assets/student.pt \\
         --episodes 3                                                       # the twin
     python scripts/run_hand.py --run runs/hand/first --minutes 15          # continue
-    python scripts/run_hand.py --run runs/hand/first --fallback STUDENT_BLIND.pt
     python scripts/run_hand.py --run runs/hand/dry --policy assets/student.pt \\
         --hand mock --pose still --episodes 1                              # dry run, no camera
     python scripts/run_hand.py --run runs/hand/lab --policy assets/student_wide.pt --hand orca \\
         --pose camera hand_config=my_hand/config.yaml calibration=runs/calibration.json
 
 A real hand needs a person at the terminal: SPACE takes the torque off, at once and until c is
-pressed. Everything else is a `group.key=value` setting; --print_config shows them all. The script
-may be killed and started again at any time: no stored step is lost. New checkpoints of the run are
-taken between episodes.
+pressed. Settings are `group.key=value`; --print_config shows them all. The script may be killed and
+started again: no stored step is lost. New checkpoints of the run are taken between episodes.
 """
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sernf_isaac.cli import apply_overrides, print_settings, run_main
@@ -34,14 +31,11 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     add = parser.add_argument
     add("--run", required=True)
     add("--policy", default=None, help="what a new run begins with")
-    text = (
-        "twin, mock, orca, or your driver as package.module:Class or file.py:Class; default: twin"
-    )
+    text = "twin, mock, orca, or your driver: package.module:Class or file.py:Class; default: twin"
     add("--hand", type=driver, default=None, metavar="HAND", help=text)
     text = "where the cube's pose is from; default: truth"
     add("--pose", choices=("truth", "camera", "still"), default=None, help=text)
-    text = "student without a camera, which drives while the eyes have lost the cube"
-    add("--fallback", type=Path, default=None, metavar="FILE", help=text)
+    add("--fallback", default=None)
     add("--description")
     add("--physics", default=None, help="physics of the twin: preset or YAML file")
     add("--episodes", default=None, help="stop after so many; default: never")
@@ -57,8 +51,8 @@ def main() -> None:
     from tasks.cube_spin.hand.session import prepare
     from tasks.cube_spin.hand.settings import HandRun
 
-    flags = {"hand": args.hand, "pose": args.pose, "seed": args.seed, "twin.physics": args.physics}
-    flags["fallback"] = args.fallback
+    flags = {name: getattr(args, name) for name in ("hand", "pose", "seed", "fallback")}
+    flags["twin.physics"] = args.physics
     given = [f"{name}={value}" for name, value in flags.items() if value is not None]
     run = apply_overrides(HandRun(), [*given, *overrides])
     if args.print_config:
@@ -94,7 +88,7 @@ def drive(run: "HandRun", args: argparse.Namespace) -> None:
 def line(result: "EpisodeResult") -> str:
     """An episode in one line."""
     late = f", {result.underruns} underruns" if result.underruns else ""
-    late += f", {result.fallback_steps} steps by the fallback" if result.fallback_steps else ""
+    late += f", {result.fallback_steps} by the fallback" if result.fallback_steps else ""
     why = f" ({result.reason.name})" if result.reason else ""
     return (
         f"{result.eid}  {result.end}{why} after {result.duration_s:.1f} s, "

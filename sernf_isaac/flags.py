@@ -74,6 +74,11 @@ class InEnvironment(argparse.Action):
 
 SHARED: dict[str, dict[str, Any]] = {
     "--policy": {"type": Path, "metavar": "FILE", "help": "policy file"},
+    "--fallback": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "student without a camera, which drives while the eyes have lost the object",
+    },
     "--teacher": {"type": Path, "metavar": "FILE", "help": "policy file of the teacher"},
     "--detector": {"type": Path, "metavar": "FILE", "help": "file of train_detector.py"},
     "--run": {"type": Path, "metavar": "FOLDER", "help": "folder of the run"},
