@@ -31,6 +31,11 @@ class PoseStatus(StrEnum):
     NOT_IN_BOX = "the pose does not fill the box that the cube was found in"
     OTHER_PRINT = "the picture does not show the cube's print where the pose puts it"
     OTHER_COLOURS = "the colours are not the print's: is the picture grey, or BGR instead of RGB?"
+    MIRRORED = "the print is mirrored: does the camera mirror its pictures?"
+    UPSIDE_DOWN = (
+        "the cube would be where it belongs if the picture were turned by 180 degrees or mirrored: "
+        "is the camera upside down?"
+    )
     OUTSIDE_WORKSPACE = "the cube would be outside of the workspace: is the camera where it was?"
 
 

@@ -38,6 +38,8 @@ class Appearance:
     picture. The dark border does not count: every face has it."""
     everywhere: float
     """The mean over all faces in sight, each as much as its points in the picture; NaN as above."""
+    mirrored: float
+    """Correlation of the face that fits best with the mirror images of its print; NaN as above."""
     colours: float
     """How much of the print's red-against-blue there is: about 0.8, 0 if the picture is grey, below
     0 if red and blue are swapped; NaN if the faces in sight have none."""
@@ -135,19 +137,29 @@ def _printed(marked: MarkedObject) -> _Print:
     return _Print(points, brightness, against, coloured, normals, centres, turned)
 
 
-def _correlations(seen: Array, known: Array, inside: Array) -> tuple[float, float]:
-    """The largest of the faces' correlations, and their mean; arrays are (F, P)."""
+def _correlations(seen: Array, known: Array, inside: Array) -> tuple[float, float, float]:
+    """The largest of the faces' correlations, their mean, and that of the best face with the mirror
+    images of its print; arrays are (F, P)."""
     count = inside.sum(axis=1)
     enough = count >= ENOUGH * _PER_FACE
     if not enough.any():
-        return float("nan"), float("nan")
-    share = inside / np.maximum(count, 1)[:, None]
+        return float("nan"), float("nan"), float("nan")
+    of_each = np.where(enough, _correlation(seen, known, inside), -np.inf)
+    best = int(of_each.argmax())
+    grid = known[best].reshape(POINTS_PER_EDGE, POINTS_PER_EDGE)
+    images = np.stack([grid[::-1], grid[:, ::-1], grid.T, grid[::-1, ::-1].T]).reshape(4, -1)
+    mirrored = _correlation(seen[best][None], images, inside[best][None]).max()
+    mean = np.average(of_each[enough], weights=count[enough])
+    return float(of_each[best]), float(mean), float(mirrored)
+
+
+def _correlation(seen: Array, known: Array, inside: Array) -> Array:
+    """(F,) correlations over the points that are inside; arrays are (F, P) or (1, P)."""
+    share = inside / np.maximum(inside.sum(axis=1), 1)[:, None]
     a = seen - (seen * share).sum(axis=1)[:, None]
     b = known - (known * share).sum(axis=1)[:, None]
     spread = (share * a * a).sum(axis=1) * (share * b * b).sum(axis=1)
-    correlation = (share * a * b).sum(axis=1) / np.sqrt(spread + 1e-12)
-    of_each = correlation[enough]
-    return float(of_each.max()), float(np.average(of_each, weights=count[enough]))
+    return (share * a * b).sum(axis=1) / np.sqrt(spread + 1e-12)
 
 
 def _share_of_colour(seen: Array, known: Array, counts: Array) -> float:

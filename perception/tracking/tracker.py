@@ -30,6 +30,10 @@ class Detector(Protocol):
         ...
 
 
+MOST_SUSPICION = 60
+"""Pictures upside down that count; so many good ones later, the camera is believed again."""
+
+
 class Mode(StrEnum):
     """How an image was looked at."""
 
@@ -117,6 +121,7 @@ class CubeTracker:
         self._cube = cube or SharedFilter(self.config.filter)
         self._tracked, self._missed = 0, False
         self._checked: tuple[tuple[int, ...], bytes] | None = None
+        self._suspicion = 0
 
     def see(self, frame: Frame) -> Sighting:
         """Look at a frame and take in what it shows; poses may be asked for meanwhile.
@@ -141,7 +146,7 @@ class CubeTracker:
             mode, (view, detections) = Mode.TRACK, self._track(frame, box)
             self._tracked += 1
         results = [self._solve(frame, view, detection, expected) for detection in detections]
-        result = self._chosen(results, expected)
+        result = self._suspected(self._chosen(results, expected))
         self._missed = mode is Mode.TRACK and not result.ok
         if result.T_camera_cube is None or result.covariance is None:
             return Sighting(mode, result, None)
@@ -223,6 +228,16 @@ class CubeTracker:
         else:
             return good[0][1]
         return good[int(np.argmin(apart))][1]
+
+    def _suspected(self, result: PoseResult) -> PoseResult:
+        """Without its pose while more pictures before it were upside down than were not."""
+        if result.status is PoseStatus.UPSIDE_DOWN:
+            self._suspicion = min(self._suspicion + 1, MOST_SUSPICION)
+        elif result.ok and self._suspicion:
+            self._suspicion -= 1
+            status = PoseStatus.UPSIDE_DOWN
+            return replace(result, status=status, T_camera_cube=None, covariance=None)
+        return result
 
     def _in_base(self, time_s: float, pose: Array, covariance: Array) -> Measurement:
         turn = np.kron(np.eye(2), self._to_base[:3, :3])

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from drawn_cube import camera_for
-from knowing_detector import CAMERA, SMALL, KnowingDetector, located, marked_frame
+from knowing_detector import CAMERA, SMALL, KnowingDetector, located, marked_frame, truth
 from scipy.spatial.transform import Rotation
 
 from perception.cameras.frames import Frame, View
@@ -143,6 +143,76 @@ def test_a_pose_must_fill_the_box_and_lie_in_the_workspace(poses):
     assert judged(frame, pose, config=elsewhere).status is PoseStatus.OUTSIDE_WORKSPACE
     with pytest.raises(ValueError, match="radius above 0"):
         Workspace((0.0, 0.0, 0.0), 0.0)
+
+
+BELOW = transform(np.array([0.0, 0.0, 0.6]), Rotation.from_rotvec([np.pi, 0.0, 0.0]).as_quat())
+"""A camera that looks along -z of a base frame whose origin it is 0.6 m above."""
+HALF_TURN = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def aimed(off_m):
+    """A workspace that the camera looks past, and a cube in its middle."""
+    pose = transform(np.array([off_m, 0.0, 0.28]), Rotation.from_rotvec([0.5, 0.3, 0.0]).as_quat())
+    return Workspace(tuple((BELOW @ pose)[:3, 3]), 0.1), pose
+
+
+@pytest.mark.parametrize("off_m", [0.02, 0.035, -0.03])
+def test_a_picture_upside_down_gives_no_pose(off_m):
+    there, pose = aimed(off_m)
+    turned = HALF_TURN @ pose
+    frame = drawn(turned)
+    config = PlausibleConfig(workspace=there)
+    assert judged(drawn(pose), pose, config=config, to_base=BELOW).ok
+    result = judged(frame, turned, config=config, to_base=BELOW)
+    assert result.status is PoseStatus.UPSIDE_DOWN and result.T_camera_cube is None
+    assert there.tells_upside_down(BELOW)
+
+
+def test_a_camera_that_looks_straight_at_the_cube_cannot_tell():
+    """What does not hold: nothing but the hand shows which way up the picture is."""
+    there, pose = aimed(0.005)
+    turned = HALF_TURN @ pose
+    assert judged(drawn(turned), turned, config=PlausibleConfig(workspace=there), to_base=BELOW).ok
+    assert not there.tells_upside_down(BELOW)
+
+
+def test_a_mirrored_print_gives_no_pose(poses):
+    """The corners of a mirrored cube fit a cube if one face is seen; its print does not."""
+    refused = 0
+    for pose in poses:
+        straight = pose.copy()
+        near = min(FACES, key=lambda face: (pose[:3, :3] @ face.axes[:, 2])[2])
+        normal = pose[:3, :3] @ near.axes[:, 2]
+        to_eye = -pose[:3, 3] / np.linalg.norm(pose[:3, 3])
+        turn = Rotation.align_vectors([to_eye], [normal])[0].as_matrix()
+        straight[:3, :3] = turn @ pose[:3, :3]
+        frame = drawn(straight)
+        assert judged(frame, straight).ok
+        flipped = Frame(np.ascontiguousarray(frame.image[:, ::-1]), LENS, 0.0)
+        there = straight.copy()
+        there[0, 3] = -straight[0, 3] + (320.0 - 2.0 * LENS[0, 2]) * straight[2, 3] / LENS[0, 0]
+        # Over a mirrored square lies the same square, turned to where the glyph fits best.
+        about = there[:3, 3] / np.linalg.norm(there[:3, 3])
+        for quarter in range(4):
+            guess = there.copy()
+            spin = Rotation.from_rotvec(quarter * np.pi / 2 * about).as_matrix()
+            guess[:3, :3] = spin @ straight[:3, :3]
+            refused += not judged(flipped, guess, config=PlausibleConfig()).ok
+    assert refused >= 0.95 * 4 * len(poses)
+
+
+def test_a_camera_that_was_upside_down_is_believed_after_as_many_good_pictures():
+    """Some turned pictures give a pose all the same; it must not start a track."""
+    tracker = CubeTracker(KnowingDetector(np.random.default_rng(0)), SMALL)
+    refused = PoseResult(PoseStatus.UPSIDE_DOWN)
+    good = PoseResult(PoseStatus.OK, truth(0.0), np.eye(6))
+    assert tracker._suspected(good) is good
+    for _ in range(5):
+        assert tracker._suspected(refused) is refused
+    for _ in range(5):
+        doubted = tracker._suspected(good)
+        assert doubted.status is PoseStatus.UPSIDE_DOWN and doubted.T_camera_cube is None
+    assert tracker._suspected(good) is good
 
 
 class TwoCubes(KnowingDetector):

@@ -121,6 +121,11 @@ def _tracker(run: HandRun, T_hand_camera: np.ndarray, cube: SharedFilter) -> Cub
     refuse_other_marks(file.marked, there, what, "the session")
     detector = CornerDetector(file.network, file.config)
     workspace = Workspace(load_hand(run.model).grasp_point_m, WORKSPACE_M)
+    if not workspace.tells_upside_down(T_hand_camera):
+        print(
+            "the camera looks straight at the cube: if it were upside down, nobody would notice; "
+            "aim it 3 cm past the cube"
+        )
     config = tracker_config(file)
     plausible = replace(config.plausible, workspace=workspace)
     config = replace(config, filter=FILTERS[run.pose_filter], plausible=plausible)
