@@ -95,6 +95,7 @@ class PathRenderer:
         """(H, W, 3) linear light behind the lens."""
         cube = transform(np.asarray(state.cube_pos), np.asarray(state.cube_quat))
         still = self._still_parts(state, view, look, room, cube)
+        cube[:3, :3] *= room.print_scale
         surface = self._print(look, room)
         if room.motion is None:
             return self._drawn(still, cube, surface, self._samples, room.noise_seed)

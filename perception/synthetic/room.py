@@ -22,10 +22,12 @@ CONDITIONS = (
     "defocused",
     "moving",
     "distorted",
+    "misprinted",
 )
 """Everything as it should be; a lamp mirrored in a face; one lamp at a flat angle and no other
 light; few photons; white balance of another light; a bleached print; out of focus; a cube that
-turns fast before a rolling shutter; a lens whose distortion nobody removed."""
+turns fast before a rolling shutter; a lens whose distortion nobody removed; a cube that was printed
+2 % too small or too large."""
 
 
 @dataclass
@@ -138,6 +140,8 @@ class Room:
     cube: Surface
     bleached: float
     """Share of the print's colours that is lost to white."""
+    print_scale: float
+    """Edge of the cube over what it should be."""
     lens: Lens
     motion: Motion | None
     sensor: Sensor
@@ -172,6 +176,7 @@ def draw_room(
         hand=tuple(_hand_surface(rng) for _ in range(materials)),
         cube=Surface(rng.uniform(0.15, 0.3) if glossy else rng.uniform(0.35, 0.8), coat=glossy),
         bleached=rng.uniform(0.0, 0.08),
+        print_scale=1.0,
         lens=Lens(rng.uniform(0.0003, 0.0012), rng.uniform(0.9, 1.15)),
         motion=None,
         sensor=Sensor(
@@ -208,6 +213,8 @@ def _spoilt(
         return replace(room, sensor=replace(sensor, gains=_gains(*config.tint, rng)))
     if room.condition == "faded":
         return replace(room, bleached=rng.uniform(0.35, 0.7))
+    if room.condition == "misprinted":
+        return replace(room, print_scale=float(rng.choice((0.98, 1.02))))
     if room.condition == "defocused":
         focus = rng.choice((rng.uniform(0.4, 0.65), rng.uniform(1.5, 3.0)))
         return replace(room, lens=replace(lens, aperture_m=rng.uniform(0.001, 0.0025), focus=focus))

@@ -112,7 +112,8 @@ def test_each_condition_spoils_what_it_says(condition: str) -> None:
         "distorted": 0.03 <= abs(spoilt.lens.k1) <= 0.1,
         "raking": abs(spoilt.lamps[0].offset_m[2]) < np.linalg.norm(spoilt.lamps[0].offset_m) / 3,
         "highlight": spoilt.cube.coat and spoilt.cube.roughness <= 0.25,
-        "plain": True,
+        "misprinted": spoilt.print_scale in (0.98, 1.02),
+        "plain": plain.print_scale == 1.0,
     }
     assert limits[condition]
     assert plain.motion is None
