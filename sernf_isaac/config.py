@@ -127,9 +127,6 @@ class ImprovementConfig:
     likelihood_rows: str = "offline"
     """What is imitated beside seeking value: "offline" rows (paper, IV-D), or the rows of
     "successes", offline and online."""
-    advantage_temperature: float | None = None
-    """Imitated rows weigh exp(A / this) beside seeking value: A is by how much the critics prefer
-    the row's chunk to the policy's, in standard deviations. Null: all alike (paper)."""
     budget: float | None = None
     """Instead of a fixed λ: how far the policy may go, as KL(first || now) in nats per number of a
     chunk. λ follows, from `imitation_weight` on. Null: λ stays (paper). Needs held-out data."""
@@ -176,8 +173,6 @@ class LearnerConfig:
         )
         rows = improvement.likelihood_rows
         _require(rows in ("offline", "successes"), "improvement.likelihood_rows", rows)
-        warmth = improvement.advantage_temperature
-        _require(warmth is None or warmth > 0.0, "improvement.advantage_temperature", warmth)
         budget, drawn = improvement.budget, improvement.target_critics
         _require(budget is None or budget > 0.0, "improvement.budget", budget)
         enough = drawn is None or 1 <= drawn <= critic.ensemble

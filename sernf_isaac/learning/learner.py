@@ -138,10 +138,7 @@ class Learner:
                     self.actor.encoder(seen(batch.observation, batch.prefix))
                 )
                 chunk, clipped = executed(self.actor.flow, winner.latent, context)
-                weight = self._weight(batch, critic_tokens, winner)
-                imitation, metrics = self._imitation(
-                    batch.chunk, context, self._liked(batch), weight
-                )
+                imitation, metrics = self._imitation(batch.chunk, context, self._liked(batch))
                 loss, more = losses.improvement_loss(
                     self.critics.critic.value(chunk, critic_tokens),
                     imitation,
@@ -227,16 +224,6 @@ class Learner:
         of_successes = self.config.improvement.likelihood_rows == "successes"
         return batch.imitate & (batch.succeeded if of_successes else batch.is_offline)
 
-    def _weight(self, batch: ChunkBatch, critic_tokens: Tensor, winner: Choice) -> Tensor | float:
-        """Of each row's likelihood; (B,), or 1 where all count alike."""
-        temperature = self.config.improvement.advantage_temperature
-        if temperature is None:
-            return 1.0
-        with torch.no_grad():
-            value = self.critics.critic.value(batch.chunk, critic_tokens).amin(dim=0)
-        advantage = value - winner.candidate_values.mean(dim=1)
-        return losses.advantage_weights(advantage, self._liked(batch), temperature)
-
     def _winner(self, batch: ChunkBatch, critic_tokens: Tensor) -> Choice:
         """Alg. 2 for the batch, drawn from the policy as it would act: without dropout."""
         self.actor.eval()
@@ -289,10 +276,9 @@ class Learner:
         return order[:count]
 
     def _imitation(
-        self, chunk: Tensor, context: FlowContext, rows: Tensor, weight: Tensor | float = 1.0
+        self, chunk: Tensor, context: FlowContext, rows: Tensor
     ) -> tuple[Tensor, Metrics]:
-        flow = self.actor.flow
-        log_prob = weight * flow.log_prob(chunk, context, add_noise=True, generator=self._draws)
+        log_prob = self.actor.flow.log_prob(chunk, context, add_noise=True, generator=self._draws)
         summed = self.config.improvement.likelihood == "sum"
         count = self.workers.average(rows.sum().float())
         return losses.imitation_loss(log_prob, rows, 1 if summed else chunk[0].numel(), count)

@@ -3,13 +3,9 @@
 They take what networks have computed and know no networks.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
-MOST_WEIGHT = 10.0
-"""Of a row, before weights are scaled to a mean of 1."""
 Metrics = dict[str, Tensor]
 """Detached scalars by name; tensors, so that a GPU is not waited for."""
 
@@ -30,25 +26,6 @@ def imitation_loss(
     some = count.where(count > 0, 1.0)
     loss = -torch.where(rows, log_prob, 0.0).sum() / some / per_number
     return loss, {"actor/bc": loss.detach(), "actor/bc_rows": count}
-
-
-def advantage_weights(advantage: Tensor, rows: Tensor, temperature: float) -> Tensor:
-    """Weights (B,) of rows to imitate: more for chunks that the critics prefer to the policy's own.
-
-    exp(A / temperature) with A in standard deviations of these rows, at most `MOST_WEIGHT`, with a
-    mean of 1 over the rows: so neither the rewards' unit nor the critics' progress matters.
-
-    Args:
-        advantage: (B,) value of the row's chunk beyond that of the policy's.
-        rows: (B,) bool, as for `imitation_loss`.
-        temperature: In standard deviations.
-    """
-    count = rows.sum().clamp(min=1)
-    mean = torch.where(rows, advantage, 0.0).sum() / count
-    variance = torch.where(rows, (advantage - mean).square(), 0.0).sum() / count
-    scaled = (advantage - mean) / (variance.sqrt() + 1e-6) / temperature
-    weight = scaled.clamp(max=math.log(MOST_WEIGHT)).exp()
-    return weight / (torch.where(rows, weight, 0.0).sum() / count).clamp(min=1e-6)
 
 
 def bootstrap_target(reward: Tensor, discount: Tensor, next_value: Tensor) -> Tensor:

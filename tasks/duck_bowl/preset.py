@@ -18,6 +18,11 @@ SMALL_FLOW_MATCHING = FlowMatchingConfig(num_heads=4, num_layers=4, feedforward=
 wide, they have about the share of weights that they have in the paper: 0.44 and 0.41, paper 0.42
 and 0.46."""
 
+AVERAGING = 0.995
+"""Decay of the weights' average: over some 200 updates."""
+DISCOUNT = 0.99
+"""Per step, so that waiting costs; the paper has 0.997."""
+
 
 def offline_run() -> OfflineRun:
     """Stages I to III from teleoperated demonstrations (`train_offline.py --task duck_bowl`)."""
@@ -52,7 +57,9 @@ def simulated(seed: int, kind: str = "flow") -> FourStageRun:
     learner = config.LearnerConfig(
         policy,
         critic,
-        config.OptimizerConfig(imitation_learning_rate=2e-3, rl_learning_rate=5e-4),
+        config.OptimizerConfig(
+            imitation_learning_rate=2e-3, rl_learning_rate=5e-4, averaging=AVERAGING
+        ),
         config.ImprovementConfig(candidates=4, sigma=0.3, imitation_weight=5.0, **IMPROVEMENT),
     )
     run = FourStageRun(
@@ -60,15 +67,21 @@ def simulated(seed: int, kind: str = "flow") -> FourStageRun:
         batch_size=128,
         rl_batch_size=64,
         imitation_steps=1_500,
-        warm_up_steps=2_000,
-        offline_steps=100,
+        warm_up_steps=1_000,
+        offline_steps=0,
         successes_only=True,
         held_out_share=HELD_OUT_SHARE,
-        spec=replace(SPEC),
+        spec=replace(SPEC, discount=DISCOUNT),
         learner=learner,
         save_every=500,
         # 15 rollouts in 3 rounds; the number of steps only bounds them.
-        online=OnlineSchedule(15 * 200, updates_per_step=0.1, candidates=4),
+        online=OnlineSchedule(
+            15 * 200,
+            updates_per_step=0.3,
+            candidates=4,
+            improves_policy=False,
+            timeouts_fail=True,
+        ),
     )
     return _as(run, kind)
 

@@ -15,7 +15,7 @@ from sernf_isaac.learning.learner import Learner
 from sernf_isaac.learning.losses import Metrics
 from sernf_isaac.learning.online.episode_files import pack, unpack
 from sernf_isaac.learning.online.rollout import Environment, collect
-from sernf_isaac.learning.stages import ONLINE, Stage
+from sernf_isaac.learning.stages import ONLINE, PolicyUpdate, Stage
 from sernf_isaac.policy import ChunkPolicy
 
 
@@ -31,8 +31,8 @@ class OnlineSchedule:
     """Chunks K per decision when acting (Alg. 2)."""
     imitation_weight: float | None = None
     """λ from here on. Null: as in stage III (paper)."""
-    frozen_steps: int = 0
-    """Environment steps with the policy as it is; the updates for them follow then. Paper: 0."""
+    improves_policy: bool = True
+    """False: only critics learn from here on, which choose among the policy's chunks. Paper: true."""
     timeouts_fail: bool = False
     """Nothing is earned after an episode that ran out of time, so that waiting costs. Paper: what
     follows is estimated."""
@@ -41,7 +41,7 @@ class OnlineSchedule:
         for name in ("env_steps", "candidates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"online.{name} ({getattr(self, name)}) must be at least 1")
-        for name in ("updates_per_step", "frozen_steps", "imitation_weight"):
+        for name in ("updates_per_step", "imitation_weight"):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"online.{name} ({getattr(self, name)}) must be >= 0")
 
@@ -85,6 +85,8 @@ class OnlineTraining:
     ) -> None:
         self.learner, self.policy, self.env, self.replay = learner, policy, env, replay
         self.schedule, self.stage, self._hold = schedule, stage, hold
+        if not schedule.improves_policy:
+            self.stage = replace(stage, policy=PolicyUpdate.FROZEN)
         if schedule.imitation_weight is not None:
             learner.leash.weigh(schedule.imitation_weight)
         self._batch_size = batch_size
@@ -151,8 +153,6 @@ class OnlineTraining:
         """As many updates as the steps taken so far call for."""
         sums: Metrics = {}
         first = self.updates
-        if self.env_steps < self.schedule.frozen_steps:
-            return {}
         while self.updates < int(self.schedule.updates_per_step * self.env_steps):
             batch = self.replay.sample(self._batch_size)
             scaled = self.policy.normalizer.normalize_batch(batch)

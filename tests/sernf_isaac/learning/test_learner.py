@@ -72,37 +72,6 @@ def test_the_policy_seeks_value_and_likelihood() -> None:
     assert imitation.grad == pytest.approx(0.1)
 
 
-def test_advantages_weigh_rows_by_order_and_not_by_unit() -> None:
-    rows = torch.tensor([True, True, True, False])
-    advantage = torch.tensor([-1.0, 0.0, 1.0, 50.0])
-    weight = losses.advantage_weights(advantage, rows, 1.0)
-    assert weight[0] < weight[1] < weight[2]
-    assert weight[rows].mean() == pytest.approx(1.0)
-    moved = losses.advantage_weights(7.0 + 100.0 * advantage, rows, 1.0)
-    torch.testing.assert_close(moved[rows], weight[rows], rtol=1e-4, atol=0)
-    flat = losses.advantage_weights(advantage, rows, 1e6)
-    torch.testing.assert_close(flat[rows], torch.ones(3), rtol=1e-4, atol=0)
-
-
-def test_rows_that_critics_prefer_are_imitated_more(
-    make_learner: MakeLearner, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    learner = make_learner(LearnerConfig(improvement=ImprovementConfig(advantage_temperature=0.5)))
-    heard = []
-    imitation_loss = losses.imitation_loss
-
-    def listen(log_prob: Tensor, *args) -> tuple:
-        heard.append(log_prob.detach())
-        return imitation_loss(log_prob, *args)
-
-    monkeypatch.setattr(losses, "imitation_loss", listen)
-    monkeypatch.setattr(
-        losses, "advantage_weights", lambda advantage, *_: (advantage > 0).to(advantage)
-    )
-    learner.update_policy(make_batch())
-    assert (heard[0] == 0).any() and (heard[0] != 0).any()
-
-
 # Selection ----------------------------------------------------------------------------------------
 
 
@@ -534,7 +503,6 @@ def test_a_state_of_other_networks_is_refused(make_learner: MakeLearner) -> None
         ("improvement", "candidates", 0),
         ("improvement", "polyak", 0.0),
         ("improvement", "likelihood", "median"),
-        ("improvement", "advantage_temperature", 0.0),
         ("critic", "support", (1.0, 1.0)),
         ("critic", "head", "huber"),
     ],
