@@ -1,5 +1,6 @@
 """Two doors: what the world does, who shows the way, and that the four stages run on it."""
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -256,23 +257,27 @@ def test_all_stages_report_and_an_interrupted_run_ends_with_the_same_weights(
     assert all(torch.equal(value, torn[name]) for name, value in whole.items())
 
 
-def test_online_updates_wait_for_the_frozen_steps_and_have_a_weight_of_their_own(
-    problem: Problem, tmp_path: Path
+@pytest.mark.parametrize("improves", [False, True])
+def test_online_the_policy_may_stay_and_the_likelihood_has_a_weight_of_its_own(
+    problem: Problem, tmp_path: Path, improves: bool
 ) -> None:
     run = replace(tiny_run(), imitation_steps=1, warm_up_steps=0, offline_steps=0)
-    schedule = replace(run.online, frozen_steps=100, imitation_weight=7.0, updates_per_step=0.05)
+    schedule = replace(run.online, env_steps=80, imitation_weight=7.0, improves_policy=improves)
     stages = FourStages(replace(run, online=schedule), problem, tmp_path, lambda _: None)
-    env = TwoDoors(4, seed=1, max_steps=20)
+    learner = stages.learner
     training = OnlineTraining(
-        *(stages.learner, stages.policy, env, stages.replay, schedule),
+        *(learner, stages.policy, TwoDoors(4, seed=1, max_steps=20), stages.replay, schedule),
         batch_size=8,
         hold=torch.zeros(ACTION_DIM),
     )
-    assert stages.learner.leash.weight == 7.0
-    done = [(training.env_steps, training.updates) for _ in training.rounds()]
-    assert all(updates == 0 for steps, updates in done if steps < 100)
-    assert all(updates == int(0.05 * steps) for steps, updates in done if steps >= 100)
-    assert done[0][0] < 100 <= done[-1][0]
+    assert learner.leash.weight == 7.0
+    before = [copy.deepcopy(network.state_dict()) for network in (learner.actor, learner.critics)]
+    assert sum(1 for _ in training.rounds()) and training.updates
+    after = [network.state_dict() for network in (learner.actor, learner.critics)]
+    stayed = [
+        all(map(torch.equal, a.values(), b.values())) for a, b in zip(before, after, strict=True)
+    ]
+    assert stayed == [not improves, False]
 
 
 def test_every_setting_is_used_or_refused(problem: Problem, tmp_path: Path) -> None:

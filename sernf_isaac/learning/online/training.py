@@ -32,7 +32,7 @@ class OnlineSchedule:
     imitation_weight: float | None = None
     """λ from here on. Null: as in stage III (paper)."""
     improves_policy: bool = True
-    """False: only critics learn from here on, which choose among the policy's chunks. Paper: true."""
+    """False: only critics learn from here on, and choose among the policy's chunks. Paper: true."""
     timeouts_fail: bool = False
     """Nothing is earned after an episode that ran out of time, so that waiting costs. Paper: what
     follows is estimated."""
