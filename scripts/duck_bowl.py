@@ -1,9 +1,10 @@
-"""Duck into bowl in simulation: 30 demonstrations, imitation, offline RL, 15 online rollouts.
+"""Duck into bowl in simulation: 30 demonstrations, imitation, critics, 15 online rollouts.
 
     python scripts/duck_bowl.py --seed 0
     python scripts/duck_bowl.py --kind act --seed 0                 # or flow_matching, gaussian
     python scripts/duck_bowl.py --imitation_only --demonstrations 45 --seed 0
     python scripts/duck_bowl.py --imitation_only --rollouts_of runs/duck_bowl/seed_0 --seed 0
+    python scripts/duck_bowl.py --start_from runs/duck_bowl/seed_0 --out runs/k8 online.candidates=8
     python scripts/duck_bowl.py --summary runs/duck_bowl/seed_* runs/duck_bowl/*/seed_*
     python scripts/duck_bowl.py --draw runs/duck_bowl/seen          # or --picture scene.png
     python scripts/duck_bowl.py --evaluate runs/duck_bowl/seed_0/policy_online.pt --episodes 100

@@ -1,4 +1,4 @@
-"""Scissors and tape in simulation: 121 demonstrations, imitation, offline RL, 50 online rollouts.
+"""Scissors and tape in simulation: 121 demonstrations, imitation, critics, 50 online rollouts.
 
     python scripts/scissors_tape.py --seed 0
     python scripts/scissors_tape.py --kind act --seed 0             # or flow_matching, gaussian
