@@ -26,6 +26,8 @@ from perception.tracking.state import (
     turned,
 )
 
+TURNS = Rotation.create_group("O").as_matrix()
+"""(24, 3, 3) turns of a cube onto itself."""
 GATE_997 = 19.80
 """Chi-square quantile of six dimensions at 99.7 %."""
 GATE_OF_JERKS = 60.0
@@ -49,6 +51,7 @@ class Outcome(StrEnum):
     """What the filter did with a measurement."""
 
     USED = "used"
+    TURNED = "used, as it would be with the faces that it took for others"
     STARTED = "started a track"
     WAITING = "waits for a second one that agrees"
     REJECTED = "too far from the prediction"
@@ -117,7 +120,24 @@ def advance(track: Track, measurement: Measurement, config: FilterConfig) -> tup
     rejections = track.rejections + 1
     if rejections >= config.max_rejections:
         return Track(waiting=measurement), Outcome.WAITING
+    turned_back = _update(predicted, _turned_back(measurement, predicted), GATE_997)
+    if turned_back is not None:
+        # Still a rejection: a track that began with wrong faces must not turn all others to it.
+        return Track(turned_back, rejections=rejections, used_s=measurement.time_s), Outcome.TURNED
     return replace(track, rejections=rejections), Outcome.REJECTED
+
+
+def _turned_back(measurement: Measurement, predicted: CubeState) -> Measurement:
+    """The measurement after the turn of the cube onto itself that brings it nearest to a prediction.
+
+    A pose that took faces for others is right but for such a turn.
+    """
+    rotation = measurement.pose[:3, :3]
+    turns = rotation @ TURNS
+    nearest = np.einsum("nij,ij->n", turns, predicted.pose[:3, :3]).argmax()
+    pose = measurement.pose.copy()
+    pose[:3, :3] = turns[nearest]
+    return replace(measurement, pose=pose)
 
 
 def is_lost(track: Track, time_s: float, config: FilterConfig) -> bool:

@@ -48,6 +48,37 @@ def test_it_learns_position_and_spin(rng):
     assert state.spin_rad_s[2] == pytest.approx(1.2, abs=0.15)
 
 
+QUARTER = Rotation.from_euler("z", 90, degrees=True)
+WRONG = (QUARTER * Rotation.from_euler("x", 180, degrees=True)).as_matrix()
+"""A turn of the cube onto itself: what a detector that takes faces for others is off by."""
+
+
+def mistaken(measurement):
+    pose = measurement.pose.copy()
+    pose[:3, :3] = pose[:3, :3] @ WRONG
+    return Measurement(measurement.time_s, pose, measurement.covariance)
+
+
+def test_a_measurement_that_took_faces_for_others_counts_turned_back(rng):
+    tracked, told = PoseFilter(), PoseFilter()
+    for k, measurement in enumerate(measurements(rng, 1.0)):
+        told.add(measurement)
+        is_wrong = k in (12, 13, 20)
+        outcome = tracked.add(mistaken(measurement) if is_wrong else measurement)
+        assert (outcome is Outcome.TURNED) == is_wrong
+    np.testing.assert_allclose(tracked.state_at(1.0).pose, told.state_at(1.0).pose, atol=1e-9)
+
+
+def test_a_track_that_began_with_the_wrong_faces_does_not_turn_all_others_to_them(rng):
+    tracked, outcomes = PoseFilter(), []
+    for k, measurement in enumerate(measurements(rng, 1.0)):
+        outcomes.append(tracked.add(mistaken(measurement) if k < 3 else measurement))
+    assert outcomes[3:10] == [Outcome.TURNED] * 7
+    assert outcomes[10:12] == [Outcome.WAITING, Outcome.STARTED]
+    assert set(outcomes[12:]) == {Outcome.USED}
+    assert rotation_error_deg(tracked.state_at(29 / RATE_HZ), 29 / RATE_HZ) < 5.0
+
+
 def test_it_is_better_than_its_measurements(rng):
     """Much better if it is told that there are no jerks, as in this motion; else a little."""
     assert error_ratio(FilterConfig(), rng) < 0.9
