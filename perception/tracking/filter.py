@@ -128,7 +128,7 @@ def advance(track: Track, measurement: Measurement, config: FilterConfig) -> tup
 
 
 def _turned_back(measurement: Measurement, predicted: CubeState) -> Measurement:
-    """The measurement after the turn of the cube onto itself that brings it nearest to a prediction.
+    """The measurement after that turn of the cube onto itself that fits a prediction best.
 
     A pose that took faces for others is right but for such a turn.
     """
