@@ -15,8 +15,11 @@ from sernf_isaac.learning.distill.config import DistillConfig
 from sernf_isaac.models.build import build_reflex
 from sernf_isaac.models.reflex import ReflexConfig
 from sernf_isaac.policy import ChunkPolicy, load_policy
+from tasks.assets import BLIND_STUDENT, DEFAULT_STUDENT
 from tasks.cube_spin.config import EpisodeConfig, tuned_task
 from tasks.cube_spin.grasps import task_constants
+from tasks.cube_spin.hand.session import prepare
+from tasks.cube_spin.hand.settings import HandRun
 from tasks.cube_spin.hand.task import check_student
 from tasks.cube_spin.physics import NOMINAL
 from tasks.cube_spin.runs.distill import distil
@@ -153,3 +156,12 @@ def test_what_does_not_fit_together_is_refused(blind, tmp_path):
         distil(a_run("", observation=StudentObservationConfig()), tmp_path, threads=1)
     with pytest.raises(ValueError, match="no pose is seen"):
         StudentObservationConfig(camera=False, pose_noise=PoseNoiseConfig(delay_steps=(1, 1)))
+
+
+def test_the_shipped_one_is_a_fallback_of_the_shipped_student(tmp_path):
+    assert BLIND_STUDENT.stat().st_size < 8e6
+    assert not load_student(BLIND_STUDENT).observation.camera
+    prepare(HandRun(fallback=str(BLIND_STUDENT)), tmp_path / "run", DEFAULT_STUDENT)
+    request = EvaluationRequest(BLIND_STUDENT, episodes=4, num_envs=4, seed=7, threads=1)
+    summary, _ = evaluate(request)
+    assert 0.4 < float(summary["spin_ratio"]) < 1.2
