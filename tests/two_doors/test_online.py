@@ -1,5 +1,7 @@
 """Acting chunk by chunk: what is recorded is what happened, and stage IV learns from it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -122,7 +124,7 @@ def test_episodes_longer_than_allowed_are_stopped_and_not_terminated(spec: Chunk
 @pytest.mark.parametrize("name", ["env_steps", "candidates"])
 def test_an_empty_schedule_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        OnlineSchedule(**{name: 0})
+        replace(OnlineSchedule(), **{name: 0})
 
 
 def test_where_timeouts_fail_nothing_is_earned_after_them(spec: ChunkSpec) -> None:
@@ -137,4 +139,4 @@ def test_where_timeouts_fail_nothing_is_earned_after_them(spec: ChunkSpec) -> No
 @pytest.mark.parametrize("name", ["imitation_weight", "updates_per_step"])
 def test_negative_schedules_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=rf"online\.{name} \(-1\) must be >= 0"):
-        OnlineSchedule(**{name: -1})
+        replace(OnlineSchedule(), **{name: -1})
