@@ -60,7 +60,7 @@ def preset(name: str) -> TwinRun:
         return TwinRun()
     if name == "wide":
         return TwinRun(
-            num_envs=128,  # in half as many worlds a policy learns as much from half the steps
+            num_envs=128,  # with 256, the hand holds the cube after a quarter more steps
             iterations=2500,
             physics="wide",
             curriculum=Curriculum(begin=0.3, end=0.6),

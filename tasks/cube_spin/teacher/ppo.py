@@ -219,9 +219,22 @@ class TeacherTraining:
             for name, value in extras["log"].items():
                 sums[name].append(float(value))
             sums["Train/reward"].append(float(rewards.mean()))
+            for name, followed in self._followed().items():
+                sums[name].append(followed)
         self.ppo.compute_returns(observations)
         means = {name: sum(values) / len(values) for name, values in sums.items()}
         return means | {"Time/collect_s": time.monotonic() - started}
+
+    def _followed(self) -> dict[str, float]:
+        """Share of the commanded spin that is reached now, by direction."""
+        state = self.env.state
+        reached = state.mean_spin * state.command.sign()
+        ways = {"clockwise": state.command < 0.0, "counterclockwise": state.command > 0.0}
+        return {
+            f"Spin/{name}": float(reached[rows].mean() / state.command[rows].abs().mean())
+            for name, rows in ways.items()
+            if rows.any()
+        }
 
     def _update(self) -> dict[str, float]:
         started = time.monotonic()

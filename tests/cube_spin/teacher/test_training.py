@@ -134,6 +134,7 @@ def test_training_changes_the_policy_and_writes_curves(uninterrupted: TeacherTra
     curves = EventAccumulator(str(uninterrupted.run_dir)).Reload()
     tags = set(curves.Tags()["scalars"])
     assert {"Train/reward", "Reward/rotation_direction", "Reward/fall"} <= tags
+    assert "Spin/counterclockwise" in tags and "Spin/clockwise" not in tags  # none is commanded
     assert {"Episode/rpm", "Episode/turns", "Episode/dropped", "Loss/value"} <= tags
     assert [event.step for event in curves.Scalars("Train/reward")] == [1, 2, 3]
 
