@@ -153,26 +153,32 @@ class Physics:
         }
         return replace(self, **scaled)  # type: ignore[arg-type]  # two ends each
 
-    def grown(self, share: float) -> "Physics":
-        """These physics before all of it has come in: latency, contact laws, shapes and servos.
+    def grown(self, share: float, paper: float = 1.0) -> "Physics":
+        """These physics before all of it has come in.
 
-        Ranges of `OURS` grow from the nominal value, or the end next to it, to their own; so do the
-        shares of worlds and the longest latency.
+        Ranges grow from the nominal value, or the end next to it, to their own; so do the shares of
+        worlds and the longest latency. What is drawn once is whole from the beginning.
+
+        Args:
+            share: Of what the paper does not draw: latency, contact laws, shapes and servos.
+            paper: Of what it draws.
         """
-        if share >= 1.0:
-            return self
-        grown: dict[str, Range | float] = {
-            name: share * getattr(self, name) for name in ("elliptic_cone", "hull_collisions")
-        }
-        for name in OURS:
+        grown: dict[str, Range | float] = {}
+        if share < 1.0:
+            shares = ("elliptic_cone", "hull_collisions")
+            grown = {name: share * getattr(self, name) for name in shares}
+            low, high = self.action_delay_steps
+            grown["action_delay_steps"] = (low, low + int(share * (high - low)))
+        for name, kind in KINDS.items():
+            part = share if name in OURS else paper
+            if part >= 1.0 or kind == STEPS or name in STARTUP_PARAMETERS:
+                continue
             low, high = getattr(self, name)
-            if KINDS[name] == "gaussian":
-                grown[name] = (low, share * high)
+            if kind == "gaussian":
+                grown[name] = (low, part * high)
                 continue
             first = min(max(getattr(NOMINAL, name)[0], low), high)
-            grown[name] = (first + share * (low - first), first + share * (high - first))
-        low, high = self.action_delay_steps
-        grown["action_delay_steps"] = (low, low + int(share * (high - low)))
+            grown[name] = (first + part * (low - first), first + part * (high - first))
         return replace(self, **grown)  # type: ignore[arg-type]  # the fields' own types
 
     def lacks_room_for(self, other: "Physics") -> list[str]:

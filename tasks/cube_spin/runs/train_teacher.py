@@ -63,7 +63,7 @@ def preset(name: str) -> TwinRun:
             num_envs=128,  # with 256, the hand holds the cube after a quarter more steps
             iterations=2500,
             physics="wide",
-            curriculum=Curriculum(begin=0.3, end=0.6),
+            curriculum=Curriculum(randomised=(0.12, 0.25), begin=0.3, end=0.6),
             task=wide_task(),
             ppo=PpoConfig(hidden=(256, 256, 128)),
         )

@@ -24,10 +24,13 @@ from sernf_isaac.checkpoint import load_checkpoint, read_whole, write_whole
 from sernf_isaac.metrics import MetricsWriter
 from tasks.cube_spin.observations import command_column
 from tasks.cube_spin.teacher.policy import load_teacher, rsl_rl_weights, with_teacher
-from tasks.cube_spin.teacher.two_way import TwoWayModel
+from tasks.cube_spin.teacher.two_way import TwoWayModel, followed, scaled_within_directions
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 
 STATE_FILE = "training_state.pt"
+LEAST_NOISE = 0.9
+"""Of the noise's bound, with a network per direction: they share the noise, and the direction that
+turns first would take from the other one what it needs to begin."""
 
 
 @dataclass
@@ -204,7 +207,8 @@ class TeacherTraining:
             )
             noise = self.ppo.actor.distribution
             assert isinstance(noise, GaussianDistribution)
-            noise.log_std_param.data.clamp_(max=math.log(bound))
+            least = LEAST_NOISE * bound if isinstance(self.ppo.actor, TwoWayModel) else 1e-6
+            noise.log_std_param.data.clamp_(math.log(least), math.log(bound))
 
     @torch.inference_mode()
     def _collect(self) -> dict[str, float]:
@@ -219,22 +223,15 @@ class TeacherTraining:
             for name, value in extras["log"].items():
                 sums[name].append(float(value))
             sums["Train/reward"].append(float(rewards.mean()))
-            for name, followed in self._followed().items():
-                sums[name].append(followed)
+            for name, share in followed(self.env.state.mean_spin, self.env.state.command).items():
+                sums[name].append(share)
         self.ppo.compute_returns(observations)
+        if isinstance(actor := self.ppo.actor, TwoWayModel):
+            storage = self.ppo.storage
+            command = storage.observations["teacher"][..., actor.command_column]
+            storage.advantages = scaled_within_directions(storage.advantages, command)
         means = {name: sum(values) / len(values) for name, values in sums.items()}
         return means | {"Time/collect_s": time.monotonic() - started}
-
-    def _followed(self) -> dict[str, float]:
-        """Share of the commanded spin that is reached now, by direction."""
-        state = self.env.state
-        reached = state.mean_spin * state.command.sign()
-        ways = {"clockwise": state.command < 0.0, "counterclockwise": state.command > 0.0}
-        return {
-            f"Spin/{name}": float(reached[rows].mean() / state.command[rows].abs().mean())
-            for name, rows in ways.items()
-            if rows.any()
-        }
 
     def _update(self) -> dict[str, float]:
         started = time.monotonic()

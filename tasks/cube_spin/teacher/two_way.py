@@ -42,4 +42,36 @@ class TwoWayModel(MLPModel):
 
     def __init__(self, *args: object, command_column: int, **settings: object) -> None:
         super().__init__(*args, **settings)  # type: ignore[arg-type]  # RSL-RL's own settings
+        self.command_column = command_column
         self.mlp = ByDirection(self.mlp, self.obs_normalizer, command_column)
+
+
+def ways(command: Tensor) -> dict[str, Tensor]:
+    """Which of the commanded spins (...,) are of either direction, by name."""
+    return {"clockwise": command < 0.0, "counterclockwise": command > 0.0}
+
+
+def followed(mean_spin: Tensor, command: Tensor) -> dict[str, float]:
+    """Share of the commanded spin (N,) that is reached, for each direction that is commanded."""
+    return {
+        f"Spin/{name}": float(
+            (mean_spin * command.sign())[rows].mean() / command[rows].abs().mean()
+        )
+        for name, rows in ways(command).items()
+        if rows.any()
+    }
+
+
+def scaled_within_directions(advantages: Tensor, command: Tensor) -> Tensor:
+    """Advantages (T, N, 1) of either direction with mean 0 and deviation 1; commands (T, N).
+
+    The direction that turns first has returns that spread several times as far. Beside it the other
+    one would learn several times as slowly.
+    """
+    scaled = advantages.clone()
+    for rows in ways(command).values():
+        if rows.sum() > 1:
+            scaled[rows] = (advantages[rows] - advantages[rows].mean()) / (
+                advantages[rows].std() + 1e-8
+            )
+    return scaled

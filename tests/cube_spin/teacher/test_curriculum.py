@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tasks.cube_spin.config import CommandConfig, training_task
-from tasks.cube_spin.physics import RANDOMIZED
+from tasks.cube_spin.physics import NOMINAL, RANDOMIZED, STARTUP_PARAMETERS, WIDE
 from tasks.cube_spin.teacher.curriculum import Curriculum
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 
@@ -28,6 +28,21 @@ def test_commands_and_latency_grow_to_the_whole_task() -> None:
     assert curriculum.physics(PHYSICS, 0.8) == PHYSICS
 
 
+def test_worlds_are_nominal_first_then_the_papers_then_the_whole() -> None:
+    curriculum = Curriculum(randomised=(0.1, 0.3), begin=0.4, end=0.6)
+    now = {done: curriculum.physics(WIDE, done) for done in (0.0, 0.2, 0.3, 0.4, 0.6)}
+    once = {name: getattr(WIDE, name) for name in STARTUP_PARAMETERS}
+    deviations = {"joint_limit_offset_rad", "gravity_m_s2", "cube_centre_offset_m"}
+    for name in ("stiffness_scale", "cube_friction", "cube_mass_kg", "impratio", "joint_play_rad"):
+        assert getattr(now[0.0], name) == getattr(NOMINAL, name)
+    for name in deviations:
+        assert getattr(now[0.0], name)[1] == 0.0
+    assert now[0.0] == replace(now[0.0], **once) and now[0.0].elliptic_cone == 0.0
+    assert now[0.2].stiffness_scale == pytest.approx((0.8, 1.3))
+    assert now[0.2].impratio == NOMINAL.impratio
+    assert now[0.3] == now[0.4] == WIDE.grown(0.0) and now[0.6] == WIDE
+
+
 def test_without_a_curriculum_the_task_is_whole_from_the_start() -> None:
     none = Curriculum(begin=0.0, end=0.0)
     assert none.commands(COMMANDS, 0.0) == COMMANDS and none.physics(PHYSICS, 0.0) == PHYSICS
@@ -43,6 +58,11 @@ def test_a_task_slower_than_the_first_commands_stays_as_it_is() -> None:
 def test_shares_out_of_order_are_refused(begin: float, end: float) -> None:
     with pytest.raises(ValueError, match="0 <= begin <= end <= 1"):
         Curriculum(begin=begin, end=end)
+
+
+def test_the_papers_worlds_may_not_end_before_they_begin() -> None:
+    with pytest.raises(ValueError, match=r"randomised\[0\] <= randomised\[1\] <= 1, not 0.3"):
+        Curriculum(randomised=(0.3, 0.1))
 
 
 def test_the_twin_draws_from_the_new_ranges_and_goes_on(

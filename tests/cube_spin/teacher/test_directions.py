@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from first_hand import V1
+from rsl_rl.modules.distribution import GaussianDistribution
 from tensordict import TensorDict
 
 from tasks.cube_spin.config import EpisodeConfig, wide_task
@@ -20,7 +21,8 @@ from tasks.cube_spin.teacher.policy import (
     teacher_from_rsl_rl,
     teacher_from_weights,
 )
-from tasks.cube_spin.teacher.ppo import PpoConfig, build_ppo
+from tasks.cube_spin.teacher.ppo import PpoConfig, TeacherTraining, build_ppo
+from tasks.cube_spin.teacher.two_way import followed, scaled_within_directions
 from tasks.cube_spin.twin.environment import CubeSpinTwin
 
 MakeTwin = Callable[..., CubeSpinTwin]
@@ -59,6 +61,35 @@ def test_the_sign_of_the_command_chooses_the_network() -> None:
     assert 0 < negative.sum() < len(negative)
     expected = torch.where(negative[:, None], random_policy(2)(seen), random_policy(1)(seen))
     assert torch.equal(two_way()(seen), expected)
+
+
+def test_advantages_are_compared_within_a_direction() -> None:
+    draw = torch.Generator().manual_seed(2)
+    command = torch.randn((6, 50), generator=draw)
+    advantages = torch.randn((6, 50, 1), generator=draw) + 3.0
+    advantages[command < 0.0] *= 40.0
+    scaled = scaled_within_directions(advantages, command)
+    for rows in (command < 0.0, command > 0.0):
+        assert scaled[rows].mean().abs() < 1e-5 and scaled[rows].std() == pytest.approx(1.0)
+        assert torch.equal(scaled[rows].argsort(dim=0), advantages[rows].argsort(dim=0))
+
+
+def test_how_far_each_direction_follows_its_command() -> None:
+    command, spin = torch.tensor([1.0, 2.0, -0.5]), torch.tensor([1.0, 0.5, 0.1])
+    found = followed(spin, command)
+    assert found == pytest.approx({"Spin/counterclockwise": 0.5, "Spin/clockwise": -0.2})
+    assert followed(spin[:2], command[:2]).keys() == {"Spin/counterclockwise"}
+
+
+def test_the_noise_that_both_directions_share_stays_near_its_bound(
+    make_twin: MakeTwin, tmp_path: Path
+) -> None:
+    training = TeacherTraining(make_twin(4, wide_task()), PPO, tmp_path, lambda *_: None)
+    noise = training.ppo.actor.distribution
+    assert isinstance(noise, GaussianDistribution)
+    noise.log_std_param.data.fill_(-9.0)
+    training.run(1)
+    assert training.ppo.actor.output_std.min() > 0.85 * PPO.initial_std
 
 
 def test_a_two_way_teacher_survives_its_file(tmp_path: Path) -> None:
