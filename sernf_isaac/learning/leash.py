@@ -61,11 +61,6 @@ class Leash:
         self._log_weight = self._log_weight.to(rows.chunk.device)
         self._drift = self._drift.to(rows.chunk.device)
 
-    def weigh(self, weight: float) -> None:
-        """Another λ from now on; with a budget, where it begins."""
-        self._fixed = weight
-        self._log_weight.fill_(math.log(max(weight, 1e-3)))
-
     @property
     def weight(self) -> Tensor | float:
         """λ now."""

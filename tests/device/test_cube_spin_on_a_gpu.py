@@ -32,8 +32,10 @@ from tasks.cube_spin.terms import TaskState
 
 N = 5
 WAITS_OF_ENVIRONMENTS = {
-    # Whose camera begins anew: the number of environments depends on the step.
+    # Masks that write the first history of new episodes.
     "tasks/cube_spin/student/environment.py:StudentEnv._observe",
+    # Whose camera begins anew: the number of environments depends on the step.
+    "tasks/cube_spin/student/environment.py:StudentEnv._row",
     # Masks that write the first poses of new episodes.
     "tasks/cube_spin/student/pose_noise.py:PoseNoise.see",
 }

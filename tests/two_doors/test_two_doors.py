@@ -258,11 +258,11 @@ def test_all_stages_report_and_an_interrupted_run_ends_with_the_same_weights(
 
 
 @pytest.mark.parametrize("improves", [False, True])
-def test_online_the_policy_may_stay_and_the_likelihood_has_a_weight_of_its_own(
+def test_online_the_policy_may_stay_as_it_is(
     problem: Problem, tmp_path: Path, improves: bool
 ) -> None:
     run = replace(tiny_run(), imitation_steps=1, warm_up_steps=0, offline_steps=0)
-    schedule = replace(run.online, env_steps=80, imitation_weight=7.0, improves_policy=improves)
+    schedule = replace(run.online, env_steps=80, improves_policy=improves)
     stages = FourStages(replace(run, online=schedule), problem, tmp_path, lambda _: None)
     learner = stages.learner
     training = OnlineTraining(
@@ -270,7 +270,6 @@ def test_online_the_policy_may_stay_and_the_likelihood_has_a_weight_of_its_own(
         batch_size=8,
         hold=torch.zeros(ACTION_DIM),
     )
-    assert learner.leash.weight == 7.0
     before = [copy.deepcopy(network.state_dict()) for network in (learner.actor, learner.critics)]
     assert sum(1 for _ in training.rounds()) and training.updates
     after = [network.state_dict() for network in (learner.actor, learner.critics)]

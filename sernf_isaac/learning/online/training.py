@@ -29,8 +29,6 @@ class OnlineSchedule:
     """Updates for every environment step. Paper: 1,000 for 15 minutes at 20 Hz, 0.056 (G)."""
     candidates: int = 24
     """Chunks K per decision when acting (Alg. 2)."""
-    imitation_weight: float | None = None
-    """λ from here on. Null: as in stage III (paper)."""
     improves_policy: bool = True
     """False: only critics learn from here on, and choose among the policy's chunks. Paper: true."""
     timeouts_fail: bool = False
@@ -41,9 +39,8 @@ class OnlineSchedule:
         for name in ("env_steps", "candidates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"online.{name} ({getattr(self, name)}) must be at least 1")
-        for name in ("updates_per_step", "imitation_weight"):
-            if (getattr(self, name) or 0) < 0:
-                raise ValueError(f"online.{name} ({getattr(self, name)}) must be >= 0")
+        if self.updates_per_step < 0:
+            raise ValueError(f"online.updates_per_step ({self.updates_per_step}) must be >= 0")
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,6 @@ class OnlineTraining:
         self.schedule, self.stage, self._hold = schedule, stage, hold
         if not schedule.improves_policy:
             self.stage = replace(stage, policy=PolicyUpdate.FROZEN)
-        if schedule.imitation_weight is not None:
-            learner.leash.weigh(schedule.imitation_weight)
         self._batch_size = batch_size
         self._generator = torch.Generator(policy.device).manual_seed(seed)
         self.env_steps, self.updates = 0, 0
