@@ -18,7 +18,7 @@ class Curriculum:
     """Upper end of the commands at first; nothing changes if the task's own is below."""
     randomised: tuple[float, float] = (0.0, 0.0)
     """Shares of the run at which worlds begin to differ as the paper's do, and at which they do
-    fully; all are `nominal` before. The first turns come several times as early there."""
+    fully; all are `nominal` before, except in what is drawn once."""
     begin: float = 0.15
     """Share of the run at which fast commands, latency and other contact laws come in ..."""
     end: float = 0.5

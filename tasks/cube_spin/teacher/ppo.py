@@ -29,8 +29,8 @@ from tasks.cube_spin.twin.environment import CubeSpinTwin
 
 STATE_FILE = "training_state.pt"
 LEAST_NOISE = 0.9
-"""Of the noise's bound, with a network per direction: they share the noise, and the direction that
-turns first would take from the other one what it needs to begin."""
+"""Of the noise's bound, with a network per direction: they share the noise, which the
+direction that turns first would lead down before the other one has begun."""
 
 
 @dataclass

@@ -65,8 +65,7 @@ def followed(mean_spin: Tensor, command: Tensor) -> dict[str, float]:
 def scaled_within_directions(advantages: Tensor, command: Tensor) -> Tensor:
     """Advantages (T, N, 1) of either direction with mean 0 and deviation 1; commands (T, N).
 
-    The direction that turns first has returns that spread several times as far. Beside it the other
-    one would learn several times as slowly.
+    The direction that turns first has returns that spread further, and would set the scale of both.
     """
     scaled = advantages.clone()
     for rows in ways(command).values():
